@@ -1,0 +1,255 @@
+//! What becomes of merged records: limit, counts, and the events they are given in.
+
+use std::collections::BTreeMap;
+
+use weir_scan::{Flags, Record, RecordBatch};
+
+use crate::event::{Bucket, Count, Event, Flow, Summary};
+use crate::{Limit, Output};
+
+/// Bytes of messages after which a batch is given.
+const BATCH_BYTES: usize = 64 << 10;
+/// Records after which a batch is given.
+const BATCH_RECORDS: usize = 4096;
+
+/// How the collector works, from the plan.
+pub(crate) struct CollectorConfig {
+    pub(crate) output: Output,
+    pub(crate) limit: Limit,
+    /// Neighbours after a match, in scan order.
+    pub(crate) trail: usize,
+    /// Records are given in the order opposite to the scan's.
+    pub(crate) reverse: bool,
+    pub(crate) held_bytes: usize,
+    /// A time range was asked for.
+    pub(crate) timed: bool,
+    pub(crate) sources: usize,
+}
+
+/// Takes merged records and gives events.
+pub(crate) struct Collector<'a> {
+    config: CollectorConfig,
+    sink: &'a mut dyn FnMut(Event) -> Flow,
+    /// Matches that may still be given; `None` without a limit.
+    left: Option<u64>,
+    /// For each source: neighbours of its last match that are still to come.
+    trail_left: Vec<usize>,
+    out: RecordBatch,
+    counts: Vec<u64>,
+    histogram: BTreeMap<(Option<u32>, Option<i64>), u64>,
+    untimed: u64,
+    held_full: bool,
+    pub(crate) stopped: bool,
+    pub(crate) summary: Summary,
+}
+
+impl<'a> Collector<'a> {
+    pub(crate) fn new(config: CollectorConfig, sink: &'a mut dyn FnMut(Event) -> Flow) -> Collector<'a> {
+        let left = config.limit.records();
+        let mut summary = Summary { sources: config.sources as u64, ..Summary::default() };
+        summary.limited = left == Some(0);
+        Collector {
+            left,
+            trail_left: vec![0; config.sources],
+            counts: vec![0; config.sources],
+            out: RecordBatch::default(),
+            histogram: BTreeMap::new(),
+            untimed: 0,
+            held_full: false,
+            stopped: false,
+            summary,
+            config,
+            sink,
+        }
+    }
+
+    /// Hands an event on, behind the records that came before it.
+    pub(crate) fn give(&mut self, event: Event) {
+        if !self.stopped && (self.sink)(event) == Flow::Stop {
+            self.stopped = true;
+        }
+    }
+
+    /// Whether no record of `source` can be given any more.
+    pub(crate) fn wants_none_of(&self, source: u32) -> bool {
+        self.held_full || self.stopped || (self.left == Some(0) && self.trail_left[source as usize] == 0)
+    }
+
+    /// Whether no record of any source can be given any more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.held_full
+            || self.stopped
+            || (self.left == Some(0) && self.trail_left.iter().all(|trail| *trail == 0))
+    }
+
+    /// Takes `range` of the records of `batch`, all of one source.
+    pub(crate) fn take(&mut self, batch: &mut RecordBatch, range: std::ops::Range<usize>) {
+        let whole = range.len() == batch.records.len();
+        let dense = whole && batch.bytes.len() <= 2 * BATCH_BYTES + batch.records.len() * 64;
+        let mut admitted = 0;
+        for index in range.clone() {
+            let record = batch.records[index];
+            if !self.admits(&record) {
+                continue;
+            }
+            match self.config.output {
+                Output::Records if whole => {
+                    batch.records[admitted] = record;
+                    admitted += 1;
+                }
+                Output::Records => self.push(batch, &record),
+                Output::Count { .. } => self.counts[record.source as usize] += 1,
+                Output::Histogram { step, per_source } => {
+                    let width = i64::try_from(step.get()).unwrap_or(i64::MAX);
+                    let start = record.time.map(|time| time - time.rem_euclid(width));
+                    *self.histogram.entry((per_source.then_some(record.source), start)).or_default() += 1;
+                }
+            }
+        }
+        if !whole || self.config.output != Output::Records {
+            return;
+        }
+        batch.records.truncate(admitted);
+        if dense && !self.config.reverse && admitted > 0 {
+            // The block itself goes on, so that no message is copied.
+            self.flush();
+            let batch = std::mem::take(batch);
+            self.summary.records += batch.records.len() as u64;
+            self.give(Event::Records(batch));
+        } else {
+            for index in 0..admitted {
+                let record = batch.records[index];
+                self.push(batch, &record);
+            }
+        }
+    }
+
+    fn admits(&mut self, record: &Record) -> bool {
+        let trail = &mut self.trail_left[record.source as usize];
+        if record.flags.has(Flags::CONTEXT) {
+            if record.flags.has(Flags::BREAK) {
+                *trail = 0;
+            }
+            let trailing = *trail > 0;
+            *trail = trail.saturating_sub(1);
+            return (trailing || self.left != Some(0)) && self.config.output == Output::Records;
+        }
+        if self.left == Some(0) {
+            *trail = 0;
+            return false;
+        }
+        *trail = self.config.trail;
+        if let Some(left) = &mut self.left {
+            *left -= 1;
+            self.summary.limited = *left == 0;
+        }
+        self.summary.matched += 1;
+        self.summary.malformed += u64::from(record.flags.has(Flags::MALFORMED));
+        self.summary.truncated += u64::from(record.flags.has(Flags::TRUNCATED));
+        if self.config.timed && record.time.is_none() && !record.flags.has(Flags::MALFORMED) {
+            self.untimed += 1;
+        }
+        true
+    }
+
+    fn push(&mut self, batch: &RecordBatch, record: &Record) {
+        if self.held_full {
+            return;
+        }
+        let length = (record.end - record.start) as usize + (record.fields_end - record.fields_start) as usize;
+        if self.config.reverse {
+            let record_bytes = std::mem::size_of::<Record>();
+            let held = self.out.bytes.len() + self.out.records.len() * record_bytes;
+            if held + length + record_bytes > self.config.held_bytes {
+                self.held_full = true;
+                self.incomplete(format!(
+                    "the records to give in another order than they are read in passed {} bytes (limit held_bytes); \
+                     ask for fewer, or in the other order",
+                    self.config.held_bytes
+                ));
+                return;
+            }
+        }
+        self.out.push_from(batch, record);
+        if !self.config.reverse && (self.out.bytes.len() >= BATCH_BYTES || self.out.records.len() >= BATCH_RECORDS) {
+            self.flush();
+        }
+    }
+
+    /// Gives the records that have gathered, if any.
+    pub(crate) fn flush(&mut self) {
+        if self.config.reverse || self.out.records.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.out);
+        self.summary.records += batch.records.len() as u64;
+        self.give(Event::Records(batch));
+    }
+
+    /// Says that the answer isn't whole, and why.
+    pub(crate) fn incomplete(&mut self, reason: String) {
+        if !self.summary.incomplete.contains(&reason) {
+            self.summary.incomplete.push(reason);
+        }
+    }
+
+    /// Gives what was held back, and the counts.
+    pub(crate) fn finish(&mut self) {
+        if self.config.reverse {
+            self.config.reverse = false;
+            let mut held = std::mem::take(&mut self.out);
+            turn_round(&mut held, self.config.sources);
+            for record in &held.records {
+                self.push(&held, record);
+            }
+        }
+        self.flush();
+        match self.config.output {
+            Output::Records => {}
+            Output::Count { per_source: false } => {
+                let matched = self.counts.iter().sum();
+                self.give(Event::Counts(vec![Count { source: None, matched }]));
+            }
+            Output::Count { per_source: true } => {
+                let counts = (0..).zip(&self.counts).map(|(source, &matched)| Count { source: Some(source), matched });
+                let counts = counts.collect();
+                self.give(Event::Counts(counts));
+            }
+            Output::Histogram { .. } => {
+                let buckets = std::mem::take(&mut self.histogram).into_iter();
+                let buckets = buckets.map(|((source, start), matched)| Bucket { source, start, matched });
+                let buckets = buckets.collect();
+                self.give(Event::Histogram(buckets));
+            }
+        }
+        if self.untimed > 0 {
+            self.incomplete(format!(
+                "{} records carry no time, so they were given without a check against the time range",
+                self.untimed
+            ));
+        }
+    }
+}
+
+/// Reverses the order of the records. A break stands on the later record of a pair that something was left
+/// out between, so it moves to the other one; each source's first group begins with one.
+fn turn_round(batch: &mut RecordBatch, sources: usize) {
+    let mut last: Vec<Option<usize>> = vec![None; sources];
+    let mut grouped = false;
+    for index in 0..batch.records.len() {
+        let record = &mut batch.records[index];
+        let broken = record.flags.has(Flags::BREAK);
+        record.flags.clear(Flags::BREAK);
+        grouped |= broken;
+        let before = last[record.source as usize].replace(index);
+        if let (true, Some(before)) = (broken, before) {
+            batch.records[before].flags.set(Flags::BREAK);
+        }
+    }
+    if grouped {
+        for index in last.into_iter().flatten() {
+            batch.records[index].flags.set(Flags::BREAK);
+        }
+    }
+    batch.records.reverse();
+}

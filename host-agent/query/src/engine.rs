@@ -1,0 +1,251 @@
+//! What queries run on: the logs, the filters and the limits of one process. It lists sources and filters,
+//! and turns a [`QuerySpec`] into a [`Plan`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use weir_sandbox::{Compiler, Filter, FilterLimits, Kind, Sandbox, SandboxConfig, SandboxLimits};
+use weir_scan::{Input, LogRoot, LogSet, Source};
+
+use crate::plan::{Plan, Planner};
+use crate::selector::Selector;
+use crate::{QueryError, QueryLimits, QuerySpec};
+
+/// Where logs are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inputs {
+    /// Every container below a folder in kubelet's or Docker's layout.
+    Root(PathBuf),
+    /// These files; `-` is standard input.
+    Files(Vec<PathBuf>),
+}
+
+/// How an [`Engine`] is made.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Where logs are looked for.
+    pub inputs: Inputs,
+    /// How filters are compiled.
+    pub compiler: Compiler,
+    /// Where compiled filters are kept; `None` compiles each anew in every process.
+    pub cache_dir: Option<PathBuf>,
+    /// Bounds of a query.
+    pub limits: QueryLimits,
+    /// Bounds of compiling a filter.
+    pub sandbox_limits: SandboxLimits,
+    /// Bounds of running a filter.
+    pub filter_limits: FilterLimits,
+    /// Whether a query may bring its own component.
+    pub allow_components: bool,
+    /// Name of the node, which filters are told; may be empty.
+    pub node: String,
+}
+
+impl EngineConfig {
+    /// A config with every limit at its default, no cache, and components allowed.
+    pub fn new(inputs: Inputs, compiler: Compiler) -> EngineConfig {
+        EngineConfig {
+            inputs,
+            compiler,
+            cache_dir: None,
+            limits: QueryLimits::default(),
+            sandbox_limits: SandboxLimits::default(),
+            filter_limits: FilterLimits::default(),
+            allow_components: true,
+            node: String::new(),
+        }
+    }
+}
+
+/// A source as listings show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceInfo {
+    /// Whose log it is.
+    pub source: Source,
+    /// Its files, oldest first.
+    pub files: Vec<FileInfo>,
+    /// Bytes on disk (compressed, for gzip).
+    pub bytes: u64,
+    /// Time of the oldest record, nanoseconds since the epoch, where asked for and readable.
+    pub oldest: Option<i64>,
+    /// Time of the newest record, nanoseconds since the epoch, where asked for and readable.
+    pub newest: Option<i64>,
+}
+
+/// One file of a [`SourceInfo`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileInfo {
+    /// Its name, without its folder.
+    pub name: String,
+    /// Bytes on disk.
+    pub size: u64,
+}
+
+/// A filter as listings show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterInfo {
+    /// Name that a query uses.
+    pub name: String,
+    /// Version of the filter.
+    pub version: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// One line on what it does.
+    pub summary: String,
+    /// JSON Schema (2020-12) of its parameters.
+    pub params_schema: String,
+    /// Digest of the component, `sha256:` and hex.
+    pub digest: String,
+    /// Bytes of the component.
+    pub size: u64,
+}
+
+/// Logs, filters and limits of one process. Share it in an [`Arc`].
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) config: EngineConfig,
+    pub(crate) sandbox: Sandbox,
+    builtin: BTreeMap<String, &'static [u8]>,
+}
+
+impl Engine {
+    /// An engine with the filters of `builtin`, each under its name. Nothing is compiled and no log is
+    /// looked for yet.
+    ///
+    /// # Errors
+    /// A cache folder that can't be used.
+    pub fn new(config: EngineConfig, builtin: &[(&str, &'static [u8])]) -> Result<Engine, QueryError> {
+        let sandbox = Sandbox::new(SandboxConfig {
+            compiler: config.compiler.clone(),
+            cache_dir: config.cache_dir.clone(),
+            limits: config.sandbox_limits.clone(),
+        })
+        .map_err(|error| QueryError::Failed { message: error.to_string() })?;
+        let builtin = builtin.iter().map(|(name, component)| ((*name).to_owned(), *component)).collect();
+        Ok(Engine { config, sandbox, builtin })
+    }
+
+    /// The sources that any of `selectors` takes (all, when there is none), by identity. With `times`,
+    /// each with the times of its oldest and newest record, which costs a few reads a source.
+    ///
+    /// # Errors
+    /// A selector that can't be read, or takes nothing; a folder that can't be listed.
+    pub fn sources(&self, selectors: &[String], times: bool) -> Result<Vec<SourceInfo>, QueryError> {
+        let sets = self.select(&parse_selectors(selectors, &self.config.limits)?, selectors)?;
+        sets.iter().map(|set| source_info(set, times)).collect()
+    }
+
+    /// Every filter that a query can name.
+    ///
+    /// # Errors
+    /// A filter that can't be compiled.
+    pub fn filters(&self) -> Result<Vec<FilterInfo>, QueryError> {
+        self.builtin.keys().map(|name| self.filter(name)).collect()
+    }
+
+    /// The filter of that name.
+    ///
+    /// # Errors
+    /// No such filter, or one that can't be compiled.
+    pub fn filter(&self, name: &str) -> Result<FilterInfo, QueryError> {
+        let filter = self.load_named(name, "name")?;
+        let description = filter.description();
+        Ok(FilterInfo {
+            name: name.to_owned(),
+            version: description.version.clone(),
+            kind: description.kind,
+            summary: description.summary.clone(),
+            params_schema: description.params_schema.clone(),
+            digest: filter.digest().to_owned(),
+            size: filter.size() as u64,
+        })
+    }
+
+    /// Checks a query and makes it ready to run. Filters are compiled and opened with their parameters;
+    /// no log file is opened.
+    ///
+    /// # Errors
+    /// Any input that is wrong, missing, not allowed or over a limit, by the field's name.
+    pub fn plan(&self, spec: &QuerySpec) -> Result<Plan, QueryError> {
+        Planner { engine: self, spec }.plan()
+    }
+
+    pub(crate) fn load_named(&self, name: &str, field: &str) -> Result<Filter, QueryError> {
+        let Some(component) = self.builtin.get(name) else {
+            let known: Vec<&str> = self.builtin.keys().map(String::as_str).collect();
+            return Err(QueryError::NotFound {
+                field: field.to_owned(),
+                message: format!("no filter is named '{name}'; there are {}", known.join(", ")),
+            });
+        };
+        self.sandbox.load(component).map_err(|error| QueryError::load(field, &error))
+    }
+
+    pub(crate) fn select(&self, selectors: &[Selector], typed: &[String]) -> Result<Vec<LogSet>, QueryError> {
+        let mut sets = match &self.config.inputs {
+            Inputs::Root(root) => LogRoot::new(root).list().map_err(|error| QueryError::scan(&error))?,
+            Inputs::Files(paths) => paths.iter().map(|path| file_set(path)).collect::<Result<_, _>>()?,
+        };
+        for (selector, text) in selectors.iter().zip(typed) {
+            if !sets.iter().any(|set| selector.takes(&set.source)) {
+                return Err(QueryError::NotFound {
+                    field: "sources".to_owned(),
+                    message: format!("nothing here matches '{text}'; `weir sources` lists what can be searched"),
+                });
+            }
+        }
+        if !selectors.is_empty() {
+            sets.retain(|set| selectors.iter().any(|selector| selector.takes(&set.source)));
+        }
+        // Files keep the order in which they were named; a folder's sources go by identity.
+        if matches!(self.config.inputs, Inputs::Root(_)) {
+            sets.sort_by(|a, b| a.source.cmp(&b.source));
+        }
+        Ok(sets)
+    }
+}
+
+pub(crate) fn parse_selectors(typed: &[String], limits: &QueryLimits) -> Result<Vec<Selector>, QueryError> {
+    if typed.len() > limits.selectors {
+        return Err(QueryError::limit("sources", "selectors", limits.selectors, format!("{} selectors", typed.len())));
+    }
+    typed.iter().enumerate().map(|(index, text)| Selector::parse(text, &format!("sources[{index}]"))).collect()
+}
+
+/// Bytes on disk of all files of `set`.
+pub(crate) fn set_bytes(set: &LogSet) -> u64 {
+    set.files.iter().map(|file| file.size).sum()
+}
+
+fn source_info(set: &LogSet, times: bool) -> Result<SourceInfo, QueryError> {
+    let (oldest, newest) = if times {
+        let times = weir_scan::times(set).map_err(|error| QueryError::scan(&error))?;
+        (times.oldest, times.newest)
+    } else {
+        (None, None)
+    };
+    let files = set.files.iter().map(|file| FileInfo { name: file_name(&file.input), size: file.size }).collect();
+    Ok(SourceInfo { source: set.source.clone(), files, bytes: set_bytes(set), oldest, newest })
+}
+
+fn file_name(input: &Input) -> String {
+    match input {
+        Input::Plain(path) | Input::Gzip(path) => {
+            path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+        }
+        Input::Pipe(_) => "-".to_owned(),
+    }
+}
+
+fn file_set(path: &Path) -> Result<LogSet, QueryError> {
+    let failed = |message: String| QueryError::NotFound { field: "file".to_owned(), message };
+    if path == Path::new("-") {
+        // A handle of our own, so that reading it doesn't pass through the standard library's buffer.
+        let stdin = std::os::fd::AsFd::as_fd(&std::io::stdin())
+            .try_clone_to_owned()
+            .map_err(|error| failed(format!("standard input can't be read: {error}")))?;
+        return Ok(weir_scan::pipe_set(stdin.into(), "-"));
+    }
+    weir_scan::file_set(path).map_err(|error| failed(error.to_string()))
+}
+

@@ -1,0 +1,88 @@
+//! Why a query is refused.
+
+use weir_sandbox::{LoadError, OpenError};
+use weir_scan::{PatternError, ScanError};
+
+/// A query, or a part of it, that can't be answered. Each names the field and says what would be right.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The field's value is wrong.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Name of the field as in [`QuerySpec`](crate::QuerySpec), with an index where it is a list.
+        field: String,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// The field names something that isn't here.
+    #[error("{field}: {message}")]
+    NotFound {
+        /// Name of the field.
+        field: String,
+        /// What was looked for, and where to see what there is.
+        message: String,
+    },
+    /// The field asks for something that isn't allowed here.
+    #[error("{field}: {message}")]
+    Refused {
+        /// Name of the field.
+        field: String,
+        /// What isn't allowed and who could allow it.
+        message: String,
+    },
+    /// The field passes a named limit.
+    #[error("{field}: {message} (limit {limit} is {value})")]
+    LimitExceeded {
+        /// Name of the field.
+        field: String,
+        /// Name of the limit.
+        limit: String,
+        /// The limit's value.
+        value: String,
+        /// What passed it.
+        message: String,
+    },
+    /// It should have worked: the disk or the sandbox failed.
+    #[error("{message}")]
+    Failed {
+        /// What failed, and the cause.
+        message: String,
+    },
+}
+
+impl QueryError {
+    pub(crate) fn invalid(field: impl Into<String>, message: impl Into<String>) -> QueryError {
+        QueryError::Invalid { field: field.into(), message: message.into() }
+    }
+
+    pub(crate) fn limit(
+        field: impl Into<String>,
+        limit: &str,
+        value: impl ToString,
+        message: impl Into<String>,
+    ) -> QueryError {
+        QueryError::LimitExceeded {
+            field: field.into(),
+            limit: limit.to_owned(),
+            value: value.to_string(),
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn scan(error: &ScanError) -> QueryError {
+        QueryError::Failed { message: error.to_string() }
+    }
+
+    pub(crate) fn pattern(error: &PatternError) -> QueryError {
+        QueryError::invalid("pattern", error.to_string())
+    }
+
+    pub(crate) fn load(field: &str, error: &LoadError) -> QueryError {
+        QueryError::invalid(field, error.to_string())
+    }
+
+    pub(crate) fn open(field: &str, error: &OpenError) -> QueryError {
+        QueryError::invalid(field, error.to_string())
+    }
+}

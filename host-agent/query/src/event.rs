@@ -1,0 +1,169 @@
+//! What a running query tells. The same events come from a local run and, through `weir-rpc`, from an
+//! agent, so that whoever shows them need not know which it was.
+
+use std::time::Duration;
+
+use weir_sandbox::Kind;
+use weir_scan::{RecordBatch, Source};
+
+/// One thing a query tells, in this order: sources before their first record; records, gaps and
+/// progress as they come; counts or histogram; one status for each filter; the [`Summary`] last.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The number that later events use for a source.
+    Source {
+        /// Number within this query.
+        id: u32,
+        /// Whose log it is.
+        source: Source,
+    },
+    /// Records, never an empty batch.
+    Records(RecordBatch),
+    /// Something that was on disk and could not be read.
+    Gap(Gap),
+    /// How far the search is; at most a few each second.
+    Progress(Progress),
+    /// The answer to [`Output::Count`](crate::Output::Count): one entry for all sources, or one for each.
+    Counts(Vec<Count>),
+    /// The answer to [`Output::Histogram`](crate::Output::Histogram), ascending by source and time; steps
+    /// without a record are left out.
+    Histogram(Vec<Bucket>),
+    /// What one filter did.
+    Filter(FilterStatus),
+    /// The end of the query.
+    Summary(Summary),
+}
+
+/// A hole in the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Number of the source.
+    pub source: u32,
+    /// Name of the file within the source's directory.
+    pub file: String,
+    /// What happened, in one lower-case word such as `vanished`; see
+    /// [`GapReason`](weir_scan::GapReason).
+    pub reason: String,
+    /// The reason in a sentence, with the system's error where there is one.
+    pub detail: String,
+    /// Nanoseconds since the epoch: the last record before the gap, where known.
+    pub from: Option<i64>,
+    /// Nanoseconds since the epoch: the first record after the gap, where known.
+    pub to: Option<i64>,
+}
+
+/// How far a search is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes read so far (decompressed).
+    pub bytes_read: u64,
+    /// Bytes on disk of all selected files (compressed, for gzip).
+    pub bytes_total: u64,
+    /// Matches so far.
+    pub matched: u64,
+}
+
+/// How many matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// Number of the source; `None` for the sum over all.
+    pub source: Option<u32>,
+    /// Matches.
+    pub matched: u64,
+}
+
+/// One step of a histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Number of the source; `None` for the sum over all.
+    pub source: Option<u32>,
+    /// Start of the step, nanoseconds since the epoch; `None` for records without a time.
+    pub start: Option<i64>,
+    /// Matches in it.
+    pub matched: u64,
+}
+
+/// What one filter did in the query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilterStatus {
+    /// Its place in the query, from 0.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Digest of the component, `sha256:` and hex.
+    pub digest: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Records that reached the filter, whether or not they entered the sandbox.
+    pub records_in: u64,
+    /// Records that its prefilter decided, without entering the sandbox. Lines that the scanner's candidate
+    /// pass rejected for the filter's sake are counted, but not decoded.
+    pub skipped_by_prefilter: u64,
+    /// Records kept unchanged by the guest.
+    pub kept: u64,
+    /// Records dropped by the guest.
+    pub dropped: u64,
+    /// Records rewritten by the guest.
+    pub replaced: u64,
+    /// Records that a failed redaction withheld.
+    pub withheld: u64,
+    /// Records that the guest failed on, withheld ones included.
+    pub failed: u64,
+    /// Time spent in the guest.
+    pub time: Duration,
+    /// Most memory the guest had, in bytes.
+    pub peak_memory: u64,
+    /// Whether the compiled code came from the cache.
+    pub compile_cached: bool,
+    /// Time until the compiled code was there.
+    pub compile_time: Duration,
+    /// The first failures, each with reason and place.
+    pub failures: Vec<String>,
+    /// What the filter wants to tell its author.
+    pub diagnostics: Vec<String>,
+    /// Summary records of an aggregate: JSON objects.
+    pub summaries: Vec<String>,
+}
+
+/// The end of a query: whether the answer is whole, and if not, why.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Why the answer isn't whole, one sentence each; empty when it is.
+    pub incomplete: Vec<String>,
+    /// Matches found (kept by every filter); with a limit, those up to it.
+    pub matched: u64,
+    /// Records given, context included.
+    pub records: u64,
+    /// The limit was reached, so there may be more.
+    pub limited: bool,
+    /// Sources selected.
+    pub sources: u64,
+    /// Bytes read (decompressed).
+    pub bytes_read: u64,
+    /// Lines that came out as they are because they aren't of their file's format.
+    pub malformed: u64,
+    /// Messages cut at the line limit.
+    pub truncated: u64,
+    /// Time of the oldest record still on disk among the selected sources, nanoseconds since the epoch.
+    pub oldest: Option<i64>,
+    /// Time from the start of the run to its end.
+    pub elapsed: Duration,
+}
+
+impl Summary {
+    /// Whether every matching record was given, up to the limit.
+    pub fn is_complete(&self) -> bool {
+        self.incomplete.is_empty()
+    }
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// Nobody wants more.
+    Stop,
+}

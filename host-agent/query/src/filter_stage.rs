@@ -1,0 +1,363 @@
+//! One filter at work on the batches of a query: picks the records that must enter the sandbox, hands them
+//! over without copying where it can, and carries the verdicts out on the batch.
+
+use weir_sandbox::{Batch, Binding, Columns, Kind, Session, SourceMeta, SourceVerdict, Verdict, Verdicts};
+use weir_scan::{Flags, MessageRegex, Record, RecordBatch, Source, Stream};
+
+use crate::event::FilterStatus;
+
+/// Records handed to the guest in one call at the most: calls get no cheaper per record above this.
+const CALL_RECORDS: usize = 1024;
+/// Message bytes handed over in one call, unless one message alone is longer.
+const CALL_BYTES: usize = 256 << 10;
+
+/// What the stage knows about its filter before the query runs.
+pub(crate) struct StagePlan {
+    pub(crate) binding: Binding,
+    pub(crate) prefilter: Option<Prefilter>,
+    pub(crate) compile_cached: bool,
+    pub(crate) compile_time: std::time::Duration,
+}
+
+/// Where the filter's own regular expression is matched.
+pub(crate) enum Prefilter {
+    /// In the scanner's candidate pass: what reaches the stage as a match has passed it.
+    InScan,
+    /// Here, on what the filters before this one left.
+    Here(MessageRegex),
+}
+
+/// One filter of a running query.
+pub(crate) struct FilterStage {
+    session: Session,
+    kind: Kind,
+    columns: Columns,
+    prefilter: Option<Prefilter>,
+    status: FilterStatus,
+    /// Whether a record that a select drops is still of use as some match's neighbour.
+    neighbours: bool,
+    skips: Vec<bool>,
+    call: Call,
+    verdicts: Verdicts,
+    /// Of the batch at hand: which records leave it.
+    gone: Vec<bool>,
+    stopped: bool,
+}
+
+/// What is lent to the guest in one call; kept for its allocations.
+#[derive(Default)]
+struct Call {
+    picked: Vec<usize>,
+    arena: Vec<u8>,
+    starts: Vec<u32>,
+    ends: Vec<u32>,
+    timestamps: Vec<i64>,
+    attrs: Vec<u8>,
+}
+
+impl FilterStage {
+    /// A stage that has seen nothing yet. With `neighbours`, records that a select drops stay in the batch,
+    /// marked as context.
+    pub(crate) fn new(index: u32, plan: StagePlan, neighbours: bool) -> FilterStage {
+        let description = plan.binding.description();
+        let status = FilterStatus {
+            index,
+            name: description.name.clone(),
+            version: description.version.clone(),
+            digest: plan.binding.digest().to_owned(),
+            kind: description.kind,
+            records_in: 0,
+            skipped_by_prefilter: 0,
+            kept: 0,
+            dropped: 0,
+            replaced: 0,
+            withheld: 0,
+            failed: 0,
+            time: std::time::Duration::ZERO,
+            peak_memory: 0,
+            compile_cached: plan.compile_cached,
+            compile_time: plan.compile_time,
+            failures: Vec::new(),
+            diagnostics: Vec::new(),
+            summaries: Vec::new(),
+        };
+        FilterStage {
+            session: plan.binding.session(),
+            kind: description.kind,
+            columns: plan.binding.plan().columns,
+            prefilter: plan.prefilter,
+            status,
+            neighbours,
+            skips: Vec::new(),
+            call: Call::default(),
+            verdicts: Verdicts::default(),
+            gone: Vec::new(),
+            stopped: false,
+        }
+    }
+
+    /// Announces source number `id`; sources come in the order of their numbers. Whether any of its
+    /// records could be kept.
+    pub(crate) fn begin_source(&mut self, id: u32, source: &Source, node: &str) -> bool {
+        let meta = SourceMeta {
+            namespace: source.namespace.clone(),
+            pod: source.pod.clone(),
+            container: source.container.clone(),
+            node: node.to_owned(),
+            restart: source.restart,
+            labels: Vec::new(),
+        };
+        let skip = self.session.begin_source(id, &meta) == SourceVerdict::Skip;
+        self.skips.push(skip);
+        !skip || self.kind == Kind::Aggregate
+    }
+
+    /// The filter's kind.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether the filter's prefilter runs in the scanner.
+    pub(crate) fn prefilter_in_scan(&self) -> bool {
+        matches!(self.prefilter, Some(Prefilter::InScan))
+    }
+
+    /// Lines that the scanner's candidate pass rejected for this filter's sake.
+    pub(crate) fn skipped_in_scan(&mut self, lines: u64) {
+        self.status.skipped_by_prefilter += lines;
+        self.status.records_in += lines;
+    }
+
+    /// Whether the filter has asked to end the query.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Filters the records of one source, in place.
+    pub(crate) fn apply(&mut self, source: u32, batch: &mut RecordBatch) {
+        let skip = self.skips.get(source as usize).copied().unwrap_or(false);
+        if skip && self.kind != Kind::Aggregate {
+            batch.records.clear();
+        }
+        if skip || batch.records.is_empty() {
+            return;
+        }
+        let records = batch.records.len();
+        self.gone.clear();
+        self.gone.resize(records, false);
+        let mut first = 0;
+        while first < records {
+            first = self.pick(batch, first);
+            if !self.call.picked.is_empty() {
+                self.hand_over(source, batch);
+                self.carry_out(batch);
+            }
+            if self.stopped {
+                self.gone[first..].fill(true);
+                break;
+            }
+        }
+        let mut gone = self.gone.iter();
+        batch.records.retain(|_| gone.next() == Some(&false));
+    }
+
+    /// Collects the records of the next call, from `first` on, and settles those that the prefilter
+    /// decides. Returns the first record that was not looked at.
+    fn pick(&mut self, batch: &mut RecordBatch, first: usize) -> usize {
+        self.call.picked.clear();
+        let mut bytes = 0;
+        let mut index = first;
+        while index < batch.records.len() && self.call.picked.len() < CALL_RECORDS {
+            let record = batch.records[index];
+            let context = record.flags.has(Flags::CONTEXT);
+            // A neighbour of a match is shown whether or not a filter would keep it, and counts nowhere.
+            if context && matches!(self.kind, Kind::Select | Kind::Aggregate) {
+                index += 1;
+                continue;
+            }
+            let length = (record.end - record.start) as usize;
+            if !self.call.picked.is_empty() && bytes + length > CALL_BYTES {
+                break;
+            }
+            self.status.records_in += 1;
+            if self.must_enter(batch, &record) {
+                bytes += length;
+                self.call.picked.push(index);
+            } else {
+                self.status.skipped_by_prefilter += 1;
+                if self.kind == Kind::Select {
+                    self.drop_record(batch, index);
+                }
+            }
+            index += 1;
+        }
+        index
+    }
+
+    fn must_enter(&self, batch: &RecordBatch, record: &Record) -> bool {
+        match &self.prefilter {
+            Some(Prefilter::Here(regex)) => regex.is_match(batch.message(record)),
+            Some(Prefilter::InScan) | None => true,
+        }
+    }
+
+    fn hand_over(&mut self, source: u32, batch: &RecordBatch) {
+        let call = &mut self.call;
+        call.arena.clear();
+        call.starts.clear();
+        call.ends.clear();
+        call.timestamps.clear();
+        call.attrs.clear();
+        let records = call.picked.iter().map(|&index| &batch.records[index]);
+        let mut block: &[u8] = &[];
+        if self.columns.message {
+            let low = records.clone().map(|record| record.start).min().unwrap_or(0);
+            let high = records.clone().map(|record| record.end).max().unwrap_or(0);
+            let wanted: usize = records.clone().map(|record| (record.end - record.start) as usize).sum();
+            // The guest is handed one slice, which costs a copy of all of it: the scanner's own block where
+            // most of it is wanted, else the messages alone.
+            if wanted * 2 >= (high - low) as usize {
+                block = &batch.bytes[low as usize..high as usize];
+                for record in records.clone() {
+                    call.starts.push(record.start - low);
+                    call.ends.push(record.end - low);
+                }
+            } else {
+                for record in records.clone() {
+                    call.starts.push(arena_offset(&call.arena));
+                    call.arena.extend_from_slice(batch.message(record));
+                    call.ends.push(arena_offset(&call.arena));
+                }
+                block = &call.arena;
+            }
+        } else {
+            call.starts.resize(call.picked.len(), 0);
+            call.ends.resize(call.picked.len(), 0);
+        }
+        if self.columns.timestamp {
+            call.timestamps.extend(records.clone().map(|record| record.time.unwrap_or(-1)));
+        }
+        if self.columns.attrs {
+            call.attrs.extend(records.map(attrs));
+        }
+        let batch = Batch {
+            block,
+            starts: &call.starts,
+            ends: &call.ends,
+            timestamps: &call.timestamps,
+            attrs: &call.attrs,
+        };
+        self.session.process(source, &batch, &mut self.verdicts);
+    }
+
+    fn carry_out(&mut self, batch: &mut RecordBatch) {
+        for place in 0..self.call.picked.len() {
+            let index = self.call.picked[place];
+            match self.verdicts.verdict(place) {
+                Verdict::Keep => {}
+                Verdict::Drop => self.drop_record(batch, index),
+                Verdict::Stop => {
+                    self.stopped = true;
+                    self.gone[index] = true;
+                }
+                Verdict::Replace(range) => {
+                    let (start, end) = batch.append(self.verdicts.bytes(range));
+                    (batch.records[index].start, batch.records[index].end) = (start, end);
+                }
+                Verdict::Failed if self.kind == Kind::Redact => {
+                    self.status.withheld += 1;
+                    self.gone[index] = true;
+                }
+                Verdict::Failed => batch.records[index].flags.set(Flags::UNFILTERED),
+            }
+            if let Some(fields) = self.verdicts.fields(place) {
+                let (start, end) = merge_fields(batch, index, fields);
+                (batch.records[index].fields_start, batch.records[index].fields_end) = (start, end);
+            }
+        }
+    }
+
+    fn drop_record(&mut self, batch: &mut RecordBatch, index: usize) {
+        if self.kind == Kind::Select && self.neighbours {
+            batch.records[index].flags.set(Flags::CONTEXT);
+        } else {
+            self.gone[index] = true;
+        }
+    }
+
+    /// Ends the filter's part in the query and says what it did.
+    pub(crate) fn finish(mut self) -> FilterStatus {
+        self.status.summaries = self.session.finish();
+        self.status.diagnostics = self.session.diagnostics();
+        let stats = self.session.stats();
+        self.status.kept = stats.kept;
+        self.status.dropped = stats.dropped;
+        self.status.replaced = stats.replaced;
+        self.status.failed = stats.failed;
+        self.status.time = stats.time;
+        self.status.peak_memory = stats.peak_memory_bytes;
+        self.status.failures = stats.failures.iter().map(ToString::to_string).collect();
+        self.status
+    }
+}
+
+fn arena_offset(arena: &[u8]) -> u32 {
+    u32::try_from(arena.len()).expect("a call's messages stay near CALL_BYTES or are one line")
+}
+
+/// The `attrs` byte of `weir:filter`: bit 0 stderr, bit 1 cut, bit 2 malformed.
+fn attrs(record: &Record) -> u8 {
+    u8::from(record.stream == Stream::Stderr)
+        | u8::from(record.flags.has(Flags::TRUNCATED)) << 1
+        | u8::from(record.flags.has(Flags::MALFORMED)) << 2
+}
+
+/// Appends the record's fields with those of this filter added. Both are JSON objects; where both have a
+/// key, readers take the later one.
+fn merge_fields(batch: &mut RecordBatch, index: usize, added: &[u8]) -> (u32, u32) {
+    let record = batch.records[index];
+    let before = batch.fields(&record).trim_ascii_end();
+    let inner = added.trim_ascii_start();
+    let (Some(head), Some(tail)) = (before.strip_suffix(b"}"), inner.strip_prefix(b"{")) else {
+        return batch.append(added);
+    };
+    let empty = |object: &[u8]| object.trim_ascii().is_empty();
+    let mut joined = head.to_vec();
+    if !empty(&head[1.min(head.len())..]) && !empty(tail.trim_ascii_end().strip_suffix(b"}").unwrap_or(tail)) {
+        joined.push(b',');
+    }
+    joined.extend_from_slice(tail);
+    batch.append(&joined)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_two_filters_are_one_object() {
+        for (before, added, expected) in [
+            ("", r#"{"a":1}"#, r#"{"a":1}"#),
+            (r#"{"a":1}"#, r#"{"b":2}"#, r#"{"a":1,"b":2}"#),
+            (r#"{}"#, r#" {"b":2} "#, r#"{"b":2} "#),
+            (r#"{"a":1} "#, r#"{ }"#, r#"{"a":1 }"#),
+        ] {
+            let mut batch = RecordBatch::default();
+            let (start, end) = batch.append(before.as_bytes());
+            batch.records.push(Record {
+                start: 0,
+                end: 0,
+                fields_start: start,
+                fields_end: end,
+                time: None,
+                source: 0,
+                file: 0,
+                offset: 0,
+                stream: Stream::Stdout,
+                flags: Flags::default(),
+            });
+            let (start, end) = merge_fields(&mut batch, 0, added.as_bytes());
+            assert_eq!(&batch.bytes[start as usize..end as usize], expected.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Turns a log query into a plan and runs it: the only crate that joins scan and sandbox.
+//!
+//! An [`Engine`] knows where logs lie and which filters there are. [`Engine::plan`] checks a [`QuerySpec`]
+//! and refuses what is wrong by the field's name; [`Plan::run`] gives [`Event`]s, the [`Summary`] last.
+//! Everything here blocks: whoever serves many queries gives each a thread.
+//!
+//! What users of this crate need of `weir-scan` and `weir-sandbox` is re-exported, so that nobody above
+//! depends on either.
+#![forbid(unsafe_code)]
+
+mod cancel;
+mod collect;
+mod engine;
+mod error;
+mod event;
+mod filter_stage;
+mod lane;
+mod limits;
+mod neighbours;
+mod plan;
+mod run;
+mod selector;
+mod spec;
+pub mod time;
+
+pub use cancel::Cancel;
+pub use engine::{Engine, EngineConfig, FileInfo, FilterInfo, Inputs, SourceInfo};
+pub use error::QueryError;
+pub use event::{Bucket, Count, Event, FilterStatus, Flow, Gap, Progress, Summary};
+pub use limits::QueryLimits;
+pub use plan::Plan;
+pub use spec::{FilterRef, FilterSpec, Limit, Output, QuerySpec};
+
+pub use weir_sandbox::{Compiler, Description, FilterLimits, Kind, SandboxLimits, compile_child_main};
+pub use weir_scan::{
+    Case, Context, Direction, Flags, Matcher, PatternError, PatternLimits, PatternSpec, Record, RecordBatch, ScanLimits,
+    Source, Stream,
+};

@@ -1,0 +1,41 @@
+//! Named bounds of one query.
+
+use weir_scan::PatternLimits;
+
+/// Named bounds of one query. Each has a default that [`QueryLimits::default`] gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryLimits {
+    /// Selectors of one query (default 100). Doesn't bound how many sources they take.
+    pub selectors: usize,
+    /// Bounds of patterns and filters' prefilters.
+    pub patterns: PatternLimits,
+    /// Filters of one query (default 8).
+    pub filters: usize,
+    /// Bytes of one filter's parameters (default 64 KiB).
+    pub param_bytes: usize,
+    /// Context records on either side of a match (default 10,000).
+    pub context_records: usize,
+    /// Largest line limit that a query may ask for, in bytes (default 16 MiB).
+    pub line_bytes: usize,
+    /// Bytes of records held back because they are read in another order than they are given in, as with
+    /// a tail (default 64 MiB). Doesn't bound what a query sends in all.
+    pub held_bytes: usize,
+    /// Bytes of blocks that all sources of a query hold at once to be merged by time (default 8 MiB).
+    /// Each source reads at least 16 KiB at a time, however many there are, and a longest line comes whole.
+    pub merge_bytes: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> QueryLimits {
+        QueryLimits {
+            selectors: 100,
+            patterns: PatternLimits::default(),
+            filters: 8,
+            param_bytes: 64 << 10,
+            context_records: 10_000,
+            line_bytes: 16 << 20,
+            held_bytes: 64 << 20,
+            merge_bytes: 8 << 20,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Context after filters: the scanner gives the neighbours of what matched the pattern; where filters
+//! dropped a match, its neighbours go too, unless another match is near.
+
+use std::collections::VecDeque;
+
+use weir_scan::{Flags, Record, RecordBatch};
+
+/// The context of one source's records, in the order of the scan.
+#[derive(Debug)]
+pub(crate) struct Neighbours {
+    /// Neighbours wanted before a match, in scan order.
+    lead: usize,
+    /// Neighbours wanted after a match, in scan order.
+    trail: usize,
+    /// Neighbours that the next match may want.
+    held: VecDeque<RecordBatch>,
+    trail_left: usize,
+    /// Whether the next record given has another before it in the source that wasn't given.
+    broken: bool,
+}
+
+impl Neighbours {
+    pub(crate) fn new(lead: usize, trail: usize) -> Neighbours {
+        Neighbours { lead, trail, held: VecDeque::new(), trail_left: 0, broken: true }
+    }
+
+    /// Leaves in `batch` the matches and those neighbours that are near one.
+    pub(crate) fn apply(&mut self, batch: &mut RecordBatch) {
+        let seen = std::mem::take(&mut batch.records);
+        let mut given = RecordBatch { bytes: std::mem::take(&mut batch.bytes), records: Vec::new() };
+        for record in &seen {
+            if record.flags.has(Flags::BREAK) {
+                self.held.clear();
+                self.trail_left = 0;
+                self.broken = true;
+            }
+            if record.flags.has(Flags::CONTEXT) {
+                self.neighbour(record, &mut given);
+            } else {
+                for held in std::mem::take(&mut self.held) {
+                    for record in &held.records {
+                        given.push_from(&held, record);
+                        self.mark_last(&mut given);
+                    }
+                }
+                given.records.push(*record);
+                self.mark_last(&mut given);
+                self.trail_left = self.trail;
+            }
+        }
+        *batch = given;
+    }
+
+    fn neighbour(&mut self, record: &Record, given: &mut RecordBatch) {
+        if self.trail_left > 0 {
+            self.trail_left -= 1;
+            given.records.push(*record);
+            self.mark_last(given);
+            return;
+        }
+        let mut one = RecordBatch::default();
+        one.push_from(given, record);
+        self.held.push_back(one);
+        if self.held.len() > self.lead {
+            self.held.pop_front();
+            self.broken = true;
+        }
+    }
+
+    fn mark_last(&mut self, given: &mut RecordBatch) {
+        if let Some(last) = given.records.last_mut() {
+            last.flags.clear(Flags::BREAK);
+            if std::mem::take(&mut self.broken) {
+                last.flags.set(Flags::BREAK);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_scan::Stream;
+
+    /// `M` a match, `c` a neighbour, `|` before a record: a break.
+    fn batch(text: &str) -> RecordBatch {
+        let mut batch = RecordBatch::default();
+        let mut flags = Flags::default();
+        for (offset, mark) in text.char_indices() {
+            match mark {
+                '|' => flags.set(Flags::BREAK),
+                _ => {
+                    if mark == 'c' {
+                        flags.set(Flags::CONTEXT);
+                    }
+                    let (start, end) = batch.append(offset.to_string().as_bytes());
+                    batch.records.push(Record {
+                        start,
+                        end,
+                        fields_start: 0,
+                        fields_end: 0,
+                        time: None,
+                        source: 0,
+                        file: 0,
+                        offset: offset as u64,
+                        stream: Stream::Stdout,
+                        flags,
+                    });
+                    flags = Flags::default();
+                }
+            }
+        }
+        batch
+    }
+
+    fn given(batches: &[&str], lead: usize, trail: usize) -> String {
+        let mut neighbours = Neighbours::new(lead, trail);
+        let mut out = String::new();
+        for text in batches {
+            let mut batch = batch(text);
+            neighbours.apply(&mut batch);
+            for record in &batch.records {
+                if record.flags.has(Flags::BREAK) {
+                    out.push('|');
+                }
+                out.push(if record.flags.has(Flags::CONTEXT) { 'c' } else { 'M' });
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn neighbours_of_dropped_matches_go_with_them() {
+        assert_eq!(given(&["|ccMcc|ccMcc"], 2, 2), "|ccMcc|ccMcc");
+        assert_eq!(given(&["|ccccc|ccMcc"], 2, 2), "|ccMcc");
+        assert_eq!(given(&["|cccccMcc"], 2, 1), "|ccMc");
+        assert_eq!(given(&["|cMccccccM"], 1, 1), "|cMc|cM");
+        assert_eq!(given(&["|cMcc", "cM"], 2, 2), "|cMcccM");
+        assert_eq!(given(&["|cMcc", "ccM"], 1, 1), "|cMc|cM");
+        assert_eq!(given(&["|c", "|cM"], 5, 0), "|cM");
+    }
+}

@@ -1,0 +1,222 @@
+//! The run of a plan: sources are read a block at a time, only as far as the merge by time needs them.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use weir_sandbox::Kind;
+use weir_scan::{Direction, Scanner};
+
+use crate::collect::{Collector, CollectorConfig};
+use crate::engine::set_bytes;
+use crate::event::{Event, FilterStatus, Flow, Gap, Progress};
+use crate::filter_stage::FilterStage;
+use crate::lane::Lane;
+use crate::neighbours::Neighbours;
+use crate::plan::Plan;
+use crate::Cancel;
+
+/// Least time between two progress events.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+impl Plan {
+    /// Runs the query, blocking, and hands what it tells to `sink`. The last event is the summary, unless
+    /// the sink asked to stop or `cancel` was set: then nothing more comes.
+    pub fn run(self, cancel: &Cancel, sink: &mut dyn FnMut(Event) -> Flow) {
+        Run::new(self, sink).run(cancel);
+    }
+}
+
+struct Run<'a> {
+    lanes: Vec<Lane>,
+    stages: Vec<FilterStage>,
+    direction: Direction,
+    collector: Collector<'a>,
+    bytes_total: u64,
+    started: Instant,
+    progress_at: Instant,
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: Plan, sink: &'a mut dyn FnMut(Event) -> Flow) -> Run<'a> {
+        let started = Instant::now();
+        let direction = plan.search.direction;
+        let context = plan.search.context;
+        let wants_context = context.before + context.after > 0;
+        let (lead, trail) = match direction {
+            Direction::Forward => (context.before, context.after),
+            Direction::Backward => (context.after, context.before),
+        };
+        let config = CollectorConfig {
+            output: plan.output,
+            limit: plan.limit,
+            trail,
+            reverse: direction != plan.direction,
+            held_bytes: plan.held_bytes,
+            timed: plan.search.time.is_some(),
+            sources: plan.sets.len(),
+        };
+        let mut collector = Collector::new(config, sink);
+        let mut stages: Vec<FilterStage> = (0..)
+            .zip(plan.stages)
+            .map(|(index, stage)| FilterStage::new(index, stage, wants_context))
+            .collect();
+        let regroup = wants_context && !stages.is_empty();
+        let bytes_total = plan.sets.iter().map(set_bytes).sum();
+        collector.summary.oldest = plan.sets.iter().filter_map(|set| weir_scan::oldest(set).ok().flatten()).min();
+        let mut lanes = Vec::with_capacity(plan.sets.len());
+        for (source, set) in (0..).zip(plan.sets) {
+            collector.give(Event::Source { id: source, source: set.source.clone() });
+            let wanted = begin_source(&mut stages, source, &set.source, &plan.node);
+            let neighbours = regroup.then(|| Neighbours::new(lead, trail));
+            let scanner = Scanner::new(set, source, Arc::clone(&plan.search));
+            let mut lane = Lane::new(scanner, source, direction, neighbours);
+            if !wanted {
+                lane.close();
+            }
+            lanes.push(lane);
+        }
+        Run { lanes, stages, direction, collector, bytes_total, started, progress_at: started + PROGRESS_EVERY }
+    }
+
+    fn run(mut self, cancel: &Cancel) {
+        let mut heap = BinaryHeap::with_capacity(self.lanes.len());
+        for index in 0..self.lanes.len() {
+            self.queue(&mut heap, index);
+        }
+        while let Some(Reverse(place)) = heap.pop() {
+            let index = self.lane_of(place);
+            if self.collector.is_full() {
+                break;
+            }
+            if cancel.is_cancelled() {
+                return;
+            }
+            if self.collector.wants_none_of(self.lanes[index].source) {
+                self.lanes[index].close();
+            } else if self.lanes[index].is_ready() {
+                let bound = heap.peek().map(|Reverse(place)| self.bound(*place, index));
+                let (range, batch) = self.lanes[index].take_until(bound, self.direction);
+                self.collector.take(batch, range);
+            } else {
+                self.read(index);
+            }
+            self.queue(&mut heap, index);
+        }
+        if !self.collector.stopped && !cancel.is_cancelled() {
+            self.finish();
+        }
+    }
+
+    /// Puts a lane where its next record, or what is known of it, belongs in the order.
+    fn queue(&mut self, heap: &mut BinaryHeap<Reverse<(i64, usize)>>, index: usize) {
+        let lane = &mut self.lanes[index];
+        if lane.is_done() {
+            return;
+        }
+        let key = lane.key();
+        // `!` turns an order round without overflow.
+        heap.push(Reverse(match self.direction {
+            Direction::Forward => (key, index),
+            Direction::Backward => (!key, !index),
+        }));
+    }
+
+    fn lane_of(&self, (_, index): (i64, usize)) -> usize {
+        match self.direction {
+            Direction::Forward => index,
+            Direction::Backward => !index,
+        }
+    }
+
+    /// The time up to which lane `index` may go on before the lane at `place` is due. Of equal times, the
+    /// lane that comes first in the order of sources is due first.
+    fn bound(&self, place: (i64, usize), index: usize) -> i64 {
+        let other = self.lane_of(place);
+        match self.direction {
+            Direction::Forward if index < other => place.0,
+            Direction::Forward => place.0.saturating_sub(1),
+            Direction::Backward if index > other => !place.0,
+            Direction::Backward => (!place.0).saturating_add(1),
+        }
+    }
+
+    fn read(&mut self, index: usize) {
+        self.lanes[index].step(&mut self.stages);
+        for gap in self.lanes[index].scanner.take_gaps() {
+            let gap = Gap {
+                source: gap.source,
+                reason: gap.reason.to_string(),
+                file: gap.file,
+                detail: gap.detail,
+                from: gap.from,
+                to: gap.to,
+            };
+            let source = &self.lanes[index].scanner.set().source;
+            let name = [source.namespace.as_str(), source.pod.as_str(), source.container.as_str()]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join("/");
+            self.collector.incomplete(format!("{name}: {} of {}: {}", gap.reason, gap.file, gap.detail));
+            self.collector.flush();
+            self.collector.give(Event::Gap(gap));
+        }
+        if self.stages.iter().any(FilterStage::stopped) {
+            self.lanes.iter_mut().for_each(Lane::end);
+        }
+        if Instant::now() >= self.progress_at {
+            self.collector.flush();
+            let progress = Progress {
+                bytes_read: self.bytes_read(),
+                bytes_total: self.bytes_total,
+                matched: self.collector.summary.matched,
+            };
+            self.collector.give(Event::Progress(progress));
+            self.progress_at = Instant::now() + PROGRESS_EVERY;
+        }
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.scanner.stats().bytes_read).sum()
+    }
+
+    fn finish(mut self) {
+        self.collector.finish();
+        for stage in std::mem::take(&mut self.stages) {
+            let status = stage.finish();
+            if status.failed > 0 || !status.failures.is_empty() {
+                self.collector.incomplete(failure_sentence(&status));
+            }
+            self.collector.give(Event::Filter(status));
+        }
+        self.collector.summary.bytes_read = self.bytes_read();
+        self.collector.summary.elapsed = self.started.elapsed();
+        let summary = std::mem::take(&mut self.collector.summary);
+        self.collector.give(Event::Summary(summary));
+    }
+}
+
+/// Announces a source to every filter. A filter that wants none of it ends its part for all, unless an
+/// aggregate before that filter must see its records.
+fn begin_source(stages: &mut [FilterStage], id: u32, source: &weir_scan::Source, node: &str) -> bool {
+    let mut wanted = true;
+    let mut aggregates = false;
+    for stage in stages {
+        aggregates |= stage.kind() == Kind::Aggregate;
+        let scan = stage.begin_source(id, source, node);
+        wanted &= scan || aggregates;
+    }
+    wanted
+}
+
+fn failure_sentence(status: &FilterStatus) -> String {
+    let what = match status.kind {
+        Kind::Redact => format!("withheld {} records that it failed on", status.withheld),
+        Kind::Aggregate => format!("left out {} records that it failed on", status.failed),
+        Kind::Select | Kind::Transform => format!("passed {} records on unfiltered, since it failed on them", status.failed),
+    };
+    let first = status.failures.first().map(|failure| format!("; first: {failure}")).unwrap_or_default();
+    format!("filter '{}' {what}{first}", status.name)
+}

@@ -1,0 +1,98 @@
+//! What a user asks for, as typed: nothing here has been checked. [`Engine::plan`](crate::Engine::plan)
+//! turns a [`QuerySpec`] into something that can run, or refuses it with the field's name.
+
+use std::num::NonZeroU64;
+
+use weir_scan::{Context, Direction, PatternSpec};
+
+/// One query. `Default` asks for every record of every source, oldest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QuerySpec {
+    /// `namespace:pod/container` with globs, each part optional; a source is searched when any
+    /// selector takes it. Empty: all sources.
+    pub sources: Vec<String>,
+    /// What a message must match.
+    pub pattern: PatternSpec,
+    /// First time of interest in nanoseconds since the epoch, inclusive.
+    pub since: Option<i64>,
+    /// End of the time of interest in nanoseconds since the epoch, exclusive.
+    pub until: Option<i64>,
+    /// Order in which records are given.
+    pub direction: Direction,
+    /// How many records, counted from which end.
+    pub limit: Limit,
+    /// Neighbours of each match.
+    pub context: Context,
+    /// Filters, in the order in which records pass through them.
+    pub filters: Vec<FilterSpec>,
+    /// What to give back.
+    pub output: Output,
+    /// Longest message in bytes; `None` takes the default of
+    /// [`ScanLimits::line_bytes`](weir_scan::ScanLimits::line_bytes).
+    pub line_bytes: Option<u32>,
+}
+
+/// How many matches to give. Context records don't count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limit {
+    /// All of them.
+    #[default]
+    All,
+    /// The oldest so many.
+    Head(u64),
+    /// The newest so many.
+    Tail(u64),
+}
+
+impl Limit {
+    /// The most matches that can be given; `None` without a limit.
+    pub fn records(self) -> Option<u64> {
+        match self {
+            Limit::All => None,
+            Limit::Head(records) | Limit::Tail(records) => Some(records),
+        }
+    }
+}
+
+/// One filter and its parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilterSpec {
+    /// Which filter.
+    pub filter: FilterRef,
+    /// Its parameters as the text of a JSON object; empty text counts as `{}`.
+    pub params: String,
+}
+
+/// How a query names a filter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FilterRef {
+    /// A filter that the engine knows by this name.
+    Name(String),
+    /// A component that comes with the query.
+    Component {
+        /// What to call it in messages, such as its path.
+        label: String,
+        /// The component's bytes.
+        bytes: Vec<u8>,
+    },
+}
+
+/// What a query gives back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// The records.
+    #[default]
+    Records,
+    /// How many matches there are.
+    Count {
+        /// One number for each source, in place of one for all.
+        per_source: bool,
+    },
+    /// How many matches there are in each step of time.
+    Histogram {
+        /// Width of a step in nanoseconds; steps start at multiples of it since the epoch.
+        step: NonZeroU64,
+        /// One row of steps for each source, in place of one for all.
+        per_source: bool,
+    },
+}

@@ -1,0 +1,68 @@
+//! What to look for: the parts of a query that the scanner understands, ready to share between
+//! the scanners of all its sources.
+
+use std::ops::Range;
+
+use crate::pattern::Matcher;
+
+/// Named bounds of a scan. Each has a default that [`ScanLimits::default`] gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanLimits {
+    /// Longest message in bytes (default 1 MiB). A longer one comes out cut and marked. Doesn't bound
+    /// how many bytes of the line are read past: its end has to be found.
+    pub line_bytes: usize,
+    /// Bytes read at once (default 128 KiB). The first blocks of a scan are smaller, so that a short
+    /// answer reads little. A line longer than this still comes whole.
+    pub block_bytes: usize,
+    /// How far apart, in bytes of the file set, two parts of one partial line may lie (default 256 KiB).
+    /// A part whose successor is farther away is a record of its own, marked unfinished.
+    pub join_bytes: u64,
+    /// Decompressed bytes of a gzip file kept in memory to read backward (default 16 MiB). A larger file
+    /// is decompressed again for each such window.
+    pub gzip_window_bytes: usize,
+}
+
+impl Default for ScanLimits {
+    fn default() -> ScanLimits {
+        ScanLimits {
+            line_bytes: 1 << 20,
+            block_bytes: 128 << 10,
+            join_bytes: 256 << 10,
+            gzip_window_bytes: 16 << 20,
+        }
+    }
+}
+
+/// The order in which a scan gives records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// Oldest first.
+    #[default]
+    Forward,
+    /// Newest first.
+    Backward,
+}
+
+/// Neighbours of a match that are to be given too, in records of the same source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    /// Records older than the match.
+    pub before: usize,
+    /// Records newer than the match.
+    pub after: usize,
+}
+
+/// One search, shared by the scanners of all sources.
+#[derive(Debug, Default)]
+pub struct Search {
+    /// What a message must match; `None` takes all.
+    pub matcher: Option<Matcher>,
+    /// Nanoseconds since the epoch; half open. Records without a time pass.
+    pub time: Option<Range<i64>>,
+    /// Order of the records.
+    pub direction: Direction,
+    /// Neighbours to give.
+    pub context: Context,
+    /// Bounds.
+    pub limits: ScanLimits,
+}
