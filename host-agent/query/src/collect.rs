@@ -18,12 +18,24 @@ pub(crate) struct CollectorConfig {
     pub(crate) limit: Limit,
     /// Neighbours after a match, in scan order.
     pub(crate) trail: usize,
+    /// Neighbours before a match, in scan order.
+    pub(crate) lead: usize,
     /// Records are given in the order opposite to the scan's.
     pub(crate) reverse: bool,
     pub(crate) held_bytes: usize,
     /// A time range was asked for.
     pub(crate) timed: bool,
     pub(crate) sources: usize,
+}
+
+/// Where a record stands to the matches of its source, in scan order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Match,
+    /// A neighbour of a match that was given.
+    Trailing,
+    /// A neighbour of a match that is still to come.
+    Leading,
 }
 
 /// Takes merged records and gives events.
@@ -34,6 +46,11 @@ pub(crate) struct Collector<'a> {
     left: Option<u64>,
     /// For each source: neighbours of its last match that are still to come.
     trail_left: Vec<usize>,
+    /// For each source: records in `out` that are neighbours of a match still to come.
+    leads: Vec<Vec<usize>>,
+    /// Nothing is given before the end: records must be turned round, or a limit may yet cut off the match
+    /// that neighbours of it, merged before records of other sources, are shown for.
+    hold: bool,
     out: RecordBatch,
     counts: Vec<u64>,
     histogram: BTreeMap<(Option<u32>, Option<i64>), u64>,
@@ -46,11 +63,14 @@ pub(crate) struct Collector<'a> {
 impl<'a> Collector<'a> {
     pub(crate) fn new(config: CollectorConfig, sink: &'a mut dyn FnMut(Event) -> Flow) -> Collector<'a> {
         let left = config.limit.records();
+        let hold = config.reverse || (left.is_some() && config.lead > 0 && config.sources > 1);
         let mut summary = Summary { sources: config.sources as u64, ..Summary::default() };
         summary.limited = left == Some(0);
         Collector {
             left,
             trail_left: vec![0; config.sources],
+            leads: vec![Vec::new(); config.sources],
+            hold,
             counts: vec![0; config.sources],
             out: RecordBatch::default(),
             histogram: BTreeMap::new(),
@@ -85,19 +105,18 @@ impl<'a> Collector<'a> {
     /// Takes `range` of the records of `batch`, all of one source.
     pub(crate) fn take(&mut self, batch: &mut RecordBatch, range: std::ops::Range<usize>) {
         let whole = range.len() == batch.records.len();
-        let dense = whole && batch.bytes.len() <= 2 * BATCH_BYTES + batch.records.len() * 64;
+        let dense = batch.bytes.len() <= 2 * BATCH_BYTES + batch.records.len() * 64;
+        let pass_on = whole && dense && !self.hold && self.config.output == Output::Records;
         let mut admitted = 0;
-        for index in range.clone() {
+        for index in range {
             let record = batch.records[index];
-            if !self.admits(&record) {
-                continue;
-            }
+            let Some(place) = self.admit(&record) else { continue };
             match self.config.output {
-                Output::Records if whole => {
+                Output::Records if pass_on => {
                     batch.records[admitted] = record;
                     admitted += 1;
                 }
-                Output::Records => self.push(batch, &record),
+                Output::Records => self.push(batch, &record, place == Place::Trailing),
                 Output::Count { .. } => self.counts[record.source as usize] += 1,
                 Output::Histogram { step, per_source } => {
                     let width = i64::try_from(step.get()).unwrap_or(i64::MAX);
@@ -106,25 +125,18 @@ impl<'a> Collector<'a> {
                 }
             }
         }
-        if !whole || self.config.output != Output::Records {
-            return;
-        }
-        batch.records.truncate(admitted);
-        if dense && !self.config.reverse && admitted > 0 {
+        if pass_on && admitted > 0 {
             // The block itself goes on, so that no message is copied.
+            batch.records.truncate(admitted);
             self.flush();
             let batch = std::mem::take(batch);
             self.summary.records += batch.records.len() as u64;
             self.give(Event::Records(batch));
-        } else {
-            for index in 0..admitted {
-                let record = batch.records[index];
-                self.push(batch, &record);
-            }
         }
     }
 
-    fn admits(&mut self, record: &Record) -> bool {
+    /// Where a record stands, if it is to be given.
+    fn admit(&mut self, record: &Record) -> Option<Place> {
         let trail = &mut self.trail_left[record.source as usize];
         if record.flags.has(Flags::CONTEXT) {
             if record.flags.has(Flags::BREAK) {
@@ -132,11 +144,12 @@ impl<'a> Collector<'a> {
             }
             let trailing = *trail > 0;
             *trail = trail.saturating_sub(1);
-            return (trailing || self.left != Some(0)) && self.config.output == Output::Records;
+            let wanted = (trailing || self.left != Some(0)) && self.config.output == Output::Records;
+            return wanted.then_some(if trailing { Place::Trailing } else { Place::Leading });
         }
         if self.left == Some(0) {
             *trail = 0;
-            return false;
+            return None;
         }
         *trail = self.config.trail;
         if let Some(left) = &mut self.left {
@@ -149,36 +162,55 @@ impl<'a> Collector<'a> {
         if self.config.timed && record.time.is_none() && !record.flags.has(Flags::MALFORMED) {
             self.untimed += 1;
         }
-        true
+        Some(Place::Match)
     }
 
-    fn push(&mut self, batch: &RecordBatch, record: &Record) {
+    fn push(&mut self, batch: &RecordBatch, record: &Record, trailing: bool) {
         if self.held_full {
             return;
         }
         let length = (record.end - record.start) as usize + (record.fields_end - record.fields_start) as usize;
-        if self.config.reverse {
+        if self.hold {
             let record_bytes = std::mem::size_of::<Record>();
             let held = self.out.bytes.len() + self.out.records.len() * record_bytes;
             if held + length + record_bytes > self.config.held_bytes {
                 self.held_full = true;
                 self.incomplete(format!(
-                    "the records to give in another order than they are read in passed {} bytes (limit held_bytes); \
-                     ask for fewer, or in the other order",
+                    "the records to hold back until the end of the search passed {} bytes (limit held_bytes); \
+                     ask for fewer",
                     self.config.held_bytes
                 ));
                 return;
             }
+            let leads = &mut self.leads[record.source as usize];
+            if !record.flags.has(Flags::CONTEXT) {
+                leads.clear();
+            } else if !trailing {
+                leads.push(self.out.records.len());
+            }
         }
         self.out.push_from(batch, record);
-        if !self.config.reverse && (self.out.bytes.len() >= BATCH_BYTES || self.out.records.len() >= BATCH_RECORDS) {
+        if !self.hold && (self.out.bytes.len() >= BATCH_BYTES || self.out.records.len() >= BATCH_RECORDS) {
             self.flush();
         }
     }
 
+    /// Takes away neighbours of matches that the limit cut off.
+    fn drop_orphans(&mut self, held: &mut RecordBatch) {
+        let mut orphans: Vec<usize> = self.leads.drain(..).flatten().collect();
+        orphans.sort_unstable();
+        let mut orphans = orphans.into_iter().peekable();
+        let mut index = 0;
+        held.records.retain(|_| {
+            let orphan = orphans.next_if_eq(&index).is_some();
+            index += 1;
+            !orphan
+        });
+    }
+
     /// Gives the records that have gathered, if any.
     pub(crate) fn flush(&mut self) {
-        if self.config.reverse || self.out.records.is_empty() {
+        if self.hold || self.out.records.is_empty() {
             return;
         }
         let batch = std::mem::take(&mut self.out);
@@ -195,12 +227,15 @@ impl<'a> Collector<'a> {
 
     /// Gives what was held back, and the counts.
     pub(crate) fn finish(&mut self) {
-        if self.config.reverse {
-            self.config.reverse = false;
+        if self.hold {
+            self.hold = false;
             let mut held = std::mem::take(&mut self.out);
-            turn_round(&mut held, self.config.sources);
+            self.drop_orphans(&mut held);
+            if self.config.reverse {
+                turn_round(&mut held, self.config.sources);
+            }
             for record in &held.records {
-                self.push(&held, record);
+                self.push(&held, record, true);
             }
         }
         self.flush();

@@ -51,6 +51,7 @@ impl<'a> Run<'a> {
         let config = CollectorConfig {
             output: plan.output,
             limit: plan.limit,
+            lead,
             trail,
             reverse: direction != plan.direction,
             held_bytes: plan.held_bytes,
