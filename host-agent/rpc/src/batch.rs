@@ -1,0 +1,262 @@
+//! Record batches and their columns on the wire, both ways.
+
+use std::ops::Range;
+
+use weir_query::{Flags, Record, RecordBatch, Stream};
+
+use crate::wire::v1;
+
+/// Stands for "no time" in the column of times.
+const NO_TIME: i64 = i64::MIN;
+
+/// Collects records of several batches into the columns of one.
+#[derive(Debug, Default)]
+pub(crate) struct Columns {
+    messages: Vec<u8>,
+    ends: Vec<u32>,
+    times: Vec<i64>,
+    sources: Vec<u32>,
+    files: Vec<u32>,
+    offsets: Vec<u64>,
+    streams: Vec<u8>,
+    flags: Vec<u8>,
+    fields: Vec<u8>,
+    field_ends: Vec<u32>,
+}
+
+impl Columns {
+    /// Copies `record` of `batch` to the end.
+    ///
+    /// # Panics
+    /// When a column of bytes would pass 4 GiB; callers take batches long before.
+    pub(crate) fn push(&mut self, batch: &RecordBatch, record: &Record) {
+        self.messages.extend_from_slice(batch.message(record));
+        self.ends.push(end(&self.messages));
+        self.times.push(record.time.unwrap_or(NO_TIME));
+        self.sources.push(record.source);
+        self.files.push(record.file);
+        self.offsets.push(record.offset);
+        self.streams.push(match record.stream {
+            Stream::Stdout => 0,
+            Stream::Stderr => 1,
+        });
+        self.flags.push(record.flags.bits());
+        self.fields.extend_from_slice(batch.fields(record));
+        self.field_ends.push(end(&self.fields));
+    }
+
+    /// Records collected.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Bytes of messages and fields collected.
+    pub(crate) fn bytes(&self) -> usize {
+        self.messages.len() + self.fields.len()
+    }
+
+    /// Takes what was collected, as a message.
+    pub(crate) fn take(&mut self) -> v1::RecordBatch {
+        let taken = std::mem::take(self);
+        let field_ends = if taken.fields.is_empty() { Vec::new() } else { taken.field_ends };
+        v1::RecordBatch {
+            messages: taken.messages.into(),
+            ends: taken.ends,
+            times: taken.times,
+            sources: taken.sources,
+            files: taken.files,
+            offsets: taken.offsets,
+            streams: taken.streams.into(),
+            flags: taken.flags.into(),
+            fields: taken.fields.into(),
+            field_ends,
+        }
+    }
+}
+
+/// Turns a received batch into ours.
+///
+/// # Errors
+/// The column that doesn't fit to the others, or holds what it can't.
+pub(crate) fn records(wire: v1::RecordBatch) -> Result<RecordBatch, String> {
+    let count = wire.ends.len();
+    for (column, len) in [
+        ("times", wire.times.len()),
+        ("sources", wire.sources.len()),
+        ("files", wire.files.len()),
+        ("offsets", wire.offsets.len()),
+        ("streams", wire.streams.len()),
+        ("flags", wire.flags.len()),
+    ] {
+        if len != count {
+            return Err(format!("column {column} has {len} entries for {count} records"));
+        }
+    }
+    if !wire.field_ends.is_empty() && wire.field_ends.len() != count {
+        return Err(format!("column field_ends has {} entries for {count} records", wire.field_ends.len()));
+    }
+    let fields_base = u32::try_from(wire.messages.len()).map_err(|_| "messages pass 4 GiB".to_owned())?;
+    if u32::try_from(wire.messages.len() + wire.fields.len()).is_err() {
+        return Err("messages and fields pass 4 GiB".to_owned());
+    }
+
+    let mut bytes: Vec<u8> = wire.messages.into();
+    bytes.extend_from_slice(&wire.fields);
+    let mut batch = RecordBatch { bytes, records: Vec::with_capacity(count) };
+    let mut message = Spans::new("ends", fields_base);
+    let mut fields = Spans::new("field_ends", end(&wire.fields));
+    for index in 0..count {
+        let message = message.next(wire.ends[index])?;
+        let fields = match wire.field_ends.get(index) {
+            Some(&end) => fields.next(end)?,
+            None => 0..0,
+        };
+        batch.records.push(Record {
+            start: message.start,
+            end: message.end,
+            fields_start: fields_base + fields.start,
+            fields_end: fields_base + fields.end,
+            time: Some(wire.times[index]).filter(|time| *time != NO_TIME),
+            source: wire.sources[index],
+            file: wire.files[index],
+            offset: wire.offsets[index],
+            stream: match wire.streams[index] {
+                0 => Stream::Stdout,
+                1 => Stream::Stderr,
+                other => return Err(format!("column streams holds {other}")),
+            },
+            flags: Flags::from_bits(wire.flags[index]),
+        });
+    }
+    Ok(batch)
+}
+
+/// The spans that a column of ends tells, checked as they are taken.
+struct Spans {
+    column: &'static str,
+    at: u32,
+    limit: u32,
+}
+
+impl Spans {
+    fn new(column: &'static str, limit: u32) -> Spans {
+        Spans { column, at: 0, limit }
+    }
+
+    fn next(&mut self, end: u32) -> Result<Range<u32>, String> {
+        if end < self.at || end > self.limit {
+            return Err(format!("column {} holds {end}, outside of {}..={}", self.column, self.at, self.limit));
+        }
+        let span = self.at..end;
+        self.at = end;
+        Ok(span)
+    }
+}
+
+fn end(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).expect("a batch is sent long before it reaches 4 GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Row = (Vec<u8>, Vec<u8>, Option<i64>, (u32, u32, u64), bool, u8);
+
+    fn row() -> impl Strategy<Value = Row> {
+        let fields = prop_oneof![Just(Vec::new()), Just(b"{\"a\":1}".to_vec())];
+        let place = (any::<u32>(), any::<u32>(), any::<u64>());
+        let time = proptest::option::of(NO_TIME + 1..=i64::MAX);
+        (vec(any::<u8>(), 0..20), fields, time, place, any::<bool>(), 0..64_u8)
+    }
+
+    fn batch(rows: &[Row]) -> RecordBatch {
+        let mut batch = RecordBatch::default();
+        for (message, fields, time, (source, file, offset), stderr, flags) in rows {
+            // What lies between messages must not travel.
+            batch.bytes.extend_from_slice(b"prefix ");
+            let (start, end) = batch.append(message);
+            let (fields_start, fields_end) = batch.append(fields);
+            batch.records.push(Record {
+                start,
+                end,
+                fields_start,
+                fields_end,
+                time: *time,
+                source: *source,
+                file: *file,
+                offset: *offset,
+                stream: if *stderr { Stream::Stderr } else { Stream::Stdout },
+                flags: Flags::from_bits(*flags),
+            });
+        }
+        batch
+    }
+
+    fn encode(batch: &RecordBatch) -> v1::RecordBatch {
+        let mut columns = Columns::default();
+        batch.records.iter().for_each(|record| columns.push(batch, record));
+        columns.take()
+    }
+
+    proptest! {
+        #[test]
+        fn records_survive_the_wire(rows in vec(row(), 1..20)) {
+            let sent = batch(&rows);
+            let wire = encode(&sent);
+            prop_assert!(!wire.messages.windows(7).any(|window| window == b"prefix "));
+            let received = records(wire).expect("a batch of our own");
+            prop_assert_eq!(received.records.len(), sent.records.len());
+            for (theirs, ours) in received.records.iter().zip(&sent.records) {
+                prop_assert_eq!(received.message(theirs), sent.message(ours));
+                prop_assert_eq!(received.fields(theirs), sent.fields(ours));
+                let placed = Record {
+                    start: ours.start, end: ours.end,
+                    fields_start: ours.fields_start, fields_end: ours.fields_end,
+                    ..*theirs
+                };
+                prop_assert_eq!(&placed, ours);
+            }
+        }
+
+        /// Whatever a server sends, the client never panics and never hands out a span outside of the bytes.
+        #[test]
+        fn broken_columns_are_errors(
+            ends in vec(0..40_u32, 0..6),
+            field_ends in vec(0..40_u32, 0..6),
+            len in 0..40_usize,
+            streams in vec(0..3_u8, 0..6),
+        ) {
+            let count = ends.len();
+            let wire = v1::RecordBatch {
+                messages: vec![b'm'; len].into(),
+                times: vec![0; count],
+                sources: vec![0; count],
+                files: vec![0; count],
+                offsets: vec![0; count],
+                streams: streams.into(),
+                flags: vec![0xff; count].into(),
+                fields: vec![b'f'; len / 2].into(),
+                ends,
+                field_ends,
+            };
+            if let Ok(batch) = records(wire) {
+                for record in &batch.records {
+                    prop_assert!(batch.message(record).iter().all(|byte| *byte == b'm'));
+                    prop_assert!(batch.fields(record).iter().all(|byte| *byte == b'f'));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_fields_there_is_no_column_of_their_ends() {
+        let rows = [(b"a".to_vec(), Vec::new(), None, (0, 0, 0), false, 0)];
+        let wire = encode(&batch(&rows));
+        assert!(wire.field_ends.is_empty());
+        assert_eq!(wire.times, [NO_TIME]);
+    }
+}

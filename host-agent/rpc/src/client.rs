@@ -1,0 +1,309 @@
+//! The client: one agent's services as ours, so that a query over the network gives what a local one gives.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tonic::Request;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity, Uri};
+use weir_query::{Event, FilterInfo, Flow, QueryError, QuerySpec, SourceInfo};
+
+use crate::wire::v1;
+use crate::{address, convert, listen, status};
+use v1::filter_service_client::FilterServiceClient;
+use v1::query_service_client::QueryServiceClient;
+use v1::source_service_client::SourceServiceClient;
+
+/// How long connecting may take, the TLS handshake included.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How often the agent is asked whether it is still there, and how long it may take to answer.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
+
+/// Largest response taken, in bytes: one record of the longest line that an agent allows, with what filters
+/// made of it.
+const RESPONSE_BYTES: usize = 64 << 20;
+
+/// Where an agent is and how to prove who we are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `https://HOST:PORT`, `http://HOST:PORT` for a host that is this machine, or `unix:///PATH`.
+    pub url: String,
+    /// Roots, a PEM file, that the agent's certificate must come from; else the system's roots.
+    pub ca: Option<PathBuf>,
+    /// Our certificate, a PEM file.
+    pub cert: Option<PathBuf>,
+    /// Our certificate's key, a PEM file.
+    pub key: Option<PathBuf>,
+    /// Name that the agent's certificate must have, in place of the URL's host.
+    pub server_name: Option<String>,
+    /// A bearer token that is sent with each call.
+    pub token: Option<String>,
+}
+
+/// Why a call has no whole answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The endpoint can't be used: a URL, a file or a token.
+    #[error("{field}: {message}")]
+    Endpoint {
+        /// Name of the [`Endpoint`]'s field.
+        field: &'static str,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// Nobody answers, or not in a way that proves who they are.
+    #[error("can't connect to {url}: {message}")]
+    Connect {
+        /// The endpoint's URL.
+        url: String,
+        /// Why.
+        message: String,
+    },
+    /// The agent's own answer.
+    #[error(transparent)]
+    Query(QueryError),
+    /// The connection was lost, or the agent is shutting down: the answer so far has no end.
+    #[error("the agent's answer broke off: {message}")]
+    Lost {
+        /// What the transport says.
+        message: String,
+    },
+    /// The stream ended well, but without a summary: the answer isn't whole.
+    #[error("the agent's answer ended without a summary, so it isn't whole")]
+    Incomplete,
+    /// The agent says what can't be, or doesn't know the call.
+    #[error("the agent and this client don't understand each other: {message}")]
+    Protocol {
+        /// What was said.
+        message: String,
+    },
+}
+
+/// A connection to one agent.
+#[derive(Clone, Debug)]
+pub struct Client {
+    channel: Channel,
+    authorization: Option<MetadataValue<Ascii>>,
+}
+
+impl Client {
+    /// Connects.
+    ///
+    /// # Errors
+    /// An endpoint that can't be used, plain text to another machine included; an agent that can't be reached or
+    /// trusted.
+    pub async fn connect(endpoint: &Endpoint) -> Result<Client, ClientError> {
+        let authorization = endpoint.token.as_deref().map(bearer).transpose()?;
+        let transport = transport(endpoint)?
+            .connect_timeout(CONNECT)
+            .http2_keep_alive_interval(KEEPALIVE.0)
+            .keep_alive_timeout(KEEPALIVE.1);
+        let channel = transport
+            .connect()
+            .await
+            .map_err(|error| ClientError::Connect { url: endpoint.url.clone(), message: causes(&error) })?;
+        Ok(Client { channel, authorization })
+    }
+
+    /// Runs a query and hands each event to `sink`, the summary last. When `sink` says
+    /// [`Flow::Stop`], the agent's search is cancelled and that is no error. While `sink` works, the agent waits.
+    ///
+    /// # Errors
+    /// A query that the agent refuses; a stream that ends without a summary.
+    pub async fn query(&mut self, spec: &QuerySpec, sink: &mut dyn FnMut(Event) -> Flow) -> Result<(), ClientError> {
+        let request = self.request(convert::query_request(spec));
+        let mut responses = QueryServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(RESPONSE_BYTES)
+            .max_encoding_message_size(usize::MAX)
+            .query(request)
+            .await
+            .map_err(|status| status::to_error(&status))?
+            .into_inner();
+        let mut whole = false;
+        while let Some(response) = responses.message().await.map_err(|status| status::to_error(&status))? {
+            let event = convert::event(response).map_err(protocol)?;
+            let Some(event) = event else { continue };
+            whole = matches!(event, Event::Summary(_));
+            if sink(event) == Flow::Stop {
+                return Ok(());
+            }
+        }
+        if whole { Ok(()) } else { Err(ClientError::Incomplete) }
+    }
+
+    /// The sources that any of `selectors` takes (all, when there is none), with their times.
+    ///
+    /// # Errors
+    /// A selector that can't be read or takes nothing.
+    pub async fn sources(&mut self, selectors: &[String]) -> Result<Vec<SourceInfo>, ClientError> {
+        let request = self.request(v1::ListSourcesRequest { selectors: selectors.to_vec(), times: true });
+        let response = SourceServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(RESPONSE_BYTES)
+            .list_sources(request)
+            .await
+            .map_err(|status| status::to_error(&status))?;
+        let sources = response.into_inner().sources.into_iter();
+        sources.map(|source| convert::source_info(source).map_err(protocol)).collect()
+    }
+
+    /// Every filter that the agent has.
+    ///
+    /// # Errors
+    /// A filter that can't be compiled there.
+    pub async fn filters(&mut self) -> Result<Vec<FilterInfo>, ClientError> {
+        let request = self.request(v1::ListFiltersRequest {});
+        let response = FilterServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(RESPONSE_BYTES)
+            .list_filters(request)
+            .await
+            .map_err(|status| status::to_error(&status))?;
+        let filters = response.into_inner().filters.into_iter();
+        filters.map(|filter| convert::filter_info(filter).map_err(protocol)).collect()
+    }
+
+    /// The filter of that name.
+    ///
+    /// # Errors
+    /// No such filter, or one that can't be compiled there.
+    pub async fn filter(&mut self, name: &str) -> Result<FilterInfo, ClientError> {
+        let request = self.request(v1::DescribeFilterRequest { name: name.to_owned() });
+        let response = FilterServiceClient::new(self.channel.clone())
+            .describe_filter(request)
+            .await
+            .map_err(|status| status::to_error(&status))?;
+        let filter =
+            response.into_inner().filter.ok_or_else(|| protocol("a description without a filter".to_owned()))?;
+        convert::filter_info(filter).map_err(protocol)
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(authorization) = &self.authorization {
+            request.metadata_mut().insert("authorization", authorization.clone());
+        }
+        request
+    }
+}
+
+fn transport(endpoint: &Endpoint) -> Result<tonic::transport::Endpoint, ClientError> {
+    let url = |message: &str| ClientError::Endpoint {
+        field: "url",
+        message: format!("'{}' {message}: give https://HOST:PORT, http://127.0.0.1:PORT or unix:///PATH", endpoint.url),
+    };
+    let build = || tonic::transport::Endpoint::from_shared(endpoint.url.clone()).map_err(|error| url(&causes(&error)));
+    if let Some(path) = endpoint.url.strip_prefix("unix:") {
+        return match path.trim_start_matches("//").is_empty() || !path.starts_with('/') {
+            true => Err(url("names no socket")),
+            false => build(),
+        };
+    }
+    let uri: Uri = endpoint.url.parse().map_err(|error| url(&format!("can't be read ({error})")))?;
+    let host = uri.host().ok_or_else(|| url("names no host"))?;
+    match uri.scheme_str() {
+        Some("https") => build()?
+            .tls_config(client_tls(endpoint)?)
+            .map_err(|error| ClientError::Endpoint { field: "ca, cert, key, server_name", message: causes(&error) }),
+        Some("http") if address::is_loopback(host) => build(),
+        Some("http") => Err(url("would send everything in plain text to another machine")),
+        _ => Err(url("is of no kind that is known")),
+    }
+}
+
+fn client_tls(endpoint: &Endpoint) -> Result<ClientTlsConfig, ClientError> {
+    let refused = |field: &'static str, path: &Path, message: String| ClientError::Endpoint {
+        field,
+        message: format!("{}: {message}", path.display()),
+    };
+    let mut tls = ClientTlsConfig::new().timeout(CONNECT);
+    tls = match &endpoint.ca {
+        Some(ca) => {
+            let roots = listen::certificates(ca).map_err(|message| refused("ca", ca, message))?;
+            tls.ca_certificate(Certificate::from_pem(roots))
+        }
+        None => tls.with_native_roots(),
+    };
+    match (&endpoint.cert, &endpoint.key) {
+        (Some(cert), Some(key)) => {
+            let chain = listen::certificates(cert).map_err(|message| refused("cert", cert, message))?;
+            let private = listen::private_key(key).map_err(|message| refused("key", key, message))?;
+            tls = tls.identity(Identity::from_pem(chain, private));
+        }
+        (None, None) => {}
+        (Some(_), None) => {
+            return Err(ClientError::Endpoint { field: "key", message: "a certificate needs its key".to_owned() });
+        }
+        (None, Some(_)) => {
+            return Err(ClientError::Endpoint { field: "cert", message: "a key needs its certificate".to_owned() });
+        }
+    }
+    if let Some(name) = &endpoint.server_name {
+        tls = tls.domain_name(name.clone());
+    }
+    Ok(tls)
+}
+
+fn bearer(token: &str) -> Result<MetadataValue<Ascii>, ClientError> {
+    let mut value: MetadataValue<Ascii> = format!("Bearer {}", token.trim()).parse().map_err(|_| {
+        ClientError::Endpoint { field: "token", message: "holds characters that a header can't".to_owned() }
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn protocol(message: String) -> ClientError {
+    ClientError::Protocol { message }
+}
+
+/// The error and what caused it: the transport's own text is often just "transport error".
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let told = cause.to_string();
+        if !text.contains(&told) {
+            text = format!("{text}: {told}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refused(endpoint: Endpoint) -> String {
+        match Client::connect(&endpoint).await {
+            Err(error @ ClientError::Endpoint { .. }) => error.to_string(),
+            other => panic!("{endpoint:?}: {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn endpoints_are_checked_before_anything_is_sent() {
+        for url in ["", "agent:7411", "ftp://agent", "http://10.0.0.1:7411", "http://agent:7411", "unix://", "unix:x"] {
+            let error = refused(Endpoint { url: url.to_owned(), ..Endpoint::default() }).await;
+            assert!(error.contains(&format!("'{url}'")), "{error}");
+        }
+        let https = || Endpoint { url: "https://127.0.0.1:1".to_owned(), ..Endpoint::default() };
+        let missing = Some(PathBuf::from("/nowhere/ca.pem"));
+        assert!(refused(Endpoint { ca: missing.clone(), ..https() }).await.contains("/nowhere/ca.pem"));
+        assert!(refused(Endpoint { cert: missing.clone(), ..https() }).await.starts_with("key"));
+        assert!(refused(Endpoint { key: missing, ..https() }).await.starts_with("cert"));
+        assert!(refused(Endpoint { token: Some("a\nb".to_owned()), ..https() }).await.starts_with("token"));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_fails_says_why() {
+        let url = "unix:///nowhere/agent.sock".to_owned();
+        match Client::connect(&Endpoint { url, ..Endpoint::default() }).await {
+            Err(error @ ClientError::Connect { .. }) => {
+                let error = error.to_string();
+                assert!(error.contains("/nowhere/agent.sock") && error.contains("No such file"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The gRPC services of Weir and their client: the only crate that knows protobuf.
+//!
+//! [`Server`] answers `weir.v1` (see `proto/weir/v1`) from an [`Engine`](weir_query::Engine); [`Client`] gives
+//! the same [`Event`](weir_query::Event)s that a local run gives. Searches are blocking code: each runs on a
+//! thread of tokio's blocking pool, coupled to its response stream by a bounded outbox, so that a slow
+//! client slows its search down and a lost one ends it.
+
+mod address;
+mod batch;
+pub mod client;
+mod connection;
+mod convert;
+mod filter_service;
+pub mod listen;
+mod lookup;
+mod observer;
+mod outbox;
+mod phase;
+mod query_service;
+pub mod server;
+mod source_service;
+mod status;
+pub mod wire;
+
+pub use client::{Client, ClientError, Endpoint};
+pub use listen::{Listen, ListenError, Listener, TlsFiles};
+pub use observer::{Observer, Outcome, Unobserved};
+pub use server::{Ending, ServeError, Server, ServerLimits};

@@ -1,0 +1,238 @@
+//! Between a search, which blocks, and its response stream, which must not: a bounded outbox.
+//!
+//! The search's [`Producer`] collects records into one open batch and queues full batches and other events
+//! behind it; it waits while the queue is full, and so the reading of files waits for the client. The
+//! [`Responses`] side takes from the queue, or, when there is nothing in it and the open batch has had its
+//! linger, the open batch: a busy client gets large batches, a rare hit isn't kept waiting. Dropping
+//! `Responses`, as the server does when the call is cancelled or its connection lost, cancels the search.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::Sleep;
+use tokio_stream::Stream;
+use tonic::Status;
+use weir_query::{Cancel, Event, Flow, RecordBatch};
+
+use crate::batch::Columns;
+use crate::observer::Observer;
+use crate::wire::v1;
+use crate::{convert, status};
+
+/// Bytes of messages and fields at which a batch is full. One record may pass it.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// Records at which a batch is full, whatever their size: columns cost too.
+const BATCH_RECORDS: usize = 8 << 10;
+
+/// Responses that wait for the client at most; the open batch comes on top.
+const QUEUE: usize = 4;
+
+/// How long an open batch waits for more.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// An outbox, and the search that `cancel` cancels. A client that takes nothing for `stall` is given up.
+pub(crate) fn outbox(cancel: Cancel, stall: Duration, observer: Arc<dyn Observer>) -> (Producer, Responses) {
+    let shared = Arc::new(Shared { state: Mutex::new(State::default()), room: Condvar::new() });
+    let producer = Producer { shared: Arc::clone(&shared), stall };
+    (producer, Responses { shared, cancel, observer, linger: None })
+}
+
+/// The search's end. Dropped without [`Producer::finish`], it ends the stream with an error.
+pub(crate) struct Producer {
+    shared: Arc<Shared>,
+    stall: Duration,
+}
+
+/// Why a search has nothing to send to any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// The client is gone.
+    Gone,
+    /// The client took nothing for as long as it may.
+    Stalled,
+}
+
+impl Producer {
+    /// Takes an event; waits while the queue is full.
+    pub(crate) fn send(&self, event: Event) -> Flow {
+        let sent = match event {
+            Event::Records(batch) => self.send_records(&batch),
+            event => self.send_response(convert::response(event)),
+        };
+        match sent {
+            Ok(()) => Flow::Continue,
+            Err(_) => Flow::Stop,
+        }
+    }
+
+    /// Ends the stream, with an error if there is one, and tells whether somebody still listens.
+    pub(crate) fn finish(self, end: Result<(), Status>) -> Result<(), Closed> {
+        let mut state = self.shared.lock();
+        state.end.get_or_insert(end);
+        state.wake();
+        match state.closed {
+            Some(closed) => Err(closed),
+            None => Ok(()),
+        }
+    }
+
+    fn send_records(&self, batch: &RecordBatch) -> Result<(), Closed> {
+        let mut state = self.shared.lock();
+        for record in &batch.records {
+            state.open.push(batch, record);
+            if state.open.bytes() >= BATCH_BYTES || state.open.len() >= BATCH_RECORDS {
+                state = self.room(state)?;
+                state.queue_open();
+            }
+        }
+        state.wake();
+        state.closed.map_or(Ok(()), Err)
+    }
+
+    fn send_response(&self, response: v1::QueryResponse) -> Result<(), Closed> {
+        let mut state = self.room(self.shared.lock())?;
+        // Records found before this event are to be seen before it. The queue passes its bound by this one.
+        state.queue_open();
+        state.queue.push_back(response);
+        state.wake();
+        Ok(())
+    }
+
+    /// Waits until the queue has room.
+    fn room<'a>(&self, mut state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>, Closed> {
+        state.wake();
+        let full = |state: &mut State| state.closed.is_none() && state.queue.len() >= QUEUE;
+        let (mut state, timeout) =
+            self.shared.room.wait_timeout_while(state, self.stall, full).unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() && state.closed.is_none() {
+            state.closed = Some(Closed::Stalled);
+        }
+        match state.closed {
+            Some(closed) => Err(closed),
+            None => Ok(state),
+        }
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if state.end.is_none() {
+            state.end = Some(Err(status::no_summary()));
+            state.wake();
+        }
+    }
+}
+
+/// The connection's end: the response stream of one query.
+pub(crate) struct Responses {
+    shared: Arc<Shared>,
+    cancel: Cancel,
+    observer: Arc<dyn Observer>,
+    linger: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stream for Responses {
+    type Item = Result<v1::QueryResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        if let Some(response) = state.queue.pop_front() {
+            shared.room.notify_one();
+            return Poll::Ready(Some(Ok(self.taken(response))));
+        }
+        if let Some(end) = &mut state.end {
+            // The end is told once; the error, if there is one, once too.
+            let end = std::mem::replace(end, Ok(()));
+            state.queue_open();
+            return match (state.queue.pop_front(), end) {
+                (Some(response), end) => {
+                    state.end = Some(end);
+                    Poll::Ready(Some(Ok(self.taken(response))))
+                }
+                (None, Err(status)) => Poll::Ready(Some(Err(status))),
+                (None, Ok(())) => Poll::Ready(None),
+            };
+        }
+        state.waker = Some(context.waker().clone());
+        if state.open.len() == 0 {
+            self.linger = None;
+            return Poll::Pending;
+        }
+        let linger = self.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        if linger.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        state.queue_open();
+        match state.queue.pop_front() {
+            Some(response) => Poll::Ready(Some(Ok(self.taken(response)))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Responses {
+    fn taken(&mut self, response: v1::QueryResponse) -> v1::QueryResponse {
+        self.linger = None;
+        if let Some(v1::query_response::Event::Records(batch)) = &response.event {
+            self.observer.sent(batch.ends.len() as u64);
+        }
+        response
+    }
+}
+
+impl Drop for Responses {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+        self.shared.lock().closed.get_or_insert(Closed::Gone);
+        self.shared.room.notify_one();
+    }
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Told when the queue has room or nobody listens any more.
+    room: Condvar,
+}
+
+impl Shared {
+    /// The state is whole between any two statements, so that a panic elsewhere can't have torn it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<v1::QueryResponse>,
+    open: Columns,
+    waker: Option<Waker>,
+    closed: Option<Closed>,
+    /// How the stream ends once the queue is empty.
+    end: Option<Result<(), Status>>,
+}
+
+impl State {
+    fn queue_open(&mut self) {
+        if self.open.len() > 0 {
+            let records = v1::query_response::Event::Records(self.open.take());
+            self.queue.push_back(v1::QueryResponse { event: Some(records) });
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;

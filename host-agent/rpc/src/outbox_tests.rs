@@ -1,0 +1,165 @@
+//! Tests of the outbox: order, batching, back-pressure, and each way in which it ends.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio_stream::StreamExt;
+use weir_query::{FilterStatus, Flags, Progress, Record, Summary};
+
+use super::*;
+use crate::observer::{Outcome, Unobserved};
+use v1::query_response::Event as WireEvent;
+
+const NEVER: Duration = Duration::from_secs(3600);
+
+fn records(messages: &[&str]) -> Event {
+    let mut batch = RecordBatch::default();
+    for message in messages {
+        let (start, end) = batch.append(message.as_bytes());
+        batch.records.push(Record {
+            start,
+            end,
+            fields_start: end,
+            fields_end: end,
+            time: None,
+            source: 0,
+            file: 0,
+            offset: 0,
+            stream: weir_query::Stream::Stdout,
+            flags: Flags::default(),
+        });
+    }
+    Event::Records(batch)
+}
+
+fn new(stall: Duration) -> (Producer, Responses, Cancel) {
+    let cancel = Cancel::default();
+    let (producer, responses) = outbox(cancel.clone(), stall, Arc::new(Unobserved));
+    (producer, responses, cancel)
+}
+
+fn describe(response: &v1::QueryResponse) -> String {
+    match response.event.as_ref().expect("an event") {
+        WireEvent::Records(batch) => format!("{} {}", batch.ends.len(), String::from_utf8_lossy(&batch.messages)),
+        WireEvent::Progress(_) => "progress".to_owned(),
+        WireEvent::Summary(_) => "summary".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+async fn rest(responses: &mut Responses) -> Vec<String> {
+    let mut all = Vec::new();
+    while let Some(response) = responses.next().await {
+        all.push(match response {
+            Ok(response) => describe(&response),
+            Err(status) => format!("error: {}", status.message()),
+        });
+    }
+    all
+}
+
+#[tokio::test]
+async fn small_batches_are_merged_and_order_is_kept() {
+    let (producer, mut responses, _cancel) = new(NEVER);
+    assert_eq!(producer.send(records(&["a", "b"])), Flow::Continue);
+    assert_eq!(producer.send(records(&["c"])), Flow::Continue);
+    assert_eq!(producer.send(Event::Progress(Progress::default())), Flow::Continue);
+    assert_eq!(producer.send(records(&["d"])), Flow::Continue);
+    assert_eq!(producer.send(Event::Summary(Summary::default())), Flow::Continue);
+    assert_eq!(producer.finish(Ok(())), Ok(()));
+    assert_eq!(rest(&mut responses).await, ["3 abc", "progress", "1 d", "summary"]);
+    assert!(responses.next().await.is_none(), "the end stays the end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_record_is_sent_after_its_linger() {
+    let (producer, mut responses, _cancel) = new(NEVER);
+    assert_eq!(producer.send(records(&["rare"])), Flow::Continue);
+    let before = tokio::time::Instant::now();
+    let response = responses.next().await.expect("a response").expect("no error");
+    assert_eq!(describe(&response), "1 rare");
+    // Tokio's clock counts whole milliseconds, rounded up.
+    assert!(before.elapsed() <= LINGER + Duration::from_millis(1), "{:?}", before.elapsed());
+    drop(producer);
+}
+
+#[tokio::test]
+async fn a_full_queue_stops_the_search_until_the_client_reads() {
+    let (producer, mut responses, _cancel) = new(NEVER);
+    let sent = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&sent);
+    let search = std::thread::spawn(move || {
+        let message = "x".repeat(BATCH_BYTES);
+        for _ in 0..100 {
+            assert_eq!(producer.send(records(&[&message])), Flow::Continue);
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+        producer.finish(Ok(()))
+    });
+    let mut received = 0;
+    while responses.next().await.is_some() {
+        received += 1;
+        // One may be on its way into the queue, counted late or not yet.
+        assert!(sent.load(Ordering::SeqCst) <= received + QUEUE as u64 + 1);
+    }
+    assert_eq!(received, 100);
+    assert_eq!(search.join().expect("the search ends"), Ok(()));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_frees_a_waiting_search() {
+    let (producer, responses, cancel) = new(NEVER);
+    let search = std::thread::spawn(move || {
+        let message = "x".repeat(BATCH_BYTES);
+        while producer.send(records(&[&message])) == Flow::Continue {}
+        producer.finish(Ok(()))
+    });
+    drop(responses);
+    assert_eq!(search.join().expect("the search ends"), Err(Closed::Gone));
+    assert!(cancel.is_cancelled());
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_given_up() {
+    let (producer, mut responses, _cancel) = new(Duration::from_millis(1));
+    let search = std::thread::spawn(move || {
+        let message = "x".repeat(BATCH_BYTES);
+        while producer.send(records(&[&message])) == Flow::Continue {}
+        producer.finish(Err(Status::internal("stalled")))
+    });
+    assert_eq!(search.join().expect("the search ends"), Err(Closed::Stalled));
+    let all = rest(&mut responses).await;
+    assert_eq!(all.last().map(String::as_str), Some("error: stalled"), "what was queued, and then why it ends");
+}
+
+#[tokio::test]
+async fn a_search_that_vanishes_is_an_error() {
+    let (producer, mut responses, _cancel) = new(NEVER);
+    assert_eq!(producer.send(records(&["a"])), Flow::Continue);
+    drop(producer);
+    assert_eq!(rest(&mut responses).await, ["1 a", "error: the search ended without a summary"]);
+}
+
+#[derive(Default)]
+struct Sent(AtomicU64);
+
+impl Observer for Sent {
+    fn started(&self) {}
+    fn read(&self, _bytes: u64) {}
+    fn sent(&self, records: u64) {
+        self.0.fetch_add(records, Ordering::SeqCst);
+    }
+    fn filter(&self, _status: &FilterStatus) {}
+    fn ended(&self, _outcome: Outcome, _elapsed: Duration) {}
+    fn refused(&self) {}
+}
+
+#[tokio::test]
+async fn records_count_as_sent_when_they_are_taken() {
+    let sent = Arc::new(Sent::default());
+    let (producer, mut responses) = outbox(Cancel::default(), NEVER, Arc::clone(&sent) as Arc<dyn Observer>);
+    assert_eq!(producer.send(records(&["a", "b"])), Flow::Continue);
+    assert_eq!(producer.finish(Ok(())), Ok(()));
+    assert_eq!(sent.0.load(Ordering::SeqCst), 0);
+    assert_eq!(rest(&mut responses).await, ["2 ab"]);
+    assert_eq!(sent.0.load(Ordering::SeqCst), 2);
+}

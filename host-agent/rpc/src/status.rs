@@ -1,0 +1,154 @@
+//! Our errors into gRPC's status and back. This file alone knows which code stands for what.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+use weir_query::QueryError;
+
+use crate::ClientError;
+
+/// Domain of the `google.rpc.ErrorInfo` that each of our errors carries.
+const DOMAIN: &str = "weir";
+
+/// The status that tells `error`.
+pub(crate) fn from_error(error: &QueryError) -> Status {
+    let (code, reason) = match error {
+        QueryError::Invalid { .. } => (Code::InvalidArgument, "INVALID"),
+        QueryError::NotFound { .. } => (Code::NotFound, "NOT_FOUND"),
+        QueryError::Refused { .. } => (Code::PermissionDenied, "REFUSED"),
+        QueryError::LimitExceeded { .. } => (Code::ResourceExhausted, "LIMIT_EXCEEDED"),
+        _ => (Code::Internal, "FAILED"),
+    };
+    let text = error.to_string();
+    let mut metadata = HashMap::new();
+    let mut tell = |key: &str, value: &str| metadata.insert(key.to_owned(), value.to_owned());
+    let mut details = ErrorDetails::new();
+    match error {
+        QueryError::Invalid { field, message } => {
+            tell("field", field);
+            tell("message", message);
+            details.add_bad_request_violation(field, message);
+        }
+        QueryError::NotFound { field, message } | QueryError::Refused { field, message } => {
+            tell("field", field);
+            tell("message", message);
+        }
+        QueryError::LimitExceeded { field, limit, value, message } => {
+            tell("field", field);
+            tell("limit", limit);
+            tell("value", value);
+            tell("message", message);
+        }
+        QueryError::Failed { message } => {
+            tell("message", message);
+        }
+        other => {
+            tell("message", &other.to_string());
+        }
+    }
+    details.set_error_info(reason, DOMAIN, metadata);
+    Status::with_error_details(code, text, details)
+}
+
+/// The agent is about to end.
+pub(crate) fn shutting_down() -> Status {
+    Status::unavailable("the agent is shutting down")
+}
+
+/// A search that ended without saying how.
+pub(crate) fn no_summary() -> Status {
+    from_error(&QueryError::Failed { message: "the search ended without a summary".to_owned() })
+}
+
+/// A limit on how much runs at once.
+pub(crate) fn too_many(what: &str, limit: &str, value: usize) -> Status {
+    from_error(&QueryError::LimitExceeded {
+        field: what.to_owned(),
+        limit: limit.to_owned(),
+        value: value.to_string(),
+        message: "as many as allowed are running; try again when one has ended".to_owned(),
+    })
+}
+
+/// The error that a client gets for `status`.
+pub(crate) fn to_error(status: &Status) -> ClientError {
+    if let Some(info) = status.get_details_error_info()
+        && info.domain == DOMAIN
+    {
+        let get = |key: &str| info.metadata.get(key).cloned().unwrap_or_default();
+        let (field, message) = (get("field"), get("message"));
+        return ClientError::Query(match info.reason.as_str() {
+            "INVALID" => QueryError::Invalid { field, message },
+            "NOT_FOUND" => QueryError::NotFound { field, message },
+            "REFUSED" => QueryError::Refused { field, message },
+            "LIMIT_EXCEEDED" => QueryError::LimitExceeded { field, limit: get("limit"), value: get("value"), message },
+            _ => QueryError::Failed { message },
+        });
+    }
+    // Not from our services: from the gRPC library on either side, or from something in between.
+    let (field, message) = ("request".to_owned(), status.message().to_owned());
+    match status.code() {
+        Code::InvalidArgument => ClientError::Query(QueryError::Invalid { field, message }),
+        Code::PermissionDenied | Code::Unauthenticated => ClientError::Query(QueryError::Refused { field, message }),
+        Code::OutOfRange | Code::ResourceExhausted => {
+            ClientError::Query(QueryError::Refused { field, message: format!("too large: {message}") })
+        }
+        Code::Unimplemented => ClientError::Protocol {
+            message: format!("the agent doesn't know this call; it may be of another version ({message})"),
+        },
+        Code::Unavailable => ClientError::Lost { message },
+        code => ClientError::Lost { message: format!("{}: {message}", code.description()) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_has_its_code_and_comes_back_whole() {
+        let (field, message) = ("filters[0]".to_owned(), "what is wrong".to_owned());
+        let cases = [
+            (Code::InvalidArgument, QueryError::Invalid { field: field.clone(), message: message.clone() }),
+            (Code::NotFound, QueryError::NotFound { field: field.clone(), message: message.clone() }),
+            (Code::PermissionDenied, QueryError::Refused { field: field.clone(), message: message.clone() }),
+            (
+                Code::ResourceExhausted,
+                QueryError::LimitExceeded {
+                    field,
+                    limit: "filters".to_owned(),
+                    value: "8".to_owned(),
+                    message: message.clone(),
+                },
+            ),
+            (Code::Internal, QueryError::Failed { message }),
+        ];
+        for (code, error) in cases {
+            let status = from_error(&error);
+            assert_eq!(status.code(), code);
+            assert_eq!(status.message(), error.to_string());
+            match to_error(&status) {
+                ClientError::Query(back) => assert_eq!(format!("{back:?}"), format!("{error:?}")),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_bad_field_is_told_in_the_standard_way_too() {
+        let error = QueryError::Invalid { field: "until".to_owned(), message: "is not after since".to_owned() };
+        let bad = from_error(&error).get_details_bad_request().expect("a detail");
+        assert_eq!(bad.field_violations[0].field, "until");
+    }
+
+    #[test]
+    fn a_status_without_our_details_is_told_by_its_code() {
+        assert!(matches!(
+            to_error(&Status::unauthenticated("no token")),
+            ClientError::Query(QueryError::Refused { .. })
+        ));
+        assert!(matches!(to_error(&Status::unavailable("gone")), ClientError::Lost { .. }));
+        assert!(matches!(to_error(&Status::unimplemented("what")), ClientError::Protocol { .. }));
+    }
+}
