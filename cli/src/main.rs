@@ -1,0 +1,39 @@
+//! `weir`: searches container logs, on this node or through an agent.
+//!
+//! This file is the way from the command line to an exit code. What was typed is [`args`]; what is ready
+//! to run, [`request`]; whom to ask, [`target`]; how to show the answer, [`output`].
+
+mod args;
+mod demo;
+mod failure;
+mod filter_args;
+mod filters;
+mod json;
+mod logs;
+mod output;
+mod pages;
+mod request;
+mod sources;
+mod target;
+mod timestamp;
+mod units;
+mod visible;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Logs(args) => logs::run(&args),
+        Command::Sources(args) => sources::run(&args),
+        Command::Filters(args) => filters::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Completions { shell } => pages::completions(shell),
+        Command::Man { dir } => pages::man(dir.as_deref()),
+        Command::Compile => return weir_query::compile_child_main(),
+    };
+    result.unwrap_or_else(|failure| failure.report()).into()
+}

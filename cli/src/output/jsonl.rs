@@ -1,0 +1,139 @@
+//! Records, gaps, filters and the summary as JSON, one object a line.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use weir_query::{FilterStatus, Flags, Gap, Kind, Record, RecordBatch, Stream, Summary};
+
+use super::label::Label;
+use crate::json::{self, Object};
+use crate::timestamp::TimeWriter;
+
+/// Marks of a record that are told when set.
+const MARKS: [(Flags, &[u8]); 5] = [
+    (Flags::TRUNCATED, b",\"truncated\":true"),
+    (Flags::MALFORMED, b",\"malformed\":true"),
+    (Flags::UNFINISHED, b",\"unfinished\":true"),
+    (Flags::UNFILTERED, b",\"unfiltered\":true"),
+    (Flags::CONTEXT, b",\"context\":true"),
+];
+
+/// Writes records as JSON.
+#[derive(Default)]
+pub(crate) struct RecordJson {
+    time: TimeWriter,
+    base64: String,
+}
+
+impl RecordJson {
+    /// Appends one record's line.
+    pub(crate) fn push(
+        &mut self,
+        out: &mut Vec<u8>,
+        label: &Label,
+        batch: &RecordBatch,
+        record: &Record,
+    ) {
+        out.extend_from_slice(b"{\"time\":");
+        json::push_time(out, &mut self.time, record.time);
+        out.push(b',');
+        out.extend_from_slice(&label.json);
+        out.extend_from_slice(match record.stream {
+            Stream::Stdout => b",\"stream\":\"stdout\",",
+            Stream::Stderr => b",\"stream\":\"stderr\",",
+        });
+        let message = batch.message(record);
+        match std::str::from_utf8(message) {
+            Ok(text) => {
+                out.extend_from_slice(b"\"message\":");
+                json::push_string(out, text);
+            }
+            Err(_) => {
+                self.base64.clear();
+                STANDARD.encode_string(message, &mut self.base64);
+                out.extend_from_slice(b"\"message_base64\":\"");
+                out.extend_from_slice(self.base64.as_bytes());
+                out.push(b'"');
+            }
+        }
+        let fields = batch.fields(record);
+        if !fields.is_empty() {
+            out.extend_from_slice(b",\"fields\":");
+            json::push_json(out, fields);
+        }
+        for (flag, member) in MARKS {
+            if record.flags.has(flag) {
+                out.extend_from_slice(member);
+            }
+        }
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+/// Appends a gap.
+pub(crate) fn push_gap(out: &mut Vec<u8>, gap: &Gap, label: Option<&Label>) {
+    let object = Object::new(out).string("type", "gap");
+    let object = match label {
+        Some(label) => object.members(&label.json),
+        None => object,
+    };
+    object
+        .string("file", &gap.file)
+        .string("reason", &gap.reason)
+        .string("detail", &gap.detail)
+        .time("from", gap.from)
+        .time("to", gap.to)
+        .end();
+}
+
+/// Appends what one filter did.
+pub(crate) fn push_filter(out: &mut Vec<u8>, status: &FilterStatus) {
+    Object::new(out)
+        .string("type", "filter")
+        .value("index", status.index)
+        .string("name", &status.name)
+        .string("version", &status.version)
+        .string("digest", &status.digest)
+        .string("kind", kind_name(status.kind))
+        .value("records_in", status.records_in)
+        .value("skipped_by_prefilter", status.skipped_by_prefilter)
+        .value("kept", status.kept)
+        .value("dropped", status.dropped)
+        .value("replaced", status.replaced)
+        .value("withheld", status.withheld)
+        .value("failed", status.failed)
+        .value("time_ns", status.time.as_nanos())
+        .value("peak_memory", status.peak_memory)
+        .value("compile_cached", status.compile_cached)
+        .value("compile_ns", status.compile_time.as_nanos())
+        .strings("failures", &status.failures)
+        .strings("diagnostics", &status.diagnostics)
+        .end();
+}
+
+/// Appends the summary.
+pub(crate) fn push_summary(out: &mut Vec<u8>, summary: &Summary) {
+    Object::new(out)
+        .string("type", "summary")
+        .value("complete", summary.is_complete())
+        .strings("incomplete", &summary.incomplete)
+        .value("matched", summary.matched)
+        .value("records", summary.records)
+        .value("limited", summary.limited)
+        .value("sources", summary.sources)
+        .value("bytes_read", summary.bytes_read)
+        .value("malformed", summary.malformed)
+        .value("truncated", summary.truncated)
+        .time("oldest", summary.oldest)
+        .value("elapsed_ns", summary.elapsed.as_nanos())
+        .end();
+}
+
+/// A filter kind's name as the contract spells it.
+pub(crate) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Select => "select",
+        Kind::Transform => "transform",
+        Kind::Redact => "redact",
+        Kind::Aggregate => "aggregate",
+    }
+}

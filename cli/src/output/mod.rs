@@ -1,0 +1,335 @@
+//! Shows what a query tells, as it comes: [`View`] is the sink of `weir logs`.
+
+mod counts;
+pub(crate) mod jsonl;
+pub(crate) mod label;
+mod progress;
+pub(crate) mod report;
+mod text;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::num::NonZeroU64;
+use std::os::fd::AsFd as _;
+
+use clap::ValueEnum;
+use weir_query::{
+    Bucket, Count, Event, FilterStatus, Flags, Flow, Gap, Matcher, RecordBatch, Summary,
+};
+
+use crate::args::Format;
+use crate::failure::{Exit, Failure};
+use jsonl::RecordJson;
+use label::Label;
+use progress::Progress;
+use text::RecordText;
+
+/// Bytes gathered before they are written to a file.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// How to show an answer.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// Form of the output.
+    pub(crate) format: Format,
+    /// Columns of text output.
+    pub(crate) columns: Vec<Column>,
+    /// Whether to use colours.
+    pub(crate) color: bool,
+    /// Whether controls in log text are shown in place of being passed on (text output only).
+    pub(crate) visible: bool,
+    /// What to highlight.
+    pub(crate) highlight: Option<Matcher>,
+    /// Whether gaps, filters and summary are wanted in full.
+    pub(crate) stats: bool,
+    /// Whether only the exit code is wanted.
+    pub(crate) quiet: bool,
+    /// Whether context was asked for, so that groups are parted by `--`.
+    pub(crate) context: bool,
+    /// Width of a histogram's step in nanoseconds.
+    pub(crate) step: Option<NonZeroU64>,
+    /// Whether counts are wanted and not records.
+    pub(crate) counting: bool,
+    /// Whether standard output is a terminal.
+    pub(crate) terminal: bool,
+    /// Columns that a line may take.
+    pub(crate) width: usize,
+}
+
+/// A column of text output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Column {
+    /// When it was written, UTC, milliseconds
+    Time,
+    /// `namespace:pod/container`, or the file's path
+    Source,
+    /// Namespace
+    Namespace,
+    /// Pod
+    Pod,
+    /// Pod uid
+    Uid,
+    /// Container
+    Container,
+    /// Restarts of the container before it
+    Restart,
+    /// `stdout` or `stderr`
+    Stream,
+    /// Fields that filters added, as JSON
+    Fields,
+    /// The message
+    Message,
+}
+
+/// Shows events on standard output and standard error.
+pub(crate) struct View {
+    look: Look,
+    out: Out,
+    labels: HashMap<u32, Label>,
+    text: RecordText,
+    json: RecordJson,
+    progress: Progress,
+    /// A record was shown.
+    printed: bool,
+    /// A match was seen.
+    found: bool,
+    /// Gaps kept for the end.
+    gaps: Vec<Gap>,
+    counts: Vec<Count>,
+    buckets: Vec<Bucket>,
+    filters: Vec<FilterStatus>,
+    summary: Option<Summary>,
+    error: Option<io::Error>,
+}
+
+impl View {
+    /// A view on this process's standard output.
+    pub(crate) fn new(mut look: Look) -> Result<View, Failure> {
+        let text = RecordText::new(&mut look);
+        let progress = Progress::new(!look.quiet);
+        Ok(View {
+            out: Out::stdout().map_err(Failure::Output)?,
+            labels: HashMap::new(),
+            text,
+            json: RecordJson::default(),
+            progress,
+            printed: false,
+            found: false,
+            gaps: Vec::new(),
+            counts: Vec::new(),
+            buckets: Vec::new(),
+            filters: Vec::new(),
+            summary: None,
+            error: None,
+            look,
+        })
+    }
+
+    /// Shows one event, and says whether more is wanted.
+    pub(crate) fn event(&mut self, event: Event) -> Flow {
+        match event {
+            Event::Source { id, source } => {
+                self.labels
+                    .insert(id, Label::new(source, self.look.color, self.look.visible));
+            }
+            Event::Records(batch) => return self.records(&batch),
+            Event::Gap(gap) => self.gap(gap),
+            Event::Progress(progress) => self.progress.show(&progress),
+            Event::Counts(counts) => self.counts.extend(counts),
+            Event::Histogram(buckets) => self.buckets.extend(buckets),
+            Event::Filter(status) => self.filters.push(status),
+            Event::Summary(summary) => self.summary = Some(summary),
+        }
+        Flow::Continue
+    }
+
+    /// Shows what comes last. The exit code tells whether the answer is whole.
+    pub(crate) fn finish(mut self) -> Result<Exit, Failure> {
+        self.progress.clear();
+        if let Some(error) = self.error.take() {
+            return Err(Failure::Output(error));
+        }
+        if self.look.quiet && self.found {
+            return Ok(Exit::Complete);
+        }
+        self.out.flush().map_err(Failure::Output)?;
+        let Some(summary) = self.summary.take() else {
+            return Err(Failure::failed(
+                "the search ended without saying whether its answer is whole",
+            ));
+        };
+        self.result(&summary).map_err(Failure::Output)?;
+        if !summary.is_complete() {
+            return Ok(Exit::Incomplete);
+        }
+        Ok(if self.look.quiet {
+            Exit::NothingFound
+        } else {
+            Exit::Complete
+        })
+    }
+
+    /// Shows what was printed so far, when a run failed half-way.
+    pub(crate) fn abandon(mut self) {
+        self.progress.clear();
+        if let Err(error) = self.out.flush() {
+            // The run's own failure is told next; it matters more.
+            report::say(&format!("cannot write to standard output: {error}"));
+        }
+    }
+
+    fn records(&mut self, batch: &RecordBatch) -> Flow {
+        if self.look.quiet {
+            self.found |= batch
+                .records
+                .iter()
+                .any(|record| !record.flags.has(Flags::CONTEXT));
+            return if self.found {
+                Flow::Stop
+            } else {
+                Flow::Continue
+            };
+        }
+        for record in &batch.records {
+            let out = &mut self.out.buffer;
+            match self.look.format {
+                Format::Raw => {
+                    out.extend_from_slice(batch.message(record));
+                    out.push(b'\n');
+                }
+                Format::Jsonl => {
+                    let label = self
+                        .labels
+                        .entry(record.source)
+                        .or_insert_with(Label::unknown);
+                    self.json.push(out, label, batch, record);
+                }
+                Format::Text => {
+                    if self.look.context && self.printed && record.flags.has(Flags::BREAK) {
+                        out.extend_from_slice(b"--\n");
+                    }
+                    let label = self
+                        .labels
+                        .entry(record.source)
+                        .or_insert_with(Label::unknown);
+                    self.text.push(out, label, batch, record);
+                }
+            }
+            self.printed = true;
+            if self.out.buffer.len() >= BUFFER_BYTES && !self.flush() {
+                return Flow::Stop;
+            }
+        }
+        // What reads a pipe or looks at a terminal wants records as they come.
+        if !self.out.is_file && !self.flush() {
+            return Flow::Stop;
+        }
+        Flow::Continue
+    }
+
+    /// Writes what has gathered, and says whether that went well.
+    fn flush(&mut self) -> bool {
+        if self.look.terminal {
+            self.progress.clear();
+        }
+        match self.out.flush() {
+            Ok(()) => true,
+            Err(error) => {
+                self.error = Some(error);
+                false
+            }
+        }
+    }
+
+    fn gap(&mut self, gap: Gap) {
+        if self.look.stats && self.look.format == Format::Jsonl || self.look.quiet {
+            self.gaps.push(gap);
+        } else {
+            self.progress.clear();
+            report::gap(&gap, self.labels.get(&gap.source));
+        }
+    }
+
+    /// Counts, aggregates, gaps, filters and summary.
+    fn result(&mut self, summary: &Summary) -> io::Result<()> {
+        let json = self.look.format == Format::Jsonl;
+        if self.look.counting {
+            let step = self.look.step;
+            match (step, json) {
+                (Some(step), true) => {
+                    counts::histogram_json(&mut self.out.buffer, &self.buckets, step, &self.labels)
+                }
+                (Some(step), false) => {
+                    counts::histogram_text(
+                        &mut self.out.buffer,
+                        &self.buckets,
+                        step,
+                        &self.labels,
+                        &self.look,
+                    );
+                }
+                (None, true) => {
+                    counts::count_json(&mut self.out.buffer, &self.counts, &self.labels)
+                }
+                (None, false) => {
+                    counts::count_text(&mut self.out.buffer, &self.counts, &self.labels)
+                }
+            }
+        }
+        for status in &self.filters {
+            report::aggregates(&mut self.out.buffer, status, &self.look);
+        }
+        if self.look.stats && json {
+            let out = &mut self.out.buffer;
+            self.gaps
+                .iter()
+                .for_each(|gap| jsonl::push_gap(out, gap, self.labels.get(&gap.source)));
+            self.filters
+                .iter()
+                .for_each(|status| jsonl::push_filter(out, status));
+            jsonl::push_summary(out, summary);
+            return self.out.flush();
+        }
+        self.out.flush()?;
+        self.gaps
+            .iter()
+            .for_each(|gap| report::gap(gap, self.labels.get(&gap.source)));
+        if self.look.stats {
+            self.filters.iter().for_each(report::filter);
+            report::summary(summary);
+        }
+        self.filters.iter().for_each(report::diagnostics);
+        report::incomplete(summary);
+        Ok(())
+    }
+}
+
+/// Standard output with a buffer of our own.
+pub(crate) struct Out {
+    file: File,
+    /// What is to be written next.
+    pub(crate) buffer: Vec<u8>,
+    /// Nobody waits at the other end.
+    is_file: bool,
+}
+
+impl Out {
+    /// Standard output of this process.
+    pub(crate) fn stdout() -> io::Result<Out> {
+        let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let is_file = file.metadata()?.is_file();
+        Ok(Out {
+            file,
+            buffer: Vec::with_capacity(BUFFER_BYTES),
+            is_file,
+        })
+    }
+
+    /// Writes what has gathered.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.file.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! What goes to standard error: gaps, filters, the summary. Names and reasons may come from log files,
+//! filters or an agent, so their controls are shown.
+
+use weir_query::{FilterStatus, Gap, Summary};
+
+use super::Look;
+use super::jsonl::kind_name;
+use super::label::Label;
+use crate::args::Format;
+use crate::json::Object;
+use crate::timestamp;
+use crate::units;
+use crate::visible;
+
+/// One line on standard error.
+pub(crate) fn say(text: &str) {
+    eprintln!("weir: {}", visible::message(text));
+}
+
+/// A hole in the answer.
+pub(crate) fn gap(gap: &Gap, label: Option<&Label>) {
+    let whose = label.map_or_else(
+        || format!("source {}", gap.source),
+        |label| label.name.clone(),
+    );
+    let time = |nanos: Option<i64>, otherwise: &str| {
+        nanos.map_or(otherwise.to_owned(), |n| timestamp::text(n, 3))
+    };
+    let span = match (gap.from, gap.to) {
+        (None, None) => String::new(),
+        (from, to) => format!(
+            " (between {} and {})",
+            time(from, "the start"),
+            time(to, "the end")
+        ),
+    };
+    say(&format!(
+        "missing from {whose}: {} {}: {}{span}",
+        gap.file, gap.reason, gap.detail
+    ));
+}
+
+/// What aggregates found: on standard output, as it is their result.
+pub(crate) fn aggregates(out: &mut Vec<u8>, status: &FilterStatus, look: &Look) {
+    for summary in &status.summaries {
+        match look.format {
+            Format::Jsonl => Object::new(out)
+                .string("type", "aggregate")
+                .string("filter", &status.name)
+                .json("value", summary.as_bytes())
+                .end(),
+            Format::Text => {
+                let one_line = summary.replace(['\n', '\r'], " ");
+                out.extend_from_slice(visible::message(&one_line).as_bytes());
+                out.push(b'\n');
+            }
+            // Raw output is messages and nothing else.
+            Format::Raw => say(&format!("filter {}: {summary}", status.name)),
+        }
+    }
+}
+
+/// What one filter did.
+pub(crate) fn filter(status: &FilterStatus) {
+    let mut done = vec![format!("{} in", status.records_in)];
+    for (number, what) in [
+        (status.skipped_by_prefilter, "decided by prefilter"),
+        (status.kept, "kept"),
+        (status.dropped, "dropped"),
+        (status.replaced, "replaced"),
+        (status.withheld, "withheld"),
+        (status.failed, "failed"),
+    ] {
+        if number > 0 {
+            done.push(format!("{number} {what}"));
+        }
+    }
+    let compiled = if status.compile_cached {
+        "from the cache"
+    } else {
+        "compiled"
+    };
+    say(&format!(
+        "filter {} {} ({}, {}): {}; {} in the guest, at most {} of memory; {compiled} in {}",
+        status.name,
+        status.version,
+        kind_name(status.kind),
+        short_digest(&status.digest),
+        done.join(", "),
+        units::duration(status.time),
+        units::bytes(status.peak_memory),
+        units::duration(status.compile_time),
+    ));
+    status
+        .failures
+        .iter()
+        .for_each(|failure| say(&format!("filter {}: {failure}", status.name)));
+}
+
+/// What a filter wants to tell its author.
+pub(crate) fn diagnostics(status: &FilterStatus) {
+    status
+        .diagnostics
+        .iter()
+        .for_each(|text| say(&format!("filter {}: {text}", status.name)));
+}
+
+/// Figures of the whole search.
+pub(crate) fn summary(summary: &Summary) {
+    let mut text = format!(
+        "{} in {} from {}; {} read in {}",
+        units::count(summary.matched, "match"),
+        units::count(summary.records, "record"),
+        units::count(summary.sources, "source"),
+        units::bytes(summary.bytes_read),
+        units::duration(summary.elapsed),
+    );
+    for (number, what) in [
+        (summary.malformed, "malformed"),
+        (summary.truncated, "truncated"),
+    ] {
+        if number > 0 {
+            text.push_str(&format!(", {number} {what}"));
+        }
+    }
+    if summary.limited {
+        text.push_str("; the limit was reached, there may be more");
+    }
+    say(&text);
+    if let Some(oldest) = summary.oldest {
+        say(&format!(
+            "the oldest record on disk is of {}",
+            timestamp::text(oldest, 3)
+        ));
+    }
+    if summary.is_complete() {
+        say("the answer is complete");
+    }
+}
+
+/// Why the answer isn't whole, in one line, when it isn't.
+pub(crate) fn incomplete(summary: &Summary) {
+    if !summary.is_complete() {
+        say(&format!(
+            "the answer is incomplete: {}",
+            summary.incomplete.join("; ")
+        ));
+    }
+}
+
+/// Enough of a digest to tell two filters apart.
+fn short_digest(digest: &str) -> String {
+    digest.chars().take("sha256:".len() + 12).collect()
+}

@@ -1,0 +1,75 @@
+//! `weir sources`: what can be searched.
+
+use weir_query::SourceInfo;
+
+use crate::args::{ListFormat, SourcesArgs};
+use crate::failure::{Exit, Failure};
+use crate::json::{self, Object};
+use crate::output::Out;
+use crate::output::label::{source_members, source_name};
+use crate::output::report;
+use crate::target::Choice;
+use crate::timestamp;
+use crate::units;
+use crate::visible;
+
+/// Lists sources.
+pub(crate) fn run(args: &SourcesArgs) -> Result<Exit, Failure> {
+    let mut target = Choice::new(&args.target)?.open()?;
+    let sources = target.sources(&args.sources)?;
+    let mut out = Out::stdout().map_err(Failure::Output)?;
+    match args.output {
+        ListFormat::Jsonl => sources
+            .iter()
+            .for_each(|info| push_json(&mut out.buffer, info)),
+        ListFormat::Text if sources.is_empty() => report::say("there are no logs here"),
+        ListFormat::Text => out.buffer.extend_from_slice(table(&sources).as_bytes()),
+    }
+    out.flush().map_err(Failure::Output)?;
+    Ok(Exit::Complete)
+}
+
+fn table(sources: &[SourceInfo]) -> String {
+    let time = |nanos: Option<i64>| {
+        nanos.map_or_else(|| "-".to_owned(), |nanos| timestamp::text(nanos, 3))
+    };
+    let rows: Vec<Vec<String>> = sources
+        .iter()
+        .map(|info| {
+            vec![
+                visible::message(&source_name(&info.source)),
+                info.source.restart.to_string(),
+                info.files.len().to_string(),
+                units::bytes(info.bytes),
+                time(info.oldest),
+                time(info.newest),
+            ]
+        })
+        .collect();
+    units::table(
+        &["SOURCE", "RESTART", "FILES", "SIZE", "OLDEST", "NEWEST"],
+        &rows,
+        &["RESTART", "FILES", "SIZE"],
+    )
+}
+
+fn push_json(out: &mut Vec<u8>, info: &SourceInfo) {
+    let mut files = vec![b'['];
+    for (index, file) in info.files.iter().enumerate() {
+        if index > 0 {
+            files.push(b',');
+        }
+        files.extend_from_slice(b"{\"name\":");
+        json::push_string(&mut files, &file.name);
+        files.extend_from_slice(format!(",\"size\":{}}}", file.size).as_bytes());
+    }
+    files.push(b']');
+    Object::new(out)
+        .members(&source_members(&info.source))
+        .string("uid", &info.source.uid)
+        .value("bytes", info.bytes)
+        .json("files", &files)
+        .time("oldest", info.oldest)
+        .time("newest", info.newest)
+        .end();
+}

@@ -1,0 +1,229 @@
+//! Where a question goes: to an engine in this process, or to an agent. What comes back is the same.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use tokio::runtime::{Builder, Runtime};
+use weir_query::{
+    Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, Flow, Inputs, QueryError, QuerySpec,
+    SourceInfo,
+};
+use weir_rpc::client::{Client, Endpoint};
+
+use crate::args::{AgentArgs, TargetArgs};
+use crate::failure::Failure;
+
+/// Where kubelet keeps the logs of a node.
+pub(crate) const DEFAULT_DIR: &str = "/var/log/pods";
+
+/// Names an agent when the command line names no target.
+pub(crate) const AGENT_VARIABLE: &str = "WEIR_AGENT";
+
+/// The place that was chosen.
+#[derive(Debug)]
+pub(crate) enum Choice {
+    /// Search here.
+    Local(Inputs),
+    /// Ask an agent.
+    Agent(Endpoint),
+}
+
+impl Choice {
+    /// Reads what was typed: an explicit place before the environment, that before the default folder.
+    pub(crate) fn new(args: &TargetArgs) -> Result<Choice, Failure> {
+        if let Some(dir) = &args.dir {
+            return Ok(Choice::Local(Inputs::Root(dir.clone())));
+        }
+        if !args.file.is_empty() {
+            return Ok(Choice::Local(Inputs::Files(args.file.clone())));
+        }
+        match endpoint(&args.agent)? {
+            Some(endpoint) => Ok(Choice::Agent(endpoint)),
+            None => Ok(Choice::Local(Inputs::Root(PathBuf::from(DEFAULT_DIR)))),
+        }
+    }
+
+    /// Where to ask about filters: no logs are involved.
+    pub(crate) fn for_filters(args: &AgentArgs) -> Result<Choice, Failure> {
+        Ok(endpoint(args)?.map_or_else(|| Choice::Local(Inputs::Files(Vec::new())), Choice::Agent))
+    }
+
+    /// Makes it ready to be asked.
+    pub(crate) fn open(self) -> Result<Target, Failure> {
+        match self {
+            Choice::Local(inputs) => Ok(Target::Local(Box::new(local_engine(inputs)?))),
+            Choice::Agent(endpoint) => {
+                let runtime =
+                    Builder::new_current_thread()
+                        .enable_all()
+                        .build()
+                        .map_err(|error| {
+                            Failure::failed(format!("cannot start the network runtime: {error}"))
+                        })?;
+                let client = runtime.block_on(Client::connect(&endpoint))?;
+                Ok(Target::Agent(Box::new(Remote { runtime, client })))
+            }
+        }
+    }
+}
+
+/// Something that answers.
+pub(crate) enum Target {
+    /// An engine in this process.
+    Local(Box<Engine>),
+    /// A connected agent.
+    Agent(Box<Remote>),
+}
+
+/// A connected agent.
+pub(crate) struct Remote {
+    runtime: Runtime,
+    client: Client,
+}
+
+impl Target {
+    /// Runs a query; `sink` sees its events until it stops.
+    pub(crate) fn query(
+        &mut self,
+        spec: &QuerySpec,
+        sink: &mut dyn FnMut(Event) -> Flow,
+    ) -> Result<(), Failure> {
+        match self {
+            Target::Local(engine) => engine.plan(spec)?.run(&Cancel::default(), sink),
+            Target::Agent(remote) => remote.runtime.block_on(remote.client.query(spec, sink))?,
+        }
+        Ok(())
+    }
+
+    /// What can be searched.
+    pub(crate) fn sources(&mut self, selectors: &[String]) -> Result<Vec<SourceInfo>, Failure> {
+        match self {
+            Target::Local(engine) => Ok(engine.sources(selectors, true)?),
+            Target::Agent(remote) => {
+                Ok(remote.runtime.block_on(remote.client.sources(selectors))?)
+            }
+        }
+    }
+
+    /// Every filter that a query can name.
+    pub(crate) fn filters(&mut self) -> Result<Vec<FilterInfo>, Failure> {
+        match self {
+            Target::Local(engine) => Ok(engine.filters()?),
+            Target::Agent(remote) => Ok(remote.runtime.block_on(remote.client.filters())?),
+        }
+    }
+
+    /// The filter of that name.
+    pub(crate) fn filter(&mut self, name: &str) -> Result<FilterInfo, Failure> {
+        match self {
+            Target::Local(engine) => Ok(engine.filter(name)?),
+            Target::Agent(remote) => Ok(remote.runtime.block_on(remote.client.filter(name))?),
+        }
+    }
+}
+
+fn endpoint(args: &AgentArgs) -> Result<Option<Endpoint>, Failure> {
+    let variable = std::env::var(AGENT_VARIABLE)
+        .ok()
+        .filter(|url| !url.is_empty());
+    let Some(url) = args.agent.clone().or(variable) else {
+        let flags = [
+            ("--tls-ca", args.tls_ca.is_some()),
+            ("--tls-cert", args.tls_cert.is_some()),
+            ("--tls-server-name", args.tls_server_name.is_some()),
+            ("--token-file", args.token_file.is_some()),
+        ];
+        return match flags.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(Failure::refused(format!(
+                "{flag} is for an agent: name it with --agent URL"
+            ))),
+            None => Ok(None),
+        };
+    };
+    let token = args.token_file.as_deref().map(read_token).transpose()?;
+    Ok(Some(Endpoint {
+        url,
+        ca: args.tls_ca.clone(),
+        cert: args.tls_cert.clone(),
+        key: args.tls_key.clone(),
+        server_name: args.tls_server_name.clone(),
+        token,
+    }))
+}
+
+fn read_token(path: &Path) -> Result<String, Failure> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::refused(format!("--token-file {}: {error}", path.display())))?;
+    match text.trim() {
+        "" => Err(Failure::refused(format!(
+            "--token-file {}: the file is empty",
+            path.display()
+        ))),
+        token => Ok(token.to_owned()),
+    }
+}
+
+fn local_engine(inputs: Inputs) -> Result<Engine, Failure> {
+    if let Inputs::Root(dir) = &inputs {
+        check_dir(dir)?;
+    }
+    let program = std::env::current_exe().map_err(|error| {
+        Failure::failed(format!("cannot find this program's own file: {error}"))
+    })?;
+    let mut config = EngineConfig::new(
+        inputs,
+        Compiler::Child {
+            program,
+            args: vec!["compile".into()],
+        },
+    );
+    config.cache_dir = cache_dir();
+    let builtin: Vec<(&str, &'static [u8])> = weir_filters::all()
+        .iter()
+        .map(|filter| (filter.name, filter.component))
+        .collect();
+    match Engine::new(config.clone(), &builtin) {
+        Ok(engine) => Ok(engine),
+        // A cache that another user owns, say: slower without, but not wrong.
+        Err(_) if config.cache_dir.is_some() => {
+            config.cache_dir = None;
+            Ok(Engine::new(config, &builtin)?)
+        }
+        Err(error) => Err(QueryError::into(error)),
+    }
+}
+
+fn check_dir(dir: &Path) -> Result<(), Failure> {
+    let hint = "name a folder of logs with --dir, files with --file, or an agent with --agent";
+    match fs::metadata(dir) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(Failure::refused(format!(
+            "--dir {}: not a folder; to search a file, use --file",
+            dir.display()
+        ))),
+        Err(error) => Err(Failure::refused(format!(
+            "--dir {}: {error}; {hint}",
+            dir.display()
+        ))),
+    }
+}
+
+/// Where compiled filters are kept between runs: `$XDG_CACHE_HOME/weir` or `~/.cache/weir`, only for this
+/// user. `None` where there is no such place, which costs a compile in every run and nothing else.
+fn cache_dir() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let base =
+        absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    let dir = base.join("weir");
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&dir)
+        .ok()?;
+    Some(dir)
+}
