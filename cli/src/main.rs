@@ -7,6 +7,7 @@ mod args;
 mod demo;
 mod failure;
 mod filter_args;
+mod filter_text;
 mod filters;
 mod json;
 mod logs;

@@ -2,6 +2,7 @@
 
 mod agent;
 mod content;
+mod instance;
 mod random;
 mod tour;
 mod tree;
