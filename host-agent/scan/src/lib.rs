@@ -1,1 +1,41 @@
-//! placeholder
+//! Finds records in container log files.
+//!
+//! A [`Scanner`] reads the files of one [`LogSet`], rotated and compressed ones included, and gives the
+//! [`Record`]s that a [`Search`] asks for, forward or backward. It owns everything between the bytes on
+//! disk and the record: formats, partial lines, patterns, context. It knows nothing of filters,
+//! queries over several sources, or the wire.
+//!
+//! The way of a block: a run of whole lines is read; one pass of ripgrep's engine over its raw bytes
+//! finds the lines that may hold a match; only those are decoded and joined; the pattern then decides
+//! on the message. No call waits for anything but the disk, and, for a pipe, its writer.
+#![forbid(unsafe_code)]
+
+mod ansi;
+mod blocks;
+mod candidates;
+mod context;
+pub mod cri;
+mod discover;
+mod expression;
+mod files;
+mod format;
+mod gap;
+pub mod json_file;
+mod lines;
+mod pattern;
+mod reader;
+mod record;
+mod scanner;
+mod search;
+mod source;
+mod superset;
+mod time;
+mod units;
+
+pub use discover::{LogRoot, ScanError, SetTimes, file_set, pipe_set, times};
+pub use gap::{Gap, GapReason, ScanStats};
+pub use pattern::{Case, Matcher, MessageRegex, PatternError, PatternLimits, PatternSpec};
+pub use record::{Flags, Record, RecordBatch, Stream};
+pub use scanner::{Scanner, Step};
+pub use search::{Context, Direction, ScanLimits, Search};
+pub use source::{Format, Input, LineHead, LogFile, LogSet, Source};

@@ -20,6 +20,9 @@ pub struct ScanLimits {
     /// Decompressed bytes of a gzip file kept in memory to read backward (default 16 MiB). A larger file
     /// is decompressed again for each such window.
     pub gzip_window_bytes: usize,
+    /// Bytes of neighbours that are gathered ahead of one match (default 16 MiB). Those farther away are
+    /// left out. Doesn't bound the neighbours behind a match, which come block by block.
+    pub context_bytes: usize,
 }
 
 impl Default for ScanLimits {
@@ -29,6 +32,7 @@ impl Default for ScanLimits {
             block_bytes: 128 << 10,
             join_bytes: 256 << 10,
             gzip_window_bytes: 16 << 20,
+            context_bytes: 16 << 20,
         }
     }
 }

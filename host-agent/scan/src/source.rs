@@ -1,4 +1,4 @@
-//! Who wrote a log, and which files hold it. Finding them on disk is [`discover`](crate::discover)'s part.
+//! Who wrote a log, and which files hold it. Finding them on disk is [`LogRoot`](crate::LogRoot)'s part.
 
 use std::path::PathBuf;
 use std::sync::Arc;

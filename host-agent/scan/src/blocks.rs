@@ -1,0 +1,98 @@
+//! Blocks: the runs of whole lines in which a file is searched.
+//!
+//! What a block yields depends on the lines that start in it and on nothing else, so blocks can be
+//! taken in any order and of any size.
+
+use std::ops::Range;
+
+use memchr::{memchr, memrchr};
+
+use crate::lines::{Line, Lines};
+
+impl Lines {
+    /// Makes the lines from `from` on the block: at least one, and about `size` bytes. Returns where the
+    /// block starts and ends, or `None` at the end of the file.
+    pub(crate) fn take_block_after(
+        &mut self,
+        file: usize,
+        from: u64,
+        size: usize,
+    ) -> Option<Range<u64>> {
+        let cap = self.cap(file);
+        self.long = None;
+        self.block.reset(file, from);
+        let mut size = size.max(1);
+        loop {
+            let loaded = self.block.bytes().len();
+            let read = self.block.extend(&mut self.files, size - loaded);
+            let bytes = self.block.bytes();
+            if let Some(newline) = memrchr(b'\n', &bytes[loaded..]) {
+                self.block.truncate(loaded + newline + 1);
+                return Some(from..self.block.end());
+            }
+            if read == 0 {
+                return (loaded > 0).then(|| from..self.block.end());
+            }
+            if bytes.len() > cap {
+                let line = self.long_line_from(file, from, self.block.end());
+                self.block.truncate(cap);
+                self.long = Some(line);
+                return Some(from..line.next);
+            }
+            // One byte past the cap tells a line that is over it.
+            size = size.max(bytes.len().saturating_mul(2).min(cap.saturating_add(1)));
+            if size == bytes.len() {
+                size += 1;
+            }
+        }
+    }
+
+    /// Makes the lines before `end` the block, as [`Lines::take_block_after`] does. `None` at the start
+    /// of the file.
+    pub(crate) fn take_block_before(
+        &mut self,
+        file: usize,
+        end: u64,
+        size: usize,
+    ) -> Option<Range<u64>> {
+        let cap = self.cap(file);
+        self.long = None;
+        let (mut end, mut size) = (end, size.max(1));
+        while end > 0 {
+            let start = end.saturating_sub(size as u64);
+            self.block.load(&mut self.files, file, start, end);
+            let bytes = self.block.bytes();
+            let Some(inner) = bytes.len().checked_sub(1) else {
+                // The file became shorter and nothing of this piece is left.
+                end = start;
+                continue;
+            };
+            end = self.block.end();
+            if start == 0 {
+                return Some(0..end);
+            }
+            if let Some(newline) = memchr(b'\n', &bytes[..inner]) {
+                self.block.drop_front(newline + 1);
+                return Some(self.block.start()..end);
+            }
+            if inner >= cap {
+                let newline = u64::from(bytes[inner] == b'\n');
+                let start = self.long_line_start(file, start);
+                self.block
+                    .load(&mut self.files, file, start, end.min(start + cap as u64));
+                self.long = Some(Line {
+                    file,
+                    start,
+                    end: end - newline,
+                    next: end,
+                });
+                return Some(start..end);
+            }
+            size = size
+                .saturating_mul(2)
+                .min(cap.saturating_add(1))
+                .max(size + 1);
+        }
+        None
+    }
+}

@@ -1,0 +1,441 @@
+//! Finds logs on disk: kubelet's layout (`<ns>_<pod>_<uid>/<container>/<restart>.log`), Docker's
+//! (`<id>/<id>-json.log`), single files and pipes.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, FileType};
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::files::Files;
+use crate::format::DETECT_BYTES;
+use crate::gap::GapReason;
+use crate::lines::Lines;
+use crate::reader::{Keep, is_gzip, open_regular};
+use crate::search::ScanLimits;
+use crate::source::{Input, LogFile, LogSet, Source};
+
+/// Why a log couldn't be looked at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScanError {
+    /// A file or directory couldn't be read.
+    #[error("can't read {}: {source}", path.display())]
+    Unreadable {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is neither a regular file nor a pipe.
+    #[error("{} is neither a regular file nor a pipe", path.display())]
+    NotRegular {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// None of a set's files could be read.
+    #[error("no file of {container} can be read: {detail}")]
+    NothingReadable {
+        /// The container's name.
+        container: String,
+        /// What happened to the first file.
+        detail: String,
+    },
+}
+
+/// A directory with the logs of many containers.
+#[derive(Clone, Debug)]
+pub struct LogRoot {
+    dir: PathBuf,
+}
+
+impl LogRoot {
+    /// A log root in either layout; which one is told by the entries. Looks at nothing yet.
+    pub fn new(dir: impl Into<PathBuf>) -> LogRoot {
+        LogRoot { dir: dir.into() }
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Every container instance that has logs here, in the order of their identities.
+    ///
+    /// What goes away meanwhile is left out. A directory below the root that can't be read stands as a
+    /// file that can't be read, so that a search tells it as a gap.
+    ///
+    /// # Errors
+    /// When the root itself can't be read.
+    pub fn list(&self) -> Result<Vec<LogSet>, ScanError> {
+        let mut sets = Vec::new();
+        let entries = entries(&self.dir).map_err(|source| ScanError::Unreadable {
+            path: self.dir.clone(),
+            source,
+        })?;
+        for entry in entries {
+            if let Some(pod) = pod_identity(&entry.name) {
+                list_pod(&entry.path, &pod, &mut sets);
+            } else if entry.path.join(format!("{}-json.log", entry.name)).exists() {
+                sets.extend(docker_set(&entry));
+            }
+        }
+        sets.sort_by(|a, b| a.source.cmp(&b.source));
+        Ok(sets)
+    }
+}
+
+/// One file that a user named; a FIFO is read like standard input. Compression is told by content.
+///
+/// # Errors
+/// When it can't be opened or is a directory or a device.
+pub fn file_set(path: &Path) -> Result<LogSet, ScanError> {
+    let unreadable = |source| ScanError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let name = path.to_string_lossy();
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if metadata.file_type().is_fifo() {
+        return Ok(pipe_set(File::open(path).map_err(unreadable)?, &name));
+    }
+    if !metadata.is_file() {
+        return Err(ScanError::NotRegular {
+            path: path.to_owned(),
+        });
+    }
+    let file = open_regular(path).map_err(|fault| match fault.reason {
+        GapReason::NotRegular => ScanError::NotRegular {
+            path: path.to_owned(),
+        },
+        _ => unreadable(io::Error::other(fault.detail)),
+    })?;
+    let input = match is_gzip(&file).map_err(unreadable)? {
+        true => Input::Gzip(path.to_owned()),
+        false => Input::Plain(path.to_owned()),
+    };
+    Ok(LogSet {
+        source: named(&name),
+        files: vec![LogFile {
+            input,
+            size: metadata.len(),
+        }],
+    })
+}
+
+/// A pipe such as standard input, read once; compression is told by content. A regular file in its
+/// place is read as a file, from where it stands.
+pub fn pipe_set(file: File, name: &str) -> LogSet {
+    let files = vec![LogFile {
+        input: Input::Pipe(Arc::new(file)),
+        size: 0,
+    }];
+    LogSet {
+        source: named(name),
+        files,
+    }
+}
+
+/// Times at the two ends of a set, in nanoseconds since the epoch; `None` where no line near that end
+/// has a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetTimes {
+    /// Of the oldest record still there.
+    pub oldest: Option<i64>,
+    /// Of the newest record.
+    pub newest: Option<i64>,
+}
+
+/// Looks at both ends of a set, without reading what is between; only a compressed file has to be read
+/// through for its end. Pipes aren't touched.
+///
+/// # Errors
+/// When no file can be read.
+pub fn times(set: &LogSet) -> Result<SetTimes, ScanError> {
+    let limits = ScanLimits::default();
+    let files = set
+        .files
+        .iter()
+        .filter(|file| !matches!(file.input, Input::Pipe(_)))
+        .cloned()
+        .collect();
+    let set = LogSet {
+        source: set.source.clone(),
+        files,
+    };
+    let keep = Keep {
+        window: 2 * DETECT_BYTES,
+        spool: false,
+        backward: false,
+    };
+    let count = set.files.len();
+    let container = set.source.container.clone();
+    let mut lines = Lines::new(Files::new(set, 0, keep), limits.line_bytes);
+    let oldest = (0..count).find_map(|file| time_near(&mut lines, file, false));
+    let newest = (0..count)
+        .rev()
+        .find_map(|file| time_near(&mut lines, file, true));
+    let gaps = lines.files.take_gaps();
+    match gaps.into_iter().next() {
+        Some(gap) if oldest.is_none() && newest.is_none() => Err(ScanError::NothingReadable {
+            container,
+            detail: format!("{}: {}", gap.file, gap.detail),
+        }),
+        _ => Ok(SetTimes { oldest, newest }),
+    }
+}
+
+/// The first time of a file, or the last one, if it is near that end.
+fn time_near(lines: &mut Lines, file: usize, end: bool) -> Option<i64> {
+    let len = if end { lines.files.len(file) } else { 0 };
+    let mut at = if end {
+        lines.line_before(file, len)
+    } else {
+        lines.line_at(file, 0)
+    };
+    while let Some(line) = at {
+        if let Some(head) = lines.head(line) {
+            return Some(head.time);
+        }
+        let seen = if end { len - line.start } else { line.next };
+        if seen > DETECT_BYTES as u64 {
+            return None;
+        }
+        at = if end {
+            lines.line_before(file, line.start)
+        } else {
+            lines.line_at(file, line.next)
+        };
+    }
+    None
+}
+
+struct Entry {
+    name: String,
+    path: PathBuf,
+    kind: FileType,
+}
+
+/// The entries of a directory whose names are text, as all names in these layouts are.
+fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if let (Ok(name), Ok(kind)) = (entry.file_name().into_string(), entry.file_type()) {
+            found.push(Entry {
+                name,
+                path: entry.path(),
+                kind,
+            });
+        }
+    }
+    Ok(found)
+}
+
+fn named(name: &str) -> Source {
+    Source {
+        container: name.to_owned(),
+        ..Source::default()
+    }
+}
+
+/// Takes `<namespace>_<pod>_<uid>` apart; none of the three can hold a `_`.
+fn pod_identity(name: &str) -> Option<Source> {
+    let parts: Vec<&str> = name.split('_').collect();
+    match parts[..] {
+        [namespace, pod, uid] if parts.iter().all(|part| !part.is_empty()) => Some(Source {
+            namespace: namespace.to_owned(),
+            pod: pod.to_owned(),
+            uid: uid.to_owned(),
+            ..Source::default()
+        }),
+        _ => None,
+    }
+}
+
+fn list_pod(dir: &Path, pod: &Source, sets: &mut Vec<LogSet>) {
+    let containers = match entries(dir) {
+        Ok(containers) => containers,
+        Err(error) => return sets.extend(unreadable_set(dir, pod.clone(), &error)),
+    };
+    for container in containers
+        .iter()
+        .filter(|entry| entry.kind.is_dir() || entry.kind.is_symlink())
+    {
+        let source = Source {
+            container: container.name.clone(),
+            ..pod.clone()
+        };
+        match entries(&container.path) {
+            Ok(files) => list_container(&files, &source, sets),
+            Err(error) => sets.extend(unreadable_set(&container.path, source, &error)),
+        }
+    }
+}
+
+/// A directory that can't be read, as a file that can't be read. `None` when it is just gone.
+fn unreadable_set(dir: &Path, source: Source, error: &io::Error) -> Option<LogSet> {
+    let is_gone = matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    );
+    let file = LogFile {
+        input: Input::Plain(dir.to_owned()),
+        size: 0,
+    };
+    (!is_gone).then(|| LogSet {
+        source,
+        files: vec![file],
+    })
+}
+
+/// The instances of one container, by the restart count that their files are named by.
+fn list_container(files: &[Entry], source: &Source, sets: &mut Vec<LogSet>) {
+    let mut restarts: BTreeMap<u32, Generations> = BTreeMap::new();
+    for file in files {
+        let Some((restart, suffix)) = file.name.split_once(".log") else {
+            continue;
+        };
+        let is_number = restart.bytes().all(|byte| byte.is_ascii_digit());
+        if let (true, Ok(restart), Some(age)) = (is_number, restart.parse(), Age::of(suffix)) {
+            restarts.entry(restart).or_default().add(age, file);
+        }
+    }
+    for (restart, mut generations) in restarts {
+        let mut source = Source {
+            restart,
+            ..source.clone()
+        };
+        if let Some(target) = generations.link_target() {
+            source.container_id = generations.add_docker_siblings(&target);
+        }
+        sets.push(LogSet {
+            source,
+            files: generations.into_files(),
+        });
+    }
+}
+
+fn docker_set(container: &Entry) -> Option<LogSet> {
+    let mut generations = Generations::default();
+    let live = container.path.join(format!("{}-json.log", container.name));
+    let id = generations.add_docker_siblings(&live);
+    let source = Source {
+        container: id.clone(),
+        container_id: id,
+        ..Source::default()
+    };
+    let files = generations.into_files();
+    (!files.is_empty()).then_some(LogSet { source, files })
+}
+
+/// How old a file of a set is, by its name. Orders from old to new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Age {
+    /// Numbered by Docker: the larger, the older.
+    Numbered(std::cmp::Reverse<u64>),
+    /// Stamped by kubelet, `YYYYMMDD-HHMMSS` in the node's time.
+    Stamped(u64),
+    /// The one that is written to.
+    Live,
+}
+
+impl Age {
+    /// From what stands behind `.log`. `None` for other files, such as half-written `.tmp` ones.
+    fn of(suffix: &str) -> Option<Age> {
+        let stem = suffix.strip_suffix(".gz").unwrap_or(suffix);
+        if stem.is_empty() {
+            return (stem == suffix).then_some(Age::Live);
+        }
+        let stem = stem.strip_prefix('.')?;
+        match stem.split_once('-') {
+            Some((day, clock)) => {
+                let is_stamp = day.len() == 8 && clock.len() == 6;
+                format!("{day}{clock}")
+                    .parse()
+                    .ok()
+                    .filter(|_| is_stamp)
+                    .map(Age::Stamped)
+            }
+            None => stem
+                .parse()
+                .ok()
+                .map(|number| Age::Numbered(std::cmp::Reverse(number))),
+        }
+    }
+}
+
+/// The files of one container instance by age. Of a plain file and its compressed twin, which exist
+/// side by side for a moment, only the plain one counts.
+#[derive(Default)]
+struct Generations {
+    by_age: BTreeMap<Age, LogFile>,
+}
+
+impl Generations {
+    fn add(&mut self, age: Age, file: &Entry) {
+        let is_gzip = file.name.ends_with(".gz");
+        if is_gzip && self.by_age.contains_key(&age) {
+            return;
+        }
+        // Gone since it was listed: a scan would find nothing either.
+        let Ok(metadata) = fs::metadata(&file.path) else {
+            return;
+        };
+        let path = file.path.clone();
+        let input = if is_gzip {
+            Input::Gzip(path)
+        } else {
+            Input::Plain(path)
+        };
+        self.by_age.insert(
+            age,
+            LogFile {
+                input,
+                size: metadata.len(),
+            },
+        );
+    }
+
+    /// Where the live file really is, when it is a link, as it is on nodes that run Docker.
+    fn link_target(&self) -> Option<PathBuf> {
+        let Input::Plain(live) = &self.by_age.get(&Age::Live)?.input else {
+            return None;
+        };
+        let is_link = fs::symlink_metadata(live).is_ok_and(|metadata| metadata.is_symlink());
+        is_link.then(|| fs::canonicalize(live).ok())?
+    }
+
+    /// Adds a live file of Docker's and what stands rotated beside it. Returns the container's id.
+    fn add_docker_siblings(&mut self, live: &Path) -> String {
+        let name = live
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let siblings = live
+            .parent()
+            .map(entries)
+            .and_then(Result::ok)
+            .unwrap_or_default();
+        for file in siblings {
+            if let Some(age) = file.name.strip_prefix(&name).and_then(Age::of)
+                && !self.by_age.contains_key(&Age::Live) | (age != Age::Live)
+            {
+                self.add(age, &file);
+            }
+        }
+        name.strip_suffix("-json.log")
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    fn into_files(self) -> Vec<LogFile> {
+        self.by_age.into_values().collect()
+    }
+}
+
+#[cfg(test)]
+#[path = "discover_tests.rs"]
+mod tests;

@@ -1,0 +1,396 @@
+//! Lines as Docker's json-file driver writes them: `{"log":"…\n","stream":"…","time":"…"}`.
+//!
+//! The form is that of Docker's `daemon/logger/jsonfilelog`. A `log` without its final `\n` is a part
+//! whose rest follows. Members may come in any order and unknown ones are skipped.
+
+use memchr::{memchr, memchr2, memmem, memrchr};
+
+use crate::record::Stream;
+use crate::source::LineHead;
+use crate::time;
+
+/// How deep unknown members may nest before the line counts as malformed.
+const DEPTH_MAX: usize = 32;
+
+/// Takes a line (without its newline) apart and decodes its message, without the final newline, into
+/// `message`, which is cleared first. `None` when the line isn't of this form.
+pub fn parse_line(line: &[u8], message: &mut Vec<u8>) -> Option<LineHead> {
+    message.clear();
+    let members = members(line)?;
+    decode(members.log, message);
+    if !members.head.partial {
+        message.pop();
+    }
+    Some(members.head)
+}
+
+/// The head of a line, without the cost of decoding its message. Agrees with [`parse_line`].
+pub(crate) fn parse_head(line: &[u8]) -> Option<LineHead> {
+    members(line).map(|members| members.head)
+}
+
+/// Calls `found` with the start of every line of a block that may be partial: each that isn't plainly
+/// in the form and member order that Docker writes, ending in a newline.
+pub(crate) fn each_suspect(block: &[u8], mut found: impl FnMut(usize)) {
+    let mut start = 0;
+    while start < block.len() {
+        let end = memchr(b'\n', &block[start..]).map_or(block.len(), |nl| start + nl);
+        if !is_plainly_full(&block[start..end]) {
+            found(start);
+        }
+        start = end + 1;
+    }
+}
+
+/// Calls `found` with the start of every line of a block whose message may hold an escape character.
+pub(crate) fn each_escape(finder: &memmem::Finder<'_>, block: &[u8], mut found: impl FnMut(usize)) {
+    crate::cri::each_escape(block, &mut found);
+    let mut from = 0;
+    while let Some(at) = finder.find(&block[from..]).map(|at| from + at) {
+        from = at + 1;
+        if matches!(block.get(at + 5), Some(b'b' | b'B')) {
+            found(memrchr(b'\n', &block[..at]).map_or(0, |nl| nl + 1));
+            from = memchr(b'\n', &block[at..]).map_or(block.len(), |nl| at + nl);
+        }
+    }
+}
+
+/// What [`each_escape`] looks for first.
+pub(crate) fn escape_finder() -> memmem::Finder<'static> {
+    memmem::Finder::new(b"\\u001")
+}
+
+struct Members<'a> {
+    head: LineHead,
+    /// The text between the quotes, still escaped, its escapes known to be valid.
+    log: &'a [u8],
+}
+
+fn members(line: &[u8]) -> Option<Members<'_>> {
+    let mut text = Text { line, at: 0 };
+    let (mut log, mut stream, mut time) = (None, Stream::Stdout, None);
+    text.expect(b'{')?;
+    loop {
+        let key = text.string()?;
+        text.expect(b':')?;
+        match key {
+            b"log" => log = Some(text.string()?),
+            b"time" => time = Some(time::parse_rfc3339(text.string()?)?),
+            b"stream" => {
+                stream = match text.string()? {
+                    b"stdout" => Stream::Stdout,
+                    b"stderr" => Stream::Stderr,
+                    _ => return None,
+                }
+            }
+            _ => text.skip_value(DEPTH_MAX)?,
+        }
+        match text.next()? {
+            b',' => {}
+            b'}' => break,
+            _ => return None,
+        }
+    }
+    text.skip_spaces();
+    let (true, Some(log), Some(time)) = (text.at == line.len(), log, time) else {
+        return None;
+    };
+    let partial = !ends_in_newline(log);
+    Some(Members {
+        head: LineHead {
+            time,
+            stream,
+            partial,
+        },
+        log,
+    })
+}
+
+fn is_plainly_full(line: &[u8]) -> bool {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let before_time = || {
+        let body = line.strip_suffix(b"\"}")?;
+        let time = memrchr(b'"', body)?;
+        let body = body[..time].strip_suffix(b",\"time\":")?;
+        let body = body
+            .strip_suffix(b"\"stdout\"")
+            .or_else(|| body.strip_suffix(b"\"stderr\""))?;
+        body.strip_suffix(b"\",\"stream\":")
+    };
+    line.starts_with(b"{\"log\":\"") && before_time().is_some_and(ends_in_newline)
+}
+
+/// Whether an escaped text ends in the escape of a newline.
+fn ends_in_newline(text: &[u8]) -> bool {
+    let Some(before) = text.strip_suffix(b"n").or_else(|| {
+        let (before, last) = text.split_at_checked(text.len().checked_sub(5)?)?;
+        last.eq_ignore_ascii_case(b"u000a").then_some(before)
+    }) else {
+        return false;
+    };
+    // The backslash counts only when it isn't itself escaped.
+    before
+        .iter()
+        .rev()
+        .take_while(|&&byte| byte == b'\\')
+        .count()
+        % 2
+        == 1
+}
+
+/// Appends the text that `escaped` stands for; escapes are known to be valid.
+fn decode(mut escaped: &[u8], out: &mut Vec<u8>) {
+    while let Some(at) = memchr(b'\\', escaped) {
+        out.extend_from_slice(&escaped[..at]);
+        escaped = &escaped[at + 1..];
+        let Some((&kind, rest)) = escaped.split_first() else {
+            return;
+        };
+        escaped = rest;
+        match kind {
+            b'n' => out.push(b'\n'),
+            b'r' => out.push(b'\r'),
+            b't' => out.push(b'\t'),
+            b'b' => out.push(8),
+            b'f' => out.push(12),
+            b'u' => {
+                let (char, used) = decode_unit(escaped);
+                out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+                escaped = escaped.get(used..).unwrap_or_default();
+            }
+            other => out.push(other),
+        }
+    }
+    out.extend_from_slice(escaped);
+}
+
+/// Reads what follows `\u`: one unit, or two when they are a surrogate pair. A lone surrogate becomes
+/// the replacement character.
+fn decode_unit(text: &[u8]) -> (char, usize) {
+    let Some(first) = text.get(..4).and_then(hex) else {
+        return (char::REPLACEMENT_CHARACTER, 0);
+    };
+    if let Some(char) = char::from_u32(first) {
+        return (char, 4);
+    }
+    let second = text
+        .get(4..6)
+        .filter(|mark| *mark == b"\\u")
+        .and_then(|_| text.get(6..10)?.into());
+    match (first, second.and_then(hex)) {
+        (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) => {
+            let point = 0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00);
+            (
+                char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER),
+                10,
+            )
+        }
+        _ => (char::REPLACEMENT_CHARACTER, 4),
+    }
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |sum, &digit| {
+        Some(sum * 16 + char::from(digit).to_digit(16)?)
+    })
+}
+
+/// A JSON text that is read once, from left to right.
+struct Text<'a> {
+    line: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Text<'a> {
+    fn skip_spaces(&mut self) {
+        while matches!(self.line.get(self.at), Some(b' ' | b'\t' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        self.skip_spaces();
+        let byte = *self.line.get(self.at)?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.next()? == byte).then_some(())
+    }
+
+    /// A string's text between its quotes, still escaped. Escapes are checked, raw control characters
+    /// and invalid UTF-8 are let through: a writer may produce them and the message is bytes.
+    fn string(&mut self) -> Option<&'a [u8]> {
+        self.expect(b'"')?;
+        let start = self.at;
+        loop {
+            self.at += memchr2(b'"', b'\\', self.line.get(self.at..)?)?;
+            if self.line[self.at] == b'"' {
+                self.at += 1;
+                return Some(&self.line[start..self.at - 1]);
+            }
+            self.at += match self.line.get(self.at + 1)? {
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
+                b'u' => self
+                    .line
+                    .get(self.at + 2..self.at + 6)
+                    .and_then(hex)
+                    .map(|_| 6)?,
+                _ => return None,
+            };
+        }
+    }
+
+    fn skip_value(&mut self, depth: usize) -> Option<()> {
+        self.skip_spaces();
+        match self.line.get(self.at)? {
+            b'"' => self.string().map(|_| ()),
+            open @ (b'{' | b'[') => {
+                let (is_object, depth) = (*open == b'{', depth.checked_sub(1)?);
+                let close = if is_object { b'}' } else { b']' };
+                self.at += 1;
+                self.skip_spaces();
+                if *self.line.get(self.at)? == close {
+                    self.at += 1;
+                    return Some(());
+                }
+                loop {
+                    if is_object {
+                        self.string()?;
+                        self.expect(b':')?;
+                    }
+                    self.skip_value(depth)?;
+                    match self.next()? {
+                        b',' => {}
+                        end if end == close => return Some(()),
+                        _ => return None,
+                    }
+                }
+            }
+            _ => {
+                let scalar = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+                let length = self.line[self.at..]
+                    .iter()
+                    .take_while(|byte| scalar(byte))
+                    .count();
+                self.at += length;
+                (length > 0).then_some(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(line: &str) -> Option<(LineHead, String)> {
+        let mut message = Vec::new();
+        let head = parse_line(line.as_bytes(), &mut message);
+        assert_eq!(head, parse_head(line.as_bytes()), "{line}");
+        Some((head?, String::from_utf8(message).unwrap()))
+    }
+
+    const TIME: &str = r#""time":"1970-01-01T00:00:01Z""#;
+    const HEAD: LineHead = LineHead {
+        time: 1_000_000_000,
+        stream: Stream::Stderr,
+        partial: false,
+    };
+
+    #[test]
+    fn takes_lines_apart() {
+        let line = |log: &str| format!(r#"{{"log":"{log}","stream":"stderr",{TIME}}}"#);
+        let part = LineHead {
+            partial: true,
+            ..HEAD
+        };
+        for (log, head, message) in [
+            (r"hello\n", HEAD, "hello"),
+            (r"hello\r\n", HEAD, "hello\r"),
+            (r"\n", HEAD, ""),
+            (r"", part, ""),
+            (r"half", part, "half"),
+            (r"back\\n", part, "back\\n"),
+            (r"back\\\n", HEAD, "back\\"),
+            (r"x\u000A", HEAD, "x"),
+            (
+                r"\u001b[1m\u00e9\ud83d\ude00\ud83d!\/\n",
+                HEAD,
+                "\u{1b}[1mé😀\u{fffd}!/",
+            ),
+            (r"a\nb\n", HEAD, "a\nb"),
+        ] {
+            assert_eq!(parse(&line(log)), Some((head, message.to_owned())), "{log}");
+            assert_eq!(
+                is_plainly_full(line(log).as_bytes()),
+                !head.partial,
+                "{log}"
+            );
+        }
+        let odd = format!(
+            r#" {{ {TIME} , "attrs":{{"a":[1,-2.5e3,null,{{}}],"b":"\"}}"}},"log" : "x\n" }}  "#
+        );
+        assert_eq!(
+            parse(&odd),
+            Some((
+                LineHead {
+                    stream: Stream::Stdout,
+                    ..HEAD
+                },
+                "x".to_owned()
+            ))
+        );
+        assert!(!is_plainly_full(odd.as_bytes()));
+    }
+
+    #[test]
+    fn refuses_other_lines() {
+        for line in [
+            "",
+            "{}",
+            "x",
+            r#"{"log":"x\n"}"#,
+            r#"{"log":"x\n","time":"soon"}"#,
+            r#"{"log":"x\n","time":"1970-01-01T00:00:01Z"}}"#,
+            r#"{"log":"x\q","time":"1970-01-01T00:00:01Z"}"#,
+            r#"{"log":"x\u12"#,
+            r#"{"log":"x"#,
+            r#"{"log":1,"time":"1970-01-01T00:00:01Z"}"#,
+        ] {
+            assert_eq!(parse(line), None, "{line}");
+        }
+        let deep = format!(
+            r#"{{"a":{}{},"log":"x\n",{TIME}}}"#,
+            "[".repeat(99),
+            "]".repeat(99)
+        );
+        assert_eq!(parse(&deep), None);
+    }
+
+    proptest! {
+        #[test]
+        fn decodes_like_serde_json(message in ".{0,40}") {
+            let log = serde_json::to_string(&format!("{message}\n")).unwrap();
+            let line = format!(r#"{{"log":{log},"stream":"stderr",{TIME}}}"#);
+            prop_assert_eq!(parse(&line), Some((HEAD, message)));
+        }
+
+        #[test]
+        fn never_panics(line in r#"[{}\[\]",:\\un0-9a\x1blogtime ]{0,40}"#, bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let mut out = Vec::new();
+            for text in [line.as_bytes(), &bytes] {
+                for line in [text.to_vec(), [br#"{"log":""#, text].concat(), [br#"{"log":"\u"#, text, br#"","#, TIME.as_bytes(), b"}"].concat()] {
+                    prop_assert_eq!(parse_line(&line, &mut out), parse_head(&line));
+                    each_escape(&escape_finder(), &line, |_| {});
+                    let mut suspect = false;
+                    each_suspect(&line, |_| suspect = true);
+                    // What the guard lets pass is never partial.
+                    prop_assert!(suspect || parse_head(&line).is_none_or(|head| !head.partial));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! Lines of a set by place: the one that starts here, the one before, the one after, across files.
+//!
+//! Two pieces of the files are in memory: the block that is being searched, and a smaller window that
+//! moves to wherever else a line is asked for. A line is looked at up to a cap, however long it is.
+
+use memchr::{memchr, memrchr};
+
+use crate::files::Files;
+use crate::format::line_cap;
+use crate::source::{Format, LineHead};
+use crate::{cri, json_file};
+
+/// Bytes that the window reads at once.
+const WINDOW_BYTES: usize = 16 << 10;
+
+/// Where a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// Index of its file.
+    pub(crate) file: usize,
+    /// Offset of its first byte.
+    pub(crate) start: u64,
+    /// Offset behind its last byte, its newline not counted.
+    pub(crate) end: u64,
+    /// Where the next line starts: behind its newline, if it has one.
+    pub(crate) next: u64,
+}
+
+impl Line {
+    /// Orders lines as they stand in the set.
+    pub(crate) fn place(&self) -> (usize, u64) {
+        (self.file, self.start)
+    }
+}
+
+/// A piece of a file in memory.
+#[derive(Default)]
+pub(crate) struct Window {
+    file: usize,
+    start: u64,
+    /// Only `from..to` counts; the rest keeps its old content, so that nothing is zeroed twice.
+    buf: Vec<u8>,
+    from: usize,
+    to: usize,
+}
+
+impl Window {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buf[self.from..self.to]
+    }
+
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+
+    pub(crate) fn end(&self) -> u64 {
+        self.start + (self.to - self.from) as u64
+    }
+
+    fn holds(&self, file: usize, at: u64) -> bool {
+        self.file == file && self.start <= at && at < self.end()
+    }
+
+    /// The bytes from `from` to `to`, which must be inside.
+    fn slice(&self, from: u64, to: u64) -> &[u8] {
+        let at = |offset: u64| usize::try_from(offset - self.start).expect("a window is in memory");
+        &self.bytes()[at(from)..at(to)]
+    }
+
+    /// Forgets everything and stands empty at a place.
+    pub(crate) fn reset(&mut self, file: usize, start: u64) {
+        (self.file, self.start, self.from, self.to) = (file, start, 0, 0);
+    }
+
+    /// Reads up to `count` more bytes behind the end, by one read. 0 when the file ends there.
+    pub(crate) fn extend(&mut self, files: &mut Files, count: usize) -> usize {
+        if self.buf.len() < self.to + count {
+            self.buf.resize(self.to + count, 0);
+        }
+        let read = files.read_at(
+            self.file,
+            self.end(),
+            &mut self.buf[self.to..self.to + count],
+        );
+        self.to += read;
+        read
+    }
+
+    /// Reads all of `start..end`, or less when the file ends before.
+    pub(crate) fn load(&mut self, files: &mut Files, file: usize, start: u64, end: u64) {
+        self.reset(file, start);
+        loop {
+            let missing = usize::try_from(end.saturating_sub(self.end())).unwrap_or(usize::MAX);
+            if missing == 0 || self.extend(files, missing) == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Lets go of the bytes before `start`, so that walking on doesn't pile up what lies behind.
+    fn forget_before(&mut self, start: u64) {
+        let surplus = usize::try_from(start - self.start).expect("a window is in memory");
+        self.buf.copy_within(self.from + surplus..self.to, 0);
+        (self.start, self.from, self.to) = (start, 0, self.to - self.from - surplus);
+    }
+
+    /// Cuts bytes off the front.
+    pub(crate) fn drop_front(&mut self, count: usize) {
+        self.from += count;
+        self.start += count as u64;
+    }
+
+    /// Keeps the first `count` bytes.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        self.to = self.from + count;
+    }
+}
+
+/// The lines of a set.
+pub(crate) struct Lines {
+    pub(crate) files: Files,
+    /// The block that is being searched: whole lines, or the first part of one long line.
+    pub(crate) block: Window,
+    /// Set when the block is the first part of one long line.
+    pub(crate) long: Option<Line>,
+    window: Window,
+    line_bytes: usize,
+    /// The head that was parsed last. Neighbours are asked for again and again.
+    parsed: Option<((usize, u64), Option<LineHead>)>,
+}
+
+impl Lines {
+    pub(crate) fn new(files: Files, line_bytes: usize) -> Lines {
+        let (block, window) = (Window::default(), Window::default());
+        Lines {
+            files,
+            block,
+            long: None,
+            window,
+            line_bytes,
+            parsed: None,
+        }
+    }
+
+    /// Most bytes of one line of a file that are looked at.
+    pub(crate) fn cap(&mut self, file: usize) -> usize {
+        line_cap(self.files.format(file), self.line_bytes)
+    }
+
+    /// The first bytes of a line, up to the cap; all of it for all but extreme lines.
+    pub(crate) fn visible(&mut self, line: Line) -> &[u8] {
+        let cap = self.cap(line.file) as u64;
+        let end = line.end.min(line.start.saturating_add(cap));
+        if line.start == end {
+            return &[];
+        }
+        if self.block.holds(line.file, line.start) && end <= self.block.end() {
+            return self.block.slice(line.start, end);
+        }
+        if !(self.window.holds(line.file, line.start) && end <= self.window.end()) {
+            self.window
+                .load(&mut self.files, line.file, line.start, end);
+        }
+        self.window.slice(line.start, end.min(self.window.end()))
+    }
+
+    /// Whether a line is longer than what is looked at.
+    pub(crate) fn is_over_cap(&mut self, line: Line) -> bool {
+        line.end - line.start > self.cap(line.file) as u64
+    }
+
+    /// The head of a line; `None` for lines that have none.
+    pub(crate) fn head(&mut self, line: Line) -> Option<LineHead> {
+        if let Some((place, head)) = self.parsed
+            && place == line.place()
+        {
+            return head;
+        }
+        let head = match self.files.format(line.file) {
+            Format::Plain => None,
+            Format::Cri => cri::parse_line(self.visible(line)).map(|(head, _)| head),
+            Format::JsonFile if self.is_over_cap(line) => None,
+            Format::JsonFile => json_file::parse_head(self.visible(line)),
+        };
+        self.note_head(line, head);
+        head
+    }
+
+    /// Remembers a head that was parsed elsewhere.
+    pub(crate) fn note_head(&mut self, line: Line, head: Option<LineHead>) {
+        self.parsed = Some((line.place(), head));
+    }
+
+    /// The line after `line` in the set.
+    pub(crate) fn next(&mut self, line: Line) -> Option<Line> {
+        let found = self.line_at(line.file, line.next);
+        found.or_else(|| (line.file + 1..self.files.count()).find_map(|file| self.line_at(file, 0)))
+    }
+
+    /// The line before `line` in the set.
+    pub(crate) fn prev(&mut self, line: Line) -> Option<Line> {
+        let found = self.line_before(line.file, line.start);
+        found.or_else(|| {
+            (0..line.file).rev().find_map(|file| {
+                let len = self.files.len(file);
+                self.line_before(file, len)
+            })
+        })
+    }
+
+    /// The line that starts at `start`, which must be a line's start. `None` at the end of the file.
+    pub(crate) fn line_at(&mut self, file: usize, start: u64) -> Option<Line> {
+        if self.block.holds(file, start) {
+            if let Some(long) = self.long {
+                return Some(long);
+            }
+            let rest = self.block.slice(start, self.block.end());
+            return Some(line(file, start, memchr(b'\n', rest), self.block.end()));
+        }
+        if !self.window.holds(file, start) {
+            self.window.reset(file, start);
+        }
+        let cap = self.cap(file);
+        let mut searched = 0;
+        loop {
+            let rest = self.window.slice(start, self.window.end());
+            if let Some(newline) = memchr(b'\n', &rest[searched..]) {
+                return Some(line(file, start, Some(searched + newline), 0));
+            }
+            searched = rest.len();
+            if searched >= cap {
+                return Some(self.long_line_from(file, start, self.window.end()));
+            }
+            self.window.forget_before(start);
+            if self
+                .window
+                .extend(&mut self.files, WINDOW_BYTES.max(searched))
+                == 0
+            {
+                return (searched > 0).then(|| line(file, start, None, self.window.end()));
+            }
+        }
+    }
+
+    /// The line that ends at `end`, which must be a line's start or the end of the file. `None` when
+    /// `end` is 0.
+    pub(crate) fn line_before(&mut self, file: usize, end: u64) -> Option<Line> {
+        let last = end.checked_sub(1)?;
+        if self.block.holds(file, last) {
+            let body = self.block.slice(self.block.start(), end);
+            let start =
+                last_line_start(body).map_or(self.block.start(), |at| self.block.start() + at);
+            return Some(ended(file, start, end, body));
+        }
+        if let Some(long) = self.long
+            && long.file == file
+            && long.next == end
+        {
+            return Some(long);
+        }
+        let cap = self.cap(file);
+        if !self.window.holds(file, last) {
+            self.load_before(file, end, WINDOW_BYTES);
+        }
+        loop {
+            if !self.window.holds(file, last) {
+                // The file became shorter, so there is no such line any more.
+                return None;
+            }
+            let from = self.window.start();
+            let body = self.window.slice(from, end);
+            if let Some(start) = last_line_start(body)
+                .map(|at| from + at)
+                .or((from == 0).then_some(0))
+            {
+                return Some(ended(file, start, end, body));
+            }
+            let loaded = body.len();
+            if loaded >= cap {
+                let newline = body.last() == Some(&b'\n');
+                let start = self.long_line_start(file, from);
+                return Some(Line {
+                    file,
+                    start,
+                    end: end - u64::from(newline),
+                    next: end,
+                });
+            }
+            self.load_before(file, end, loaded.saturating_mul(2).max(WINDOW_BYTES));
+        }
+    }
+
+    /// The rest of a line that starts at `start` and has no newline before `from`.
+    pub(crate) fn long_line_from(&mut self, file: usize, start: u64, mut from: u64) -> Line {
+        loop {
+            self.window.reset(file, from);
+            if self.window.extend(&mut self.files, WINDOW_BYTES) == 0 {
+                return Line {
+                    file,
+                    start,
+                    end: from,
+                    next: from,
+                };
+            }
+            if let Some(newline) = memchr(b'\n', self.window.bytes()) {
+                let end = from + newline as u64;
+                return Line {
+                    file,
+                    start,
+                    end,
+                    next: end + 1,
+                };
+            }
+            from = self.window.end();
+        }
+    }
+
+    /// The start of a line that has no newline from there up to `to`.
+    pub(crate) fn long_line_start(&mut self, file: usize, mut to: u64) -> u64 {
+        while to > 0 {
+            self.load_before(file, to, WINDOW_BYTES);
+            if let Some(newline) = memrchr(b'\n', self.window.bytes()) {
+                return self.window.start() + newline as u64 + 1;
+            }
+            to = self.window.start();
+        }
+        0
+    }
+
+    fn load_before(&mut self, file: usize, end: u64, count: usize) {
+        self.window
+            .load(&mut self.files, file, end.saturating_sub(count as u64), end);
+    }
+}
+
+fn line(file: usize, start: u64, newline: Option<usize>, otherwise: u64) -> Line {
+    match newline {
+        Some(at) => Line {
+            file,
+            start,
+            end: start + at as u64,
+            next: start + at as u64 + 1,
+        },
+        None => Line {
+            file,
+            start,
+            end: otherwise,
+            next: otherwise,
+        },
+    }
+}
+
+/// The line from `start` to `end`, where `body` ends at `end`.
+fn ended(file: usize, start: u64, end: u64, body: &[u8]) -> Line {
+    Line {
+        file,
+        start,
+        end: end - u64::from(body.last() == Some(&b'\n')),
+        next: end,
+    }
+}
+
+/// Where the last line of `body` starts, if a newline before it is in `body`.
+pub(crate) fn last_line_start(body: &[u8]) -> Option<u64> {
+    let inner = body.len().checked_sub(1)?;
+    memrchr(b'\n', &body[..inner]).map(|at| at as u64 + 1)
+}

@@ -1,0 +1,301 @@
+//! The one loop: blocks of a set in scan order, their candidates, the records that are wanted.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::candidates::Candidates;
+use crate::context::Context;
+use crate::files::Files;
+use crate::gap::{Gap, ScanStats};
+use crate::lines::{Line, Lines};
+use crate::reader::Keep;
+use crate::record::{Record, RecordBatch};
+use crate::search::{Direction, Search};
+use crate::source::{Format, LogSet};
+use crate::units::{Unit, Units};
+
+/// Size of the first block, in bytes; each block is twice as large as the one before it, up to
+/// [`ScanLimits::block_bytes`](crate::ScanLimits::block_bytes).
+const FIRST_BLOCK: usize = 16 << 10;
+
+/// How many lines at a block's edge are tried for a time.
+const EDGE_LINES: usize = 16;
+
+/// Most neighbours ahead of a match that the frontier allows for; with more, it isn't known.
+const LEAD_WALK: usize = 1000;
+
+/// Whether a scanner has more to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A block was searched; more may come.
+    More,
+    /// Nothing is left. Nothing was added to the batch either.
+    End,
+}
+
+/// Searches all files of one set, block by block.
+pub struct Scanner {
+    pub(crate) source: u32,
+    pub(crate) search: Arc<Search>,
+    pub(crate) units: Units,
+    candidates: Candidates,
+    /// The file that is being searched; `None` when the last one is done.
+    file: Option<usize>,
+    /// Where in it the next block starts (forward) or ends (backward); `None` at the file's start or end.
+    offset: Option<u64>,
+    block_size: usize,
+    /// Matches of the block that is being searched.
+    pub(crate) found: Vec<(Line, Record)>,
+    pub(crate) context: Context,
+    frontier: Option<i64>,
+    pub(crate) stats: ScanStats,
+    started: bool,
+}
+
+impl Scanner {
+    /// A scanner of `set`, which is number `source` of the query. Opens nothing yet.
+    pub fn new(set: LogSet, source: u32, search: Arc<Search>) -> Scanner {
+        let limits = search.limits;
+        let backward = search.direction == Direction::Backward;
+        let last = set.files.len().checked_sub(1);
+        let file = if backward { last } else { last.map(|_| 0) };
+        let reach = limits
+            .line_bytes
+            .saturating_add(usize::try_from(limits.join_bytes).unwrap_or(usize::MAX));
+        let keep = Keep {
+            // Forward, only what a neighbourhood can reach is worth keeping.
+            window: limits.gzip_window_bytes.min(if backward {
+                usize::MAX
+            } else {
+                reach.saturating_mul(2)
+            }),
+            spool: search.context.before > 0,
+            backward,
+        };
+        let lines = Lines::new(Files::new(set, source, keep), limits.line_bytes);
+        Scanner {
+            source,
+            units: Units::new(lines, limits),
+            candidates: Candidates::new(),
+            file,
+            offset: None,
+            block_size: FIRST_BLOCK.min(limits.block_bytes),
+            found: Vec::new(),
+            context: Context::new(&search),
+            frontier: None,
+            stats: ScanStats::default(),
+            started: false,
+            search,
+        }
+    }
+
+    /// Searches one block and appends its records to `batch`, in scan order. What can't be read becomes
+    /// a gap, and the scan goes on behind it. Waits only for the writer of a pipe.
+    pub fn step(&mut self, batch: &mut RecordBatch) -> Step {
+        if !std::mem::replace(&mut self.started, true) {
+            self.units.lines.files.note_identities();
+        }
+        let Some(file) = self.next_block() else {
+            return Step::End;
+        };
+        self.search_block(file, batch);
+        if self.backward() {
+            self.found.reverse();
+        }
+        let first = batch.records.len();
+        self.weave(file, batch);
+        self.count_flags(&batch.records[first..]);
+        self.move_frontier(file);
+        self.stats.blocks += 1;
+        self.stats.bytes_read = self.units.lines.files.bytes_read;
+        Step::More
+    }
+
+    /// A bound on what is still to come: no record is older (forward) or newer (backward) than this, as
+    /// far as the times in the files are in order. `None` when that isn't known yet.
+    pub fn frontier(&self) -> Option<i64> {
+        self.frontier
+    }
+
+    /// What couldn't be read since this was asked for last.
+    pub fn take_gaps(&mut self) -> Vec<Gap> {
+        self.units.lines.files.take_gaps()
+    }
+
+    /// What has been done so far.
+    pub fn stats(&self) -> ScanStats {
+        self.stats
+    }
+
+    /// The set that is searched.
+    pub fn set(&self) -> &LogSet {
+        self.units.lines.files.set()
+    }
+
+    pub(crate) fn backward(&self) -> bool {
+        self.search.direction == Direction::Backward
+    }
+
+    /// Takes the next block, going from file to file. Returns the file that it is of.
+    fn next_block(&mut self) -> Option<usize> {
+        let size = self.block_size;
+        self.block_size = size.saturating_mul(2).min(self.search.limits.block_bytes);
+        while let Some(file) = self.file {
+            let lines = &mut self.units.lines;
+            let (block, next) = match self.search.direction {
+                Direction::Forward => {
+                    let block = lines.take_block_after(file, self.offset.unwrap_or(0), size);
+                    let next = Some(file + 1).filter(|next| *next < lines.files.count());
+                    (block.map(|block| block.end), next)
+                }
+                Direction::Backward => {
+                    let end = self.offset.unwrap_or_else(|| lines.files.len(file));
+                    (
+                        lines
+                            .take_block_before(file, end, size)
+                            .map(|block| block.start),
+                        file.checked_sub(1),
+                    )
+                }
+            };
+            if block.is_some() {
+                self.offset = block;
+                return Some(file);
+            }
+            lines.files.leave(file, next.unwrap_or(file));
+            (self.file, self.offset) = (next, None);
+        }
+        None
+    }
+
+    fn search_block(&mut self, file: usize, batch: &mut RecordBatch) {
+        let lines = &mut self.units.lines;
+        let format = lines.files.format(file);
+        let (matcher, limit) = (self.search.matcher.as_ref(), self.search.limits.line_bytes);
+        self.candidates
+            .find(matcher, format, lines.block.bytes(), limit);
+        let start = lines.block.start();
+        let mut wanted_by_required = 0;
+        for index in 0..self.candidates.starts().len() {
+            let at = start + self.candidates.starts()[index] as u64;
+            if let Some(line) = self.units.lines.line_at(file, at) {
+                wanted_by_required += u64::from(self.consider(line, batch));
+            }
+        }
+        self.stats.candidates += self.candidates.starts().len() as u64;
+        if self
+            .search
+            .matcher
+            .as_ref()
+            .is_some_and(|matcher| matcher.has_required())
+        {
+            let block = self.units.lines.block.bytes();
+            let unended = block.last().is_some_and(|&byte| byte != b'\n');
+            let lines = memchr::memchr_iter(b'\n', block).count() as u64 + u64::from(unended);
+            self.stats.skipped_by_prefilter += lines.saturating_sub(wanted_by_required);
+        }
+    }
+
+    /// Adds the record that starts at a line to the matches, if one does and it is wanted. Returns
+    /// whether its message got past the required expressions.
+    fn consider(&mut self, line: Line, batch: &mut RecordBatch) -> bool {
+        let mut unit = self.units.open(line);
+        if !self.in_time(&unit) {
+            return false;
+        }
+        if let Some(head) = unit.head
+            && head.partial
+        {
+            if self.units.is_continuation(line, head.stream) {
+                return false;
+            }
+            self.units.gather(&mut unit);
+        }
+        let (required, wanted) = self.confirm(&unit);
+        if !wanted {
+            return required;
+        }
+        // Asked last: a message that isn't wanted needs no look at what stands before it.
+        let continued = unit.head.filter(|head| !head.partial);
+        if continued.is_some_and(|head| self.units.is_continuation(line, head.stream)) {
+            return required;
+        }
+        let record = self.units.record(&unit, self.source, batch);
+        self.found.push((line, record));
+        required
+    }
+
+    /// Whether the message matches what is required, and all that is asked for.
+    fn confirm(&mut self, unit: &Unit) -> (bool, bool) {
+        let Some(matcher) = &self.search.matcher else {
+            return (true, true);
+        };
+        let message = self.units.message(unit);
+        let required = matcher.matches_required(message);
+        (required, required && matcher.matches_patterns(message))
+    }
+
+    /// Whether a unit is in the time window. One without a time is taken for as old as the line before
+    /// it; when nothing tells how old that is, it passes.
+    pub(crate) fn in_time(&mut self, unit: &Unit) -> bool {
+        let Some(window) = &self.search.time else {
+            return true;
+        };
+        let time = match unit.head {
+            Some(head) => Some(head.time),
+            None if self.units.lines.files.format(unit.line.file) == Format::Plain => None,
+            None => self.units.time_before(unit.line),
+        };
+        time.is_none_or(|time| window.contains(&time))
+    }
+
+    fn count_flags(&mut self, records: &[Record]) {
+        for record in records {
+            self.stats.malformed += u64::from(record.flags.has(crate::Flags::MALFORMED));
+            self.stats.truncated += u64::from(record.flags.has(crate::Flags::TRUNCATED));
+        }
+    }
+
+    /// Sets the frontier to the time at the block's last edge in scan order, or as far behind it as a
+    /// neighbour of a match beyond it can be.
+    fn move_frontier(&mut self, file: usize) {
+        let backward = self.backward();
+        let lines = &mut self.units.lines;
+        let mut at = match self.offset {
+            Some(end) if !backward => lines.line_before(file, end),
+            Some(start) => lines.line_at(file, start),
+            None => None,
+        };
+        if self.context.lead > LEAD_WALK {
+            return;
+        }
+        for _ in 0..self.context.lead {
+            let Some(line) = at else { return };
+            match self.units.neighbour(line, backward, None) {
+                Some(neighbour) => at = Some(neighbour),
+                None => break,
+            }
+        }
+        for _ in 0..EDGE_LINES {
+            let Some(line) = at else { return };
+            if let Some(head) = self.units.lines.head(line) {
+                self.frontier = Some(head.time);
+                self.units.lines.files.edge = self.frontier;
+                return;
+            }
+            at = self.units.neighbour(line, backward, None);
+        }
+    }
+}
+
+impl fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scanner")
+            .field("source", &self.source)
+            .field("set", self.set())
+            .field("file", &self.file)
+            .field("offset", &self.offset)
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,239 @@
+//! Rewrites an expression on messages into one on raw lines that matches at least every line whose
+//! message the first one matches. What it lets through in vain is sorted out on the message.
+
+use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind, Look, Repetition};
+
+/// ASCII characters besides letters and digits that no JSON encoder escapes.
+const NEVER_ESCAPED: &str = " -_.:=,()[]{}@#%!?*+;|~";
+
+/// How a JSON encoder may write a character that it escapes (RFC 8259, section 7).
+const ESCAPE: &str = r"\\(?:u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})?|[^u])";
+
+/// For lines that hold the message as it is, behind a prefix and before a line end: only anchors have
+/// to go. Word boundaries stay, since both neighbours of the message are no word characters.
+pub(crate) fn of_verbatim_line(hir: &Hir) -> Hir {
+    rewrite(hir, &Rules::Verbatim)
+}
+
+/// For lines that hold the message as a JSON string: each character may come escaped, and what stands
+/// beside a character tells nothing.
+pub(crate) fn of_json_line(hir: &Hir) -> Hir {
+    let escape = regex_syntax::parse(ESCAPE).expect("the expression is constant and valid");
+    rewrite(hir, &Rules::Json { escape })
+}
+
+/// How much a required literal of `hir` narrows a search: about its length in bytes. 0 when there is none.
+pub(crate) fn selectivity(hir: &Hir) -> usize {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 0,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(_) => usize::from(is_small(hir)),
+        HirKind::Repetition(rep) if rep.min == 0 => 0,
+        HirKind::Repetition(rep) => selectivity(&rep.sub),
+        HirKind::Capture(capture) => selectivity(&capture.sub),
+        HirKind::Alternation(parts) => parts.iter().map(selectivity).min().unwrap_or(0),
+        HirKind::Concat(parts) => {
+            let (mut best, mut run) = (0, 0);
+            for part in parts {
+                let weight = selectivity(part);
+                let joins = matches!(part.kind(), HirKind::Literal(_)) || is_small(part);
+                run = if joins { run + weight } else { 0 };
+                best = best.max(run).max(weight);
+            }
+            best
+        }
+    }
+}
+
+/// A class of at most four characters, such as a letter in both cases.
+fn is_small(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Class(Class::Unicode(class)) => {
+            class.iter().map(|range| range.len()).sum::<usize>() <= 4
+        }
+        HirKind::Class(Class::Bytes(class)) => {
+            class.iter().map(|range| range.len()).sum::<usize>() <= 4
+        }
+        _ => false,
+    }
+}
+
+enum Rules {
+    Verbatim,
+    Json { escape: Hir },
+}
+
+fn rewrite(hir: &Hir, rules: &Rules) -> Hir {
+    match hir.kind() {
+        HirKind::Empty => Hir::empty(),
+        HirKind::Look(look) => self::look(*look, rules),
+        HirKind::Literal(literal) => match rules {
+            Rules::Verbatim => hir.clone(),
+            Rules::Json { escape } => json_literal(&literal.0, escape),
+        },
+        HirKind::Class(class) => match rules {
+            Rules::Verbatim => hir.clone(),
+            Rules::Json { escape } => json_class(class, escape),
+        },
+        HirKind::Repetition(rep) => repetition(rep, rules),
+        HirKind::Capture(capture) => rewrite(&capture.sub, rules),
+        HirKind::Concat(parts) => {
+            Hir::concat(parts.iter().map(|part| rewrite(part, rules)).collect())
+        }
+        HirKind::Alternation(parts) => {
+            Hir::alternation(parts.iter().map(|part| rewrite(part, rules)).collect())
+        }
+    }
+}
+
+fn look(look: Look, rules: &Rules) -> Hir {
+    let is_anchor = matches!(
+        look,
+        Look::Start | Look::End | Look::StartLF | Look::EndLF | Look::StartCRLF | Look::EndCRLF
+    );
+    match rules {
+        Rules::Verbatim if !is_anchor => Hir::look(look),
+        _ => Hir::empty(),
+    }
+}
+
+fn repetition(rep: &Repetition, rules: &Rules) -> Hir {
+    // `.*` and the like cover an escape by themselves: left alone, they stay cheap.
+    let covers_escapes = rep.max.is_none() && covers_printable_ascii(&rep.sub);
+    let sub = if covers_escapes {
+        (*rep.sub).clone()
+    } else {
+        rewrite(&rep.sub, rules)
+    };
+    Hir::repetition(Repetition {
+        sub: Box::new(sub),
+        ..rep.clone()
+    })
+}
+
+fn covers_printable_ascii(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Class(Class::Unicode(class)) => class
+            .iter()
+            .any(|range| range.start() <= ' ' && range.end() >= '~'),
+        HirKind::Class(Class::Bytes(class)) => class
+            .iter()
+            .any(|range| range.start() <= b' ' && range.end() >= b'~'),
+        _ => false,
+    }
+}
+
+fn never_escaped(char: char) -> bool {
+    char.is_ascii_alphanumeric() || NEVER_ESCAPED.contains(char)
+}
+
+fn json_literal(bytes: &[u8], escape: &Hir) -> Hir {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return anything();
+    };
+    let mut parts = Vec::new();
+    let mut buffer = [0; 4];
+    for char in text.chars() {
+        let literal = Hir::literal(char.encode_utf8(&mut buffer).as_bytes());
+        // Concatenating literals joins them into one again.
+        parts.push(match never_escaped(char) {
+            true => literal,
+            false => Hir::alternation(vec![literal, escape.clone()]),
+        });
+    }
+    Hir::concat(parts)
+}
+
+fn json_class(class: &Class, escape: &Hir) -> Hir {
+    let Some(chars) = as_chars(class) else {
+        return anything();
+    };
+    let verbatim = Hir::class(class.clone());
+    // Long ranges always hold a character that may be escaped; short ones are looked at one by one.
+    let plain = chars
+        .iter()
+        .all(|range| range.len() <= 26 && (range.start()..=range.end()).all(never_escaped));
+    if plain {
+        verbatim
+    } else {
+        Hir::alternation(vec![verbatim, escape.clone()])
+    }
+}
+
+/// The class as characters, or `None` when it matches bytes that are only part of a character.
+fn as_chars(class: &Class) -> Option<ClassUnicode> {
+    match class {
+        Class::Unicode(class) => Some(class.clone()),
+        Class::Bytes(class) => class.to_unicode_class(),
+    }
+}
+
+/// Any run of bytes: what parts of a character can become when that character is escaped.
+fn anything() -> Hir {
+    Hir::repetition(Repetition {
+        min: 0,
+        max: None,
+        greedy: true,
+        sub: Box::new(Hir::dot(regex_syntax::hir::Dot::AnyByteExceptLF)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(pattern: &str) -> Hir {
+        regex_syntax::ParserBuilder::new()
+            .utf8(false)
+            .build()
+            .parse(pattern)
+            .unwrap()
+    }
+
+    #[test]
+    fn drops_anchors_and_keeps_word_boundaries() {
+        for (pattern, expected) in [
+            ("^foo$", "foo"),
+            (r"\Afoo\z", "foo"),
+            (r"(?m:^foo$)|^$", "foo|(?:)"),
+            (r"\bfoo\B", r"\bfoo\B"),
+            (r"(^a|b$)+", "(?:a|b)+"),
+        ] {
+            assert_eq!(
+                of_verbatim_line(&parse(pattern)),
+                parse(expected),
+                "{pattern}"
+            );
+        }
+    }
+
+    #[test]
+    fn lets_json_escape_what_encoders_may() {
+        let escaped = |text: &str| text.replace("ESC", ESCAPE);
+        for (pattern, expected) in [
+            (r"^error: \[x\]$", r"error: \[x\]".to_owned()),
+            (r#"a"b"#, escaped(r#"a(?:"|ESC)b"#)),
+            (r"é\b", escaped("(?:é|ESC)")),
+            ("[a-c]", "[a-c]".to_owned()),
+            ("[a-é]", escaped("(?:[a-é]|ESC)")),
+            ("a.*b", "a.*b".to_owned()),
+            (r"(?-u:\xff)", r"(?-u:[^\n]*)".to_owned()),
+        ] {
+            assert_eq!(of_json_line(&parse(pattern)), parse(&expected), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn weighs_required_literals() {
+        for (pattern, weight) in [
+            ("error", 5),
+            ("(?i)error", 5),
+            ("a|error", 1),
+            (r"\d+", 0),
+            (r"\d+ms done", 7),
+            ("x*", 0),
+        ] {
+            assert_eq!(selectivity(&parse(pattern)), weight, "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Records out of lines: which line starts a record, which parts belong to it, what its message is.
+//!
+//! The join rule is local, so that it holds in any direction and for any block: two lines of one
+//! stream with none of that stream between them belong together when the first is marked partial and
+//! at most [`ScanLimits::join_bytes`](crate::ScanLimits::join_bytes) of other lines lie between. A
+//! record stands where its first line stands.
+
+use std::ops::Range;
+
+use crate::lines::{Line, Lines};
+use crate::record::{Flags, Record, RecordBatch, Stream};
+use crate::search::ScanLimits;
+use crate::source::{Format, LineHead};
+use crate::{cri, json_file};
+
+/// A line that may start a record, taken apart.
+pub(crate) struct Unit {
+    pub(crate) line: Line,
+    /// `None` for lines without a head: plain ones, malformed ones.
+    pub(crate) head: Option<LineHead>,
+    pub(crate) flags: Flags,
+    text: Text,
+}
+
+/// Where the message of a unit is.
+enum Text {
+    /// In the raw line.
+    Raw(Range<usize>),
+    /// In the scratch buffer, decoded or joined.
+    Scratch,
+}
+
+/// The records of a set.
+pub(crate) struct Units {
+    pub(crate) lines: Lines,
+    limits: ScanLimits,
+    /// Message of the unit that was opened last, where it isn't in the raw line.
+    scratch: Vec<u8>,
+    part: Vec<u8>,
+}
+
+impl Units {
+    pub(crate) fn new(lines: Lines, limits: ScanLimits) -> Units {
+        Units {
+            lines,
+            limits,
+            scratch: Vec::new(),
+            part: Vec::new(),
+        }
+    }
+
+    /// Takes one line apart. Its message is that line's only, until [`Units::gather`] adds the rest.
+    pub(crate) fn open(&mut self, line: Line) -> Unit {
+        let limit = self.limits.line_bytes;
+        let format = self.lines.files.format(line.file);
+        let over_cap = self.lines.is_over_cap(line);
+        let visible = self.lines.visible(line);
+        let (head, mut text, length) = match format {
+            Format::Cri => match cri::parse_line(visible) {
+                Some((head, from)) => (
+                    Some(head),
+                    Text::Raw(from..visible.len()),
+                    visible.len() - from,
+                ),
+                None => (None, Text::Raw(0..visible.len()), visible.len()),
+            },
+            Format::JsonFile if !over_cap => {
+                match json_file::parse_line(visible, &mut self.scratch) {
+                    Some(head) => (Some(head), Text::Scratch, self.scratch.len()),
+                    None => (None, Text::Raw(0..visible.len()), visible.len()),
+                }
+            }
+            Format::JsonFile | Format::Plain => (None, Text::Raw(0..visible.len()), visible.len()),
+        };
+        let mut flags = Flags::default();
+        if length > limit {
+            flags.set(Flags::TRUNCATED);
+            match &mut text {
+                Text::Raw(range) => range.end = range.start + limit,
+                Text::Scratch => self.scratch.truncate(limit),
+            }
+        }
+        if head.is_none() && format != Format::Plain {
+            flags.set(Flags::MALFORMED);
+        }
+        self.lines.note_head(line, head);
+        Unit {
+            line,
+            head,
+            flags,
+            text,
+        }
+    }
+
+    /// The message of the unit that was opened last.
+    pub(crate) fn message(&mut self, unit: &Unit) -> &[u8] {
+        match &unit.text {
+            // A file that is cut off while it is read leaves less than was seen before.
+            Text::Raw(range) => self
+                .lines
+                .visible(unit.line)
+                .get(range.clone())
+                .unwrap_or_default(),
+            Text::Scratch => &self.scratch,
+        }
+    }
+
+    /// Whether a line of `stream` is the continuation of an earlier one.
+    pub(crate) fn is_continuation(&mut self, line: Line, stream: Stream) -> bool {
+        let mut between = 0;
+        let mut at = line;
+        while let Some(prev) = self.lines.prev(at) {
+            if between > self.limits.join_bytes {
+                return false;
+            }
+            if let Some(head) = self.lines.head(prev).filter(|head| head.stream == stream) {
+                return head.partial;
+            }
+            between += prev.next - prev.start;
+            at = prev;
+        }
+        false
+    }
+
+    /// Adds the parts that follow to a unit whose line is partial.
+    pub(crate) fn gather(&mut self, unit: &mut Unit) {
+        let Some(mut head) = unit.head.filter(|head| head.partial) else {
+            return;
+        };
+        if let Text::Raw(range) = &unit.text {
+            self.scratch.clear();
+            let first = self
+                .lines
+                .visible(unit.line)
+                .get(range.clone())
+                .unwrap_or_default();
+            self.scratch.extend_from_slice(first);
+            unit.text = Text::Scratch;
+        }
+        let mut joined = std::mem::take(&mut self.scratch);
+        let mut at = unit.line;
+        while head.partial && !unit.flags.has(Flags::TRUNCATED) {
+            let Some((line, next)) = self.continuation(at, head.stream) else {
+                unit.flags.set(Flags::UNFINISHED);
+                break;
+            };
+            (at, head) = (line, next);
+            self.append_part(line, &mut joined);
+            if joined.len() > self.limits.line_bytes {
+                joined.truncate(self.limits.line_bytes);
+                unit.flags.set(Flags::TRUNCATED);
+            }
+        }
+        self.scratch = joined;
+    }
+
+    /// The next line of the same stream, if it is near enough to belong to the partial line `line`.
+    fn continuation(&mut self, line: Line, stream: Stream) -> Option<(Line, LineHead)> {
+        let mut between = 0;
+        let mut at = line;
+        while let Some(next) = self.lines.next(at) {
+            if between > self.limits.join_bytes {
+                return None;
+            }
+            if let Some(head) = self.lines.head(next).filter(|head| head.stream == stream) {
+                return Some((next, head));
+            }
+            between += next.next - next.start;
+            at = next;
+        }
+        None
+    }
+
+    fn append_part(&mut self, line: Line, joined: &mut Vec<u8>) {
+        let format = self.lines.files.format(line.file);
+        let visible = self.lines.visible(line);
+        if format == Format::JsonFile {
+            if json_file::parse_line(visible, &mut self.part).is_some() {
+                joined.extend_from_slice(&self.part);
+            }
+        } else if let Some((_, from)) = cri::parse_line(visible) {
+            joined.extend_from_slice(&visible[from..]);
+        }
+    }
+
+    /// Whether a record starts at this line.
+    fn is_start(&mut self, line: Line) -> bool {
+        self.lines
+            .head(line)
+            .is_none_or(|head| !self.is_continuation(line, head.stream))
+    }
+
+    /// The line of the next record after (`newer`) or before the one at `line`. With `until`, only a
+    /// newer record that starts before that place, or an older one that starts there or behind it.
+    pub(crate) fn neighbour(
+        &mut self,
+        line: Line,
+        newer: bool,
+        until: Option<(usize, u64)>,
+    ) -> Option<Line> {
+        let mut at = line;
+        loop {
+            // Looked at before the step too, so that a step never reads beyond.
+            let may_step = until.is_none_or(|until| match newer {
+                true => (at.file, at.next) < until,
+                false => at.place() > until,
+            });
+            if !may_step {
+                return None;
+            }
+            at = if newer {
+                self.lines.next(at)
+            } else {
+                self.lines.prev(at)
+            }?;
+            if until.is_some_and(|until| (at.place() < until) != newer) {
+                return None;
+            }
+            if self.is_start(at) {
+                return Some(at);
+            }
+        }
+    }
+
+    /// Time of the last line with a head before `line`, within the join distance: about when a line
+    /// without a time of its own was written.
+    pub(crate) fn time_before(&mut self, line: Line) -> Option<i64> {
+        let mut between = 0;
+        let mut at = line;
+        while let Some(prev) = self.lines.prev(at) {
+            if between > self.limits.join_bytes {
+                return None;
+            }
+            if let Some(head) = self.lines.head(prev) {
+                return Some(head.time);
+            }
+            between += prev.next - prev.start;
+            at = prev;
+        }
+        None
+    }
+
+    /// Puts the message of the unit that was opened last into the batch, and returns its record, which
+    /// isn't in the batch yet.
+    pub(crate) fn record(&mut self, unit: &Unit, source: u32, batch: &mut RecordBatch) -> Record {
+        let (start, end) = batch.append(self.message(unit));
+        Record {
+            start,
+            end,
+            fields_start: end,
+            fields_end: end,
+            time: unit.head.map(|head| head.time),
+            source,
+            file: u32::try_from(unit.line.file).expect("a set has far fewer files than 2^32"),
+            offset: unit.line.start,
+            stream: unit.head.map(|head| head.stream).unwrap_or_default(),
+            flags: unit.flags,
+        }
+    }
+}
