@@ -166,6 +166,7 @@ pub fn times(set: &LogSet) -> Result<SetTimes, ScanError> {
     };
     let keep = Keep {
         window: 2 * DETECT_BYTES,
+        reach: DETECT_BYTES,
         spool: false,
         backward: false,
     };

@@ -4,7 +4,7 @@
 //! files and pipes are streams of which a bounded window is kept.
 
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -48,8 +48,10 @@ impl Fault {
 /// How a stream is to be kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keep {
-    /// Bytes of a stream to keep in memory.
+    /// Bytes of a compressed file to keep in memory.
     pub(crate) window: usize,
+    /// Bytes of a pipe to keep in memory: as far back as a scan looks that goes forward.
+    pub(crate) reach: usize,
     /// Any byte of a pipe may be asked for again, so what the window loses goes to a file.
     pub(crate) spool: bool,
     /// The end will be asked for first.
@@ -115,7 +117,7 @@ impl FileReader {
         let fault = |error: io::Error| Fault::io(&error);
         if file.metadata().map_err(fault)?.is_file() {
             // Whoever handed the file over may have read a part of it already.
-            let base = (&mut &**file).seek(SeekFrom::Current(0)).map_err(fault)?;
+            let base = (&mut &**file).stream_position().map_err(fault)?;
             let mut magic = [0; 2];
             let is_gzip = file.read_exact_at(&mut magic, base).is_ok() && magic == GZIP_MAGIC;
             let kind = match is_gzip {
@@ -125,7 +127,7 @@ impl FileReader {
             return Ok(FileReader { kind, fault: None });
         }
         let (source, magic_fault) = decoded_pipe(Arc::clone(file));
-        let mut stream = Stream::new(source, None, keep);
+        let mut stream = Stream::new(source, None, keep.reach.saturating_mul(2));
         if keep.spool || keep.backward {
             stream.spool = Some(tempfile::tempfile().map_err(fault)?);
         }
@@ -258,8 +260,7 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(source: Box<dyn Read + Send>, restart: Option<(Arc<File>, u64)>, keep: Keep) -> Stream {
-        let keep = keep.window.max(2);
+    fn new(source: Box<dyn Read + Send>, restart: Option<(Arc<File>, u64)>, keep: usize) -> Stream {
         Stream {
             source,
             restart,
@@ -273,7 +274,7 @@ impl Stream {
 
     fn gzip(file: Arc<File>, base: u64, keep: Keep) -> Stream {
         let source = decoder(Arc::clone(&file), base);
-        Stream::new(source, Some((file, base)), keep)
+        Stream::new(source, Some((file, base)), keep.window)
     }
 
     fn end(&self) -> u64 {

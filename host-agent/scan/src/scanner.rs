@@ -21,6 +21,9 @@ const FIRST_BLOCK: usize = 16 << 10;
 /// How many lines at a block's edge are tried for a time.
 const EDGE_LINES: usize = 16;
 
+/// Bytes of a stream kept besides those that a scan can name a reason for.
+const STREAM_SLACK: usize = 128 << 10;
+
 /// Most neighbours ahead of a match that the frontier allows for; with more, it isn't known.
 const LEAD_WALK: usize = 1000;
 
@@ -59,16 +62,23 @@ impl Scanner {
         let backward = search.direction == Direction::Backward;
         let last = set.files.len().checked_sub(1);
         let file = if backward { last } else { last.map(|_| 0) };
-        let reach = limits
-            .line_bytes
-            .saturating_add(usize::try_from(limits.join_bytes).unwrap_or(usize::MAX));
+        // Parts of a joined line, the lines they are in, and the block that is being searched.
+        let join = usize::try_from(limits.join_bytes).unwrap_or(usize::MAX);
+        let reach = [
+            join,
+            limits.line_bytes,
+            limits.line_bytes,
+            limits.block_bytes,
+            STREAM_SLACK,
+        ]
+        .into_iter()
+        .fold(0, usize::saturating_add);
+        // Forward, only what a neighbourhood can reach is worth keeping.
+        let window = if backward { usize::MAX } else { reach };
+        let window = limits.gzip_window_bytes.min(window);
         let keep = Keep {
-            // Forward, only what a neighbourhood can reach is worth keeping.
-            window: limits.gzip_window_bytes.min(if backward {
-                usize::MAX
-            } else {
-                reach.saturating_mul(2)
-            }),
+            window,
+            reach,
             spool: search.context.before > 0,
             backward,
         };

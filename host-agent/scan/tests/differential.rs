@@ -1,0 +1,246 @@
+//! Random logs, searched by the scanner and by a plain model: every format, way of storing, block size,
+//! direction, limit and context must give the same.
+
+mod model;
+
+use std::sync::Arc;
+
+use model::{FileSpec, Kind, Line, Log, piped, scan, store};
+use proptest::prelude::*;
+use weir_scan::{
+    Case, Context, Direction, Matcher, PatternLimits, PatternSpec, ScanLimits, Search, Stream,
+};
+
+const PIECES: &[&[u8]] = &[
+    b"a",
+    b"b",
+    b"ab",
+    b"x",
+    b" ",
+    b"",
+    b"E",
+    b"error",
+    b"\r",
+    b"\0",
+    b"\xff",
+    b"\xc3",
+    "é".as_bytes(),
+    "😀".as_bytes(),
+    b"\"",
+    b"\\",
+    b"\\n",
+    b"/",
+    b"\x1b[1m",
+    b"\x1b[",
+    b"\x1b",
+    b" P ",
+    b" F ",
+    b"P",
+    b"4111",
+    b"stdout P ",
+    b"{\"log\":\"",
+    b"<",
+    b"\t",
+];
+
+const PATTERNS: &[&str] = &[
+    "a",
+    "b",
+    "ab",
+    "^a",
+    "b$",
+    "^$",
+    "",
+    r"\bb\b",
+    r"\Bb",
+    "error",
+    "er+or$",
+    "(?i)e",
+    "stdout",
+    "1970",
+    " F ",
+    "é",
+    "[é😀]",
+    r"\d+",
+    r"\x1b",
+    r"\x1b\[1m",
+    "\"",
+    r"\\",
+    r"\\n",
+    "[^a]",
+    "a.b",
+    "x{2}",
+    "(?-u:\\xff)",
+    "a|4111",
+    r"\x00",
+    r"\s",
+    "^ab|x$",
+    r"\w+r\b",
+    "😀",
+    "<",
+    "(?i)ſ|s",
+];
+
+fn message() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        12 => proptest::collection::vec(proptest::sample::select(PIECES), 0..5).prop_map(|pieces| pieces.concat()),
+        1 => (450..2500usize).prop_map(|length| [&b"ab".repeat(length / 2)[..], b"error"].concat()),
+    ]
+}
+
+fn line() -> impl Strategy<Value = Line> {
+    let good = (
+        0..2_000_000_000u32,
+        any::<bool>(),
+        0..3u8,
+        message(),
+        any::<u32>(),
+    )
+        .prop_map(|(delta, err, tag, message, style)| {
+            let stream = if err { Stream::Stderr } else { Stream::Stdout };
+            Line::Good {
+                delta: delta / 2 * u32::from(style % 3 > 0),
+                stream,
+                partial: tag == 0,
+                message,
+                style,
+            }
+        });
+    prop_oneof![10 => good, 1 => message().prop_map(Line::Junk)]
+}
+
+fn file() -> impl Strategy<Value = FileSpec> {
+    (
+        proptest::collection::vec(line(), 0..12),
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(lines, gzip, final_newline)| FileSpec {
+            lines,
+            gzip,
+            final_newline,
+        })
+}
+
+fn spec() -> impl Strategy<Value = PatternSpec> {
+    let patterns = |count| {
+        proptest::collection::vec(
+            proptest::sample::select(PATTERNS).prop_map(str::to_owned),
+            count,
+        )
+    };
+    let lists = (patterns(0..3), patterns(0..2), patterns(0..2));
+    (lists, proptest::bits::u8::ANY).prop_map(|((patterns, and, not), bits)| PatternSpec {
+        patterns,
+        and: if bits & 3 == 0 { and } else { Vec::new() },
+        not: if bits & 12 == 0 { not } else { Vec::new() },
+        invert: bits & 0x70 == 0,
+        word: bits & 0x83 == 0x81,
+        line: bits & 0x8c == 0x84,
+        case: if bits & 0x90 == 0x90 {
+            Case::Insensitive
+        } else {
+            Case::Sensitive
+        },
+        fixed: false,
+    })
+}
+
+fn limits() -> impl Strategy<Value = ScanLimits> {
+    let defaults = ScanLimits::default();
+    (
+        proptest::sample::select(vec![3, 11, 60, 700, defaults.line_bytes]),
+        prop_oneof![1..40usize, 40..2000usize, Just(defaults.block_bytes)],
+        proptest::sample::select(vec![0, 45, 150, 1200, defaults.join_bytes]),
+        proptest::sample::select(vec![2, 300, defaults.gzip_window_bytes]),
+    )
+        .prop_map(
+            move |(line_bytes, block_bytes, join_bytes, gzip_window_bytes)| ScanLimits {
+                line_bytes,
+                block_bytes,
+                join_bytes,
+                gzip_window_bytes,
+                ..defaults
+            },
+        )
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    spec: PatternSpec,
+    required: Option<&'static str>,
+    window: Option<(i64, i64)>,
+    context: Context,
+    limits: ScanLimits,
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let window = proptest::option::weighted(0.2, (0..9_000_000_000i64, 0..9_000_000_000i64));
+    let context = prop_oneof![
+        Just(Context::default()),
+        (0..4usize, 0..4usize).prop_map(|(before, after)| Context { before, after })
+    ];
+    let required = proptest::option::weighted(
+        0.2,
+        proptest::sample::select(&["b", "^a", "er", "\"", "é$"][..]),
+    );
+    (spec(), required, window, context, limits()).prop_map(
+        |(spec, required, window, context, limits)| Asked {
+            spec,
+            required,
+            window,
+            context,
+            limits,
+        },
+    )
+}
+
+fn search(asked: &Asked, direction: Direction) -> Arc<Search> {
+    let required: Vec<String> = asked
+        .required
+        .iter()
+        .map(|text| (*text).to_owned())
+        .collect();
+    let matcher = Matcher::new(&asked.spec, &required, &PatternLimits::default()).unwrap();
+    let time = asked.window.map(|(from, length)| from..from + length);
+    Arc::new(Search {
+        matcher,
+        time,
+        direction,
+        context: asked.context,
+        limits: asked.limits,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 3000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_way_gives_what_the_model_gives(
+        files in proptest::collection::vec(file(), 1..4),
+        json in any::<bool>(),
+        asked in asked(),
+    ) {
+        let kind = if json { Kind::Json } else { Kind::Cri };
+        let log = Log::new(kind, &files, asked.limits.line_bytes);
+        let dir = tempfile::tempdir().unwrap();
+        let gzip: Vec<bool> = files.iter().map(|file| file.gzip).collect();
+        let set = store(dir.path(), &log.contents, &gzip);
+        for direction in [Direction::Forward, Direction::Backward] {
+            let search = search(&asked, direction);
+            prop_assert_eq!(scan(set.clone(), &search), log.search(&search), "{:?}", direction);
+        }
+        // The first line of a pipe tells its format: later ones can be long in coming.
+        let good = |line: &Line| matches!(line, Line::Good { .. });
+        let told = files[0].lines.first().is_none_or(good) || !files[0].lines.iter().any(good);
+        if let ([content], true) = (&log.contents[..], told) {
+            for direction in [Direction::Forward, Direction::Backward] {
+                let search = search(&asked, direction);
+                let (set, writer) = piped(content.clone());
+                let given = scan(set, &search);
+                writer.join().unwrap();
+                prop_assert_eq!(given, log.search(&search), "piped {:?}", direction);
+            }
+        }
+    }
+}
