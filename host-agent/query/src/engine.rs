@@ -114,15 +114,27 @@ impl Engine {
     ///
     /// # Errors
     /// A cache folder that can't be used.
-    pub fn new(config: EngineConfig, builtin: &[(&str, &'static [u8])]) -> Result<Engine, QueryError> {
+    pub fn new(
+        config: EngineConfig,
+        builtin: &[(&str, &'static [u8])],
+    ) -> Result<Engine, QueryError> {
         let sandbox = Sandbox::new(SandboxConfig {
             compiler: config.compiler.clone(),
             cache_dir: config.cache_dir.clone(),
             limits: config.sandbox_limits.clone(),
         })
-        .map_err(|error| QueryError::Failed { message: error.to_string() })?;
-        let builtin = builtin.iter().map(|(name, component)| ((*name).to_owned(), *component)).collect();
-        Ok(Engine { config, sandbox, builtin })
+        .map_err(|error| QueryError::Failed {
+            message: error.to_string(),
+        })?;
+        let builtin = builtin
+            .iter()
+            .map(|(name, component)| ((*name).to_owned(), *component))
+            .collect();
+        Ok(Engine {
+            config,
+            sandbox,
+            builtin,
+        })
     }
 
     /// The sources that any of `selectors` takes (all, when there is none), by identity. With `times`,
@@ -130,9 +142,13 @@ impl Engine {
     ///
     /// # Errors
     /// A selector that can't be read, or takes nothing; a folder that can't be listed.
-    pub fn sources(&self, selectors: &[String], times: bool) -> Result<Vec<SourceInfo>, QueryError> {
+    pub fn sources(
+        &self,
+        selectors: &[String],
+        times: bool,
+    ) -> Result<Vec<SourceInfo>, QueryError> {
         let sets = self.select(&parse_selectors(selectors, &self.config.limits)?, selectors)?;
-        sets.iter().map(|set| source_info(set, times)).collect()
+        Ok(sets.iter().map(|set| source_info(set, times)).collect())
     }
 
     /// Every filter that a query can name.
@@ -175,22 +191,38 @@ impl Engine {
             let known: Vec<&str> = self.builtin.keys().map(String::as_str).collect();
             return Err(QueryError::NotFound {
                 field: field.to_owned(),
-                message: format!("no filter is named '{name}'; there are {}", known.join(", ")),
+                message: format!(
+                    "no filter is named '{name}'; there are {}",
+                    known.join(", ")
+                ),
             });
         };
-        self.sandbox.load(component).map_err(|error| QueryError::load(field, &error))
+        self.sandbox
+            .load(component)
+            .map_err(|error| QueryError::load(field, &error))
     }
 
-    pub(crate) fn select(&self, selectors: &[Selector], typed: &[String]) -> Result<Vec<LogSet>, QueryError> {
+    pub(crate) fn select(
+        &self,
+        selectors: &[Selector],
+        typed: &[String],
+    ) -> Result<Vec<LogSet>, QueryError> {
         let mut sets = match &self.config.inputs {
-            Inputs::Root(root) => LogRoot::new(root).list().map_err(|error| QueryError::scan(&error))?,
-            Inputs::Files(paths) => paths.iter().map(|path| file_set(path)).collect::<Result<_, _>>()?,
+            Inputs::Root(root) => LogRoot::new(root)
+                .list()
+                .map_err(|error| QueryError::scan(&error))?,
+            Inputs::Files(paths) => paths
+                .iter()
+                .map(|path| file_set(path))
+                .collect::<Result<_, _>>()?,
         };
         for (selector, text) in selectors.iter().zip(typed) {
             if !sets.iter().any(|set| selector.takes(&set.source)) {
                 return Err(QueryError::NotFound {
                     field: "sources".to_owned(),
-                    message: format!("nothing here matches '{text}'; `weir sources` lists what can be searched"),
+                    message: format!(
+                        "nothing here matches '{text}'; `weir sources` lists what can be searched"
+                    ),
                 });
             }
         }
@@ -205,11 +237,23 @@ impl Engine {
     }
 }
 
-pub(crate) fn parse_selectors(typed: &[String], limits: &QueryLimits) -> Result<Vec<Selector>, QueryError> {
+pub(crate) fn parse_selectors(
+    typed: &[String],
+    limits: &QueryLimits,
+) -> Result<Vec<Selector>, QueryError> {
     if typed.len() > limits.selectors {
-        return Err(QueryError::limit("sources", "selectors", limits.selectors, format!("{} selectors", typed.len())));
+        return Err(QueryError::limit(
+            "sources",
+            "selectors",
+            limits.selectors,
+            format!("{} selectors", typed.len()),
+        ));
     }
-    typed.iter().enumerate().map(|(index, text)| Selector::parse(text, &format!("sources[{index}]"))).collect()
+    typed
+        .iter()
+        .enumerate()
+        .map(|(index, text)| Selector::parse(text, &format!("sources[{index}]")))
+        .collect()
 }
 
 /// Bytes on disk of all files of `set`.
@@ -217,28 +261,52 @@ pub(crate) fn set_bytes(set: &LogSet) -> u64 {
     set.files.iter().map(|file| file.size).sum()
 }
 
-fn source_info(set: &LogSet, times: bool) -> Result<SourceInfo, QueryError> {
+fn source_info(set: &LogSet, times: bool) -> SourceInfo {
     let (oldest, newest) = if times {
-        let times = weir_scan::times(set).map_err(|error| QueryError::scan(&error))?;
-        (times.oldest, times.newest)
+        // One unreadable log must not hide the others: it is listed without times.
+        match weir_scan::times(set) {
+            Ok(times) => (times.oldest, times.newest),
+            Err(error) => {
+                tracing::warn!(%error, container = set.source.container, "a log can't be read");
+                (None, None)
+            }
+        }
     } else {
         (None, None)
     };
-    let files = set.files.iter().map(|file| FileInfo { name: file_name(&file.input), size: file.size }).collect();
-    Ok(SourceInfo { source: set.source.clone(), files, bytes: set_bytes(set), oldest, newest })
+    let files = set
+        .files
+        .iter()
+        .map(|file| FileInfo {
+            name: file_name(&file.input),
+            size: file.size,
+        })
+        .collect();
+    SourceInfo {
+        source: set.source.clone(),
+        files,
+        bytes: set_bytes(set),
+        oldest,
+        newest,
+    }
 }
 
 fn file_name(input: &Input) -> String {
     match input {
-        Input::Plain(path) | Input::Gzip(path) => {
-            path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-        }
+        Input::Plain(path) | Input::Gzip(path) => path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy()
+            .into_owned(),
         Input::Pipe(_) => "-".to_owned(),
     }
 }
 
 fn file_set(path: &Path) -> Result<LogSet, QueryError> {
-    let failed = |message: String| QueryError::NotFound { field: "file".to_owned(), message };
+    let failed = |message: String| QueryError::NotFound {
+        field: "file".to_owned(),
+        message,
+    };
     if path == Path::new("-") {
         // A handle of our own, so that reading it doesn't pass through the standard library's buffer.
         let stdin = std::os::fd::AsFd::as_fd(&std::io::stdin())
@@ -248,4 +316,3 @@ fn file_set(path: &Path) -> Result<LogSet, QueryError> {
     }
     weir_scan::file_set(path).map_err(|error| failed(error.to_string()))
 }
-

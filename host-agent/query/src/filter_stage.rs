@@ -1,7 +1,9 @@
 //! One filter at work on the batches of a query: picks the records that must enter the sandbox, hands them
 //! over without copying where it can, and carries the verdicts out on the batch.
 
-use weir_sandbox::{Batch, Binding, Columns, Kind, Session, SourceMeta, SourceVerdict, Verdict, Verdicts};
+use weir_sandbox::{
+    Batch, Binding, Columns, Failure, Kind, Session, SourceMeta, SourceVerdict, Verdict, Verdicts,
+};
 use weir_scan::{Flags, MessageRegex, Record, RecordBatch, Source, Stream};
 
 use crate::event::FilterStatus;
@@ -59,12 +61,13 @@ impl FilterStage {
     /// A stage that has seen nothing yet. With `neighbours`, records that a select drops stay in the batch,
     /// marked as context.
     pub(crate) fn new(index: u32, plan: StagePlan, neighbours: bool) -> FilterStage {
-        let description = plan.binding.description();
+        let filter = plan.binding.filter();
+        let description = filter.description();
         let status = FilterStatus {
             index,
             name: description.name.clone(),
             version: description.version.clone(),
-            digest: plan.binding.digest().to_owned(),
+            digest: filter.digest().to_owned(),
             kind: description.kind,
             records_in: 0,
             skipped_by_prefilter: 0,
@@ -211,9 +214,16 @@ impl FilterStage {
         let records = call.picked.iter().map(|&index| &batch.records[index]);
         let mut block: &[u8] = &[];
         if self.columns.message {
-            let low = records.clone().map(|record| record.start).min().unwrap_or(0);
+            let low = records
+                .clone()
+                .map(|record| record.start)
+                .min()
+                .unwrap_or(0);
             let high = records.clone().map(|record| record.end).max().unwrap_or(0);
-            let wanted: usize = records.clone().map(|record| (record.end - record.start) as usize).sum();
+            let wanted: usize = records
+                .clone()
+                .map(|record| (record.end - record.start) as usize)
+                .sum();
             // The guest is handed one slice, which costs a copy of all of it: the scanner's own block where
             // most of it is wanted, else the messages alone.
             if wanted * 2 >= (high - low) as usize {
@@ -235,7 +245,8 @@ impl FilterStage {
             call.ends.resize(call.picked.len(), 0);
         }
         if self.columns.timestamp {
-            call.timestamps.extend(records.clone().map(|record| record.time.unwrap_or(-1)));
+            call.timestamps
+                .extend(records.clone().map(|record| record.time.unwrap_or(-1)));
         }
         if self.columns.attrs {
             call.attrs.extend(records.map(attrs));
@@ -253,7 +264,7 @@ impl FilterStage {
     fn carry_out(&mut self, batch: &mut RecordBatch) {
         for place in 0..self.call.picked.len() {
             let index = self.call.picked[place];
-            match self.verdicts.verdict(place) {
+            match self.verdicts.as_slice()[place].clone() {
                 Verdict::Keep => {}
                 Verdict::Drop => self.drop_record(batch, index),
                 Verdict::Stop => {
@@ -272,7 +283,10 @@ impl FilterStage {
             }
             if let Some(fields) = self.verdicts.fields(place) {
                 let (start, end) = merge_fields(batch, index, fields);
-                (batch.records[index].fields_start, batch.records[index].fields_end) = (start, end);
+                (
+                    batch.records[index].fields_start,
+                    batch.records[index].fields_end,
+                ) = (start, end);
             }
         }
     }
@@ -294,11 +308,26 @@ impl FilterStage {
         self.status.dropped = stats.dropped;
         self.status.replaced = stats.replaced;
         self.status.failed = stats.failed;
-        self.status.time = stats.time;
+        self.status.time = stats.cpu;
         self.status.peak_memory = stats.peak_memory_bytes;
-        self.status.failures = stats.failures.iter().map(ToString::to_string).collect();
+        self.status.failures = stats.failures.iter().map(failure_text).collect();
         self.status
     }
+}
+
+fn failure_text(failure: &Failure) -> String {
+    let source = failure
+        .source
+        .map(|source| format!(" of source {source}"))
+        .unwrap_or_default();
+    let record = failure
+        .record
+        .map(|record| format!(", record {record} of those it was handed"))
+        .unwrap_or_default();
+    format!(
+        "{}{source}{record}: {}: {}",
+        failure.call, failure.reason, failure.detail
+    )
 }
 
 fn arena_offset(arena: &[u8]) -> u32 {
@@ -323,7 +352,9 @@ fn merge_fields(batch: &mut RecordBatch, index: usize, added: &[u8]) -> (u32, u3
     };
     let empty = |object: &[u8]| object.trim_ascii().is_empty();
     let mut joined = head.to_vec();
-    if !empty(&head[1.min(head.len())..]) && !empty(tail.trim_ascii_end().strip_suffix(b"}").unwrap_or(tail)) {
+    if !empty(&head[1.min(head.len())..])
+        && !empty(tail.trim_ascii_end().strip_suffix(b"}").unwrap_or(tail))
+    {
         joined.push(b',');
     }
     joined.extend_from_slice(tail);
@@ -357,7 +388,10 @@ mod tests {
                 flags: Flags::default(),
             });
             let (start, end) = merge_fields(&mut batch, 0, added.as_bytes());
-            assert_eq!(&batch.bytes[start as usize..end as usize], expected.as_bytes());
+            assert_eq!(
+                &batch.bytes[start as usize..end as usize],
+                expected.as_bytes()
+            );
         }
     }
 }

@@ -19,7 +19,12 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(scanner: Scanner, source: u32, direction: Direction, neighbours: Option<Neighbours>) -> Lane {
+    pub(crate) fn new(
+        scanner: Scanner,
+        source: u32,
+        direction: Direction,
+        neighbours: Option<Neighbours>,
+    ) -> Lane {
         let last_key = match direction {
             Direction::Forward => i64::MIN,
             Direction::Backward => i64::MAX,
@@ -94,7 +99,11 @@ impl Lane {
 
     /// Takes the waiting records up to the first that comes after `bound` (all, without one); at least one.
     /// The records are `range` of the batch.
-    pub(crate) fn take_until(&mut self, bound: Option<i64>, direction: Direction) -> (std::ops::Range<usize>, &mut RecordBatch) {
+    pub(crate) fn take_until(
+        &mut self,
+        bound: Option<i64>,
+        direction: Direction,
+    ) -> (std::ops::Range<usize>, &mut RecordBatch) {
         let first = self.next;
         self.next += 1;
         if let Some(bound) = bound {

@@ -11,8 +11,6 @@ pub struct QueryLimits {
     pub patterns: PatternLimits,
     /// Filters of one query (default 8).
     pub filters: usize,
-    /// Bytes of one filter's parameters (default 64 KiB).
-    pub param_bytes: usize,
     /// Context records on either side of a match (default 10,000).
     pub context_records: usize,
     /// Largest line limit that a query may ask for, in bytes (default 16 MiB).
@@ -31,7 +29,6 @@ impl Default for QueryLimits {
             selectors: 100,
             patterns: PatternLimits::default(),
             filters: 8,
-            param_bytes: 64 << 10,
             context_records: 10_000,
             line_bytes: 16 << 20,
             held_bytes: 64 << 20,

@@ -21,13 +21,22 @@ pub(crate) struct Neighbours {
 
 impl Neighbours {
     pub(crate) fn new(lead: usize, trail: usize) -> Neighbours {
-        Neighbours { lead, trail, held: VecDeque::new(), trail_left: 0, broken: true }
+        Neighbours {
+            lead,
+            trail,
+            held: VecDeque::new(),
+            trail_left: 0,
+            broken: true,
+        }
     }
 
     /// Leaves in `batch` the matches and those neighbours that are near one.
     pub(crate) fn apply(&mut self, batch: &mut RecordBatch) {
         let seen = std::mem::take(&mut batch.records);
-        let mut given = RecordBatch { bytes: std::mem::take(&mut batch.bytes), records: Vec::new() };
+        let mut given = RecordBatch {
+            bytes: std::mem::take(&mut batch.bytes),
+            records: Vec::new(),
+        };
         for record in &seen {
             if record.flags.has(Flags::BREAK) {
                 self.held.clear();
@@ -123,7 +132,11 @@ mod tests {
                 if record.flags.has(Flags::BREAK) {
                     out.push('|');
                 }
-                out.push(if record.flags.has(Flags::CONTEXT) { 'c' } else { 'M' });
+                out.push(if record.flags.has(Flags::CONTEXT) {
+                    'c'
+                } else {
+                    'M'
+                });
             }
         }
         out

@@ -51,7 +51,8 @@ impl Planner<'_> {
         }
         // The pattern alone first, so that its errors don't wait for filters to compile.
         let compile = |required: &[String]| {
-            Matcher::new(&spec.pattern, required, &engine.config.limits.patterns).map_err(pattern_error)
+            Matcher::new(&spec.pattern, required, &engine.config.limits.patterns)
+                .map_err(pattern_error)
         };
         let mut matcher = compile(&[])?;
         let (stages, required) = self.stages()?;
@@ -66,7 +67,13 @@ impl Planner<'_> {
             Limit::Head(_) => Direction::Forward,
             Limit::Tail(_) => Direction::Backward,
         };
-        let search = Search { matcher, time, direction, context: spec.context, limits };
+        let search = Search {
+            matcher,
+            time,
+            direction,
+            context: spec.context,
+            limits,
+        };
         Ok(Plan {
             sets,
             search: Arc::new(search),
@@ -86,7 +93,10 @@ impl Planner<'_> {
         }
         let range = since.unwrap_or(i64::MIN)..until.unwrap_or(i64::MAX);
         if range.is_empty() {
-            return Err(QueryError::invalid("until", "the end of the time range is not after its start (since)"));
+            return Err(QueryError::invalid(
+                "until",
+                "the end of the time range is not after its start (since)",
+            ));
         }
         Ok(Some(range))
     }
@@ -95,8 +105,16 @@ impl Planner<'_> {
         let most = self.engine.config.limits.context_records;
         let context = self.spec.context;
         if context.before > most || context.after > most {
-            let message = format!("{} records before and {} after a match", context.before, context.after);
-            return Err(QueryError::limit("context", "context_records", most, message));
+            let message = format!(
+                "{} records before and {} after a match",
+                context.before, context.after
+            );
+            return Err(QueryError::limit(
+                "context",
+                "context_records",
+                most,
+                message,
+            ));
         }
         Ok(())
     }
@@ -104,8 +122,16 @@ impl Planner<'_> {
     fn line_bytes(&self, bytes: u32) -> Result<usize, QueryError> {
         let most = self.engine.config.limits.line_bytes;
         match bytes as usize {
-            0 => Err(QueryError::invalid("line_bytes", "a line limit of 0 bytes keeps nothing; give at least 1")),
-            bytes if bytes > most => Err(QueryError::limit("line_bytes", "line_bytes", most, format!("{bytes} bytes"))),
+            0 => Err(QueryError::invalid(
+                "line_bytes",
+                "a line limit of 0 bytes keeps nothing; give at least 1",
+            )),
+            bytes if bytes > most => Err(QueryError::limit(
+                "line_bytes",
+                "line_bytes",
+                most,
+                format!("{bytes} bytes"),
+            )),
             bytes => Ok(bytes),
         }
     }
@@ -117,7 +143,12 @@ impl Planner<'_> {
         let limits = &self.engine.config.limits;
         if self.spec.filters.len() > limits.filters {
             let message = format!("{} filters", self.spec.filters.len());
-            return Err(QueryError::limit("filters", "filters", limits.filters, message));
+            return Err(QueryError::limit(
+                "filters",
+                "filters",
+                limits.filters,
+                message,
+            ));
         }
         let mut stages = Vec::with_capacity(self.spec.filters.len());
         let mut required = None;
@@ -132,7 +163,7 @@ impl Planner<'_> {
                         format!("the filter's own prefilter is refused, tell its author: {error}"),
                     )
                 })?;
-                if index == 0 && stage.binding.description().kind == Kind::Select {
+                if index == 0 && stage.binding.kind() == Kind::Select {
                     required = Some(prefilter);
                     stage.prefilter = Some(Prefilter::InScan);
                 } else {
@@ -145,11 +176,6 @@ impl Planner<'_> {
     }
 
     fn open(&self, spec: &FilterSpec, field: &str) -> Result<StagePlan, QueryError> {
-        let limits = &self.engine.config.limits;
-        if spec.params.len() > limits.param_bytes {
-            let message = format!("parameters of {} bytes", spec.params.len());
-            return Err(QueryError::limit(field, "param_bytes", limits.param_bytes, message));
-        }
         let (filter, name) = match &spec.filter {
             FilterRef::Name(name) => (self.engine.load_named(name, field)?, name),
             FilterRef::Component { label, bytes } => {
@@ -163,27 +189,29 @@ impl Planner<'_> {
                     });
                 }
                 let filter = self.engine.sandbox.load(bytes).map_err(|error| {
-                    QueryError::invalid(field, format!("'{label}' is not a filter that can run here: {error}"))
+                    QueryError::invalid(
+                        field,
+                        format!("'{label}' is not a filter that can run here: {error}"),
+                    )
                 })?;
                 (filter, label)
             }
         };
-        let params = if spec.params.trim().is_empty() { "{}" } else { &spec.params };
-        match serde_json::from_str::<serde_json::Value>(params) {
-            Ok(serde_json::Value::Object(_)) => {}
-            Ok(other) => {
-                let message = format!("the parameters of '{name}' are {other}, not a JSON object");
-                return Err(QueryError::invalid(field, message));
-            }
-            Err(error) => {
-                return Err(QueryError::invalid(field, format!("the parameters of '{name}' are not JSON: {error}")));
-            }
-        }
+        let params = if spec.params.trim().is_empty() {
+            "{}"
+        } else {
+            &spec.params
+        };
         let binding = filter
             .open(params, &self.engine.config.filter_limits)
             .map_err(|error| QueryError::open(&format!("{field} ({name})"), &error))?;
         let compile = filter.compile();
-        Ok(StagePlan { binding, prefilter: None, compile_cached: compile.cached, compile_time: compile.time })
+        Ok(StagePlan {
+            binding,
+            prefilter: None,
+            compile_cached: compile.cached,
+            compile_time: compile.time,
+        })
     }
 }
 

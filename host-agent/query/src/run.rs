@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use weir_sandbox::Kind;
 use weir_scan::{Direction, Scanner};
 
+use crate::Cancel;
 use crate::collect::{Collector, CollectorConfig};
 use crate::engine::set_bytes;
 use crate::event::{Event, FilterStatus, Flow, Gap, Progress};
@@ -15,7 +16,6 @@ use crate::filter_stage::FilterStage;
 use crate::lane::Lane;
 use crate::neighbours::Neighbours;
 use crate::plan::Plan;
-use crate::Cancel;
 
 /// Least time between two progress events.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -65,10 +65,17 @@ impl<'a> Run<'a> {
             .collect();
         let regroup = wants_context && !stages.is_empty();
         let bytes_total = plan.sets.iter().map(set_bytes).sum();
-        collector.summary.oldest = plan.sets.iter().filter_map(|set| weir_scan::oldest(set).ok().flatten()).min();
+        collector.summary.oldest = plan
+            .sets
+            .iter()
+            .filter_map(|set| weir_scan::oldest(set))
+            .min();
         let mut lanes = Vec::with_capacity(plan.sets.len());
         for (source, set) in (0..).zip(plan.sets) {
-            collector.give(Event::Source { id: source, source: set.source.clone() });
+            collector.give(Event::Source {
+                id: source,
+                source: set.source.clone(),
+            });
             let wanted = begin_source(&mut stages, source, &set.source, &plan.node);
             let neighbours = regroup.then(|| Neighbours::new(lead, trail));
             let scanner = Scanner::new(set, source, Arc::clone(&plan.search));
@@ -78,7 +85,15 @@ impl<'a> Run<'a> {
             }
             lanes.push(lane);
         }
-        Run { lanes, stages, direction, collector, bytes_total, started, progress_at: started + PROGRESS_EVERY }
+        Run {
+            lanes,
+            stages,
+            direction,
+            collector,
+            bytes_total,
+            started,
+            progress_at: started + PROGRESS_EVERY,
+        }
     }
 
     fn run(mut self, cancel: &Cancel) {
@@ -148,19 +163,26 @@ impl<'a> Run<'a> {
         for gap in self.lanes[index].scanner.take_gaps() {
             let gap = Gap {
                 source: gap.source,
-                reason: gap.reason.to_string(),
+                reason: gap.reason.name().to_owned(),
                 file: gap.file,
                 detail: gap.detail,
                 from: gap.from,
                 to: gap.to,
             };
             let source = &self.lanes[index].scanner.set().source;
-            let name = [source.namespace.as_str(), source.pod.as_str(), source.container.as_str()]
-                .into_iter()
-                .filter(|part| !part.is_empty())
-                .collect::<Vec<_>>()
-                .join("/");
-            self.collector.incomplete(format!("{name}: {} of {}: {}", gap.reason, gap.file, gap.detail));
+            let name = [
+                source.namespace.as_str(),
+                source.pod.as_str(),
+                source.container.as_str(),
+            ]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("/");
+            self.collector.incomplete(format!(
+                "{name}: {} of {}: {}",
+                gap.reason, gap.file, gap.detail
+            ));
             self.collector.flush();
             self.collector.give(Event::Gap(gap));
         }
@@ -180,7 +202,10 @@ impl<'a> Run<'a> {
     }
 
     fn bytes_read(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.scanner.stats().bytes_read).sum()
+        self.lanes
+            .iter()
+            .map(|lane| lane.scanner.stats().bytes_read)
+            .sum()
     }
 
     fn finish(mut self) {
@@ -201,7 +226,12 @@ impl<'a> Run<'a> {
 
 /// Announces a source to every filter. A filter that wants none of it ends its part for all, unless an
 /// aggregate before that filter must see its records.
-fn begin_source(stages: &mut [FilterStage], id: u32, source: &weir_scan::Source, node: &str) -> bool {
+fn begin_source(
+    stages: &mut [FilterStage],
+    id: u32,
+    source: &weir_scan::Source,
+    node: &str,
+) -> bool {
     let mut wanted = true;
     let mut aggregates = false;
     for stage in stages {
@@ -216,8 +246,15 @@ fn failure_sentence(status: &FilterStatus) -> String {
     let what = match status.kind {
         Kind::Redact => format!("withheld {} records that it failed on", status.withheld),
         Kind::Aggregate => format!("left out {} records that it failed on", status.failed),
-        Kind::Select | Kind::Transform => format!("passed {} records on unfiltered, since it failed on them", status.failed),
+        Kind::Select | Kind::Transform => format!(
+            "passed {} records on unfiltered, since it failed on them",
+            status.failed
+        ),
     };
-    let first = status.failures.first().map(|failure| format!("; first: {failure}")).unwrap_or_default();
+    let first = status
+        .failures
+        .first()
+        .map(|failure| format!("; first: {failure}"))
+        .unwrap_or_default();
     format!("filter '{}' {what}{first}", status.name)
 }

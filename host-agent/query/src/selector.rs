@@ -22,7 +22,9 @@ impl Selector {
         if container.contains(['/', ':']) || pod.contains(':') {
             return Err(QueryError::invalid(
                 field,
-                format!("'{text}' is not a source: give namespace:pod/container, with globs, each part optional"),
+                format!(
+                    "'{text}' is not a source: give namespace:pod/container, with globs, each part optional"
+                ),
             ));
         }
         let glob = |part: &str| -> Result<Option<GlobMatcher>, QueryError> {
@@ -31,15 +33,24 @@ impl Selector {
             }
             match Glob::new(part) {
                 Ok(glob) => Ok(Some(glob.compile_matcher())),
-                Err(error) => Err(QueryError::invalid(field, format!("'{text}' is not a source: {error}"))),
+                Err(error) => Err(QueryError::invalid(
+                    field,
+                    format!("'{text}' is not a source: {error}"),
+                )),
             }
         };
-        Ok(Selector { namespace: glob(namespace)?, pod: glob(pod)?, container: glob(container)? })
+        Ok(Selector {
+            namespace: glob(namespace)?,
+            pod: glob(pod)?,
+            container: glob(container)?,
+        })
     }
 
     /// Whether the selector takes `source`.
     pub(crate) fn takes(&self, source: &Source) -> bool {
-        let part = |glob: &Option<GlobMatcher>, name: &str| glob.as_ref().is_none_or(|glob| glob.is_match(name));
+        let part = |glob: &Option<GlobMatcher>, name: &str| {
+            glob.as_ref().is_none_or(|glob| glob.is_match(name))
+        };
         part(&self.namespace, &source.namespace)
             && part(&self.pod, &source.pod)
             && part(&self.container, &source.container)
@@ -62,19 +73,40 @@ mod tests {
     #[test]
     fn each_part_is_optional() {
         let web = source("prod", "web-7d9f-x2x", "nginx");
-        for text in ["", "prod:", "web-*", "prod:web-*/nginx", "/nginx", "pr?d:", ":/ngin[xy]", "*:*/*", "{prod,dev}:"] {
-            assert!(Selector::parse(text, "sources").expect(text).takes(&web), "{text}");
+        for text in [
+            "",
+            "prod:",
+            "web-*",
+            "prod:web-*/nginx",
+            "/nginx",
+            "pr?d:",
+            ":/ngin[xy]",
+            "*:*/*",
+            "{prod,dev}:",
+        ] {
+            assert!(
+                Selector::parse(text, "sources").expect(text).takes(&web),
+                "{text}"
+            );
         }
         for text in ["dev:", "web", "prod:web-*/redis", "/ngin", ":web/nginx"] {
-            assert!(!Selector::parse(text, "sources").expect(text).takes(&web), "{text}");
+            assert!(
+                !Selector::parse(text, "sources").expect(text).takes(&web),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn errors_name_the_selector() {
         for text in ["a:b/c/d", "a:b:c", "a:[b"] {
-            let error = Selector::parse(text, "sources[0]").expect_err(text).to_string();
-            assert!(error.contains("sources[0]") && error.contains(text), "{error}");
+            let error = Selector::parse(text, "sources[0]")
+                .expect_err(text)
+                .to_string();
+            assert!(
+                error.contains("sources[0]") && error.contains(text),
+                "{error}"
+            );
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::num::NonZeroU64;
 
 use jiff::civil::{Date, DateTime, Time};
-use jiff::{Span, SpanRelativeTo, Timestamp, Zoned};
+use jiff::{Span, SpanRelativeTo, Timestamp, ZonedDateTime};
 
 /// A time or a span that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -42,10 +42,14 @@ pub enum TimeError {
 ///
 /// # Errors
 /// Text of none of these forms, or a time that does not fit into 64 bits.
-pub fn parse_time(text: &str, now: &Zoned) -> Result<i64, TimeError> {
+pub fn parse_time(text: &str, now: &ZonedDateTime) -> Result<i64, TimeError> {
     let trimmed = text.trim();
-    let timestamp = point(trimmed, now).ok_or_else(|| TimeError::Time { text: text.to_owned() })?;
-    i64::try_from(timestamp.as_nanosecond()).map_err(|_| TimeError::Range { text: text.to_owned() })
+    let timestamp = point(trimmed, now).ok_or_else(|| TimeError::Time {
+        text: text.to_owned(),
+    })?;
+    i64::try_from(timestamp.as_nanosecond()).map_err(|_| TimeError::Range {
+        text: text.to_owned(),
+    })
 }
 
 /// Reads the width of a histogram's step, in nanoseconds. A day counts 24 hours, a week seven days.
@@ -53,16 +57,23 @@ pub fn parse_time(text: &str, now: &Zoned) -> Result<i64, TimeError> {
 /// # Errors
 /// Text that isn't a positive span, or one of months or years, which have no fixed width.
 pub fn parse_step(text: &str) -> Result<NonZeroU64, TimeError> {
-    let refused = || TimeError::Step { text: text.to_owned() };
+    let refused = || TimeError::Step {
+        text: text.to_owned(),
+    };
     let span: Span = text.trim().parse().map_err(|_| refused())?;
     if span.get_months() != 0 || span.get_years() != 0 {
         return Err(refused());
     }
-    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| refused())?;
-    u64::try_from(duration.as_nanos()).ok().and_then(NonZeroU64::new).ok_or_else(refused)
+    let duration = span
+        .to_duration(SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| refused())?;
+    u64::try_from(duration.as_nanos())
+        .ok()
+        .and_then(NonZeroU64::new)
+        .ok_or_else(refused)
 }
 
-fn point(text: &str, now: &Zoned) -> Option<Timestamp> {
+fn point(text: &str, now: &ZonedDateTime) -> Option<Timestamp> {
     match text.to_ascii_lowercase().as_str() {
         "now" => return Some(now.timestamp()),
         "today" => return Some(now.start_of_day().ok()?.timestamp()),
@@ -78,15 +89,15 @@ fn point(text: &str, now: &Zoned) -> Option<Timestamp> {
     if text.contains([' ', 'T', 't', ':'])
         && let Ok(datetime) = text.parse::<DateTime>()
     {
-        return Some(zone.to_zoned(datetime).ok()?.timestamp());
+        return zone.to_timestamp(datetime).ok();
     }
     if let Ok(date) = text.parse::<Date>() {
-        return Some(date.to_zoned(zone.clone()).ok()?.timestamp());
+        return zone.to_timestamp(date.at(0, 0, 0, 0)).ok();
     }
     if text.contains(':')
         && let Ok(time) = text.parse::<Time>()
     {
-        return Some(zone.to_zoned(now.date().to_datetime(time)).ok()?.timestamp());
+        return zone.to_timestamp(now.date().to_datetime(time)).ok();
     }
     let ago = text.strip_suffix("ago").map_or(text, str::trim_end);
     let span: Span = ago.parse().ok()?;
@@ -100,20 +111,27 @@ fn point(text: &str, now: &Zoned) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
-    fn now() -> Zoned {
-        "2026-11-24T10:30:00+01:00[Europe/Berlin]".parse().expect("a valid time")
+    fn now() -> ZonedDateTime {
+        "2026-11-24T10:30:00+01:00[Europe/Berlin]"
+            .parse()
+            .expect("a valid time")
     }
 
     fn at(text: &str) -> String {
         let nanos = parse_time(text, &now()).expect(text);
-        Timestamp::from_nanosecond(i128::from(nanos)).expect("in range").to_string()
+        Timestamp::from_nanosecond(i128::from(nanos))
+            .expect("in range")
+            .to_string()
     }
 
     #[test]
     fn every_documented_form() {
         for (text, expected) in [
             ("2026-11-24T10:00:00Z", "2026-11-24T10:00:00Z"),
-            ("2026-11-24T10:00:00.123456789+05:30", "2026-11-24T04:30:00.123456789Z"),
+            (
+                "2026-11-24T10:00:00.123456789+05:30",
+                "2026-11-24T04:30:00.123456789Z",
+            ),
             ("2026-11-24", "2026-11-23T23:00:00Z"),
             ("2026-11-24 10:00", "2026-11-24T09:00:00Z"),
             ("2026-11-24T10:00:01.5", "2026-11-24T09:00:01.5Z"),
@@ -134,18 +152,35 @@ mod tests {
     /// Daylight saving ended at 03:00 on this day: two days before it are 49 hours, not 48.
     #[test]
     fn spans_of_days_follow_the_zone() {
-        let now: Zoned = "2026-10-26T01:00:00+01:00[Europe/Berlin]".parse().expect("a valid time");
+        let now: ZonedDateTime = "2026-10-26T01:00:00+01:00[Europe/Berlin]"
+            .parse()
+            .expect("a valid time");
         let nanos = parse_time("2d", &now).expect("a span");
-        assert_eq!(now.timestamp().as_nanosecond() - i128::from(nanos), 49 * 3600 * 1_000_000_000);
+        assert_eq!(
+            now.timestamp().as_nanosecond() - i128::from(nanos),
+            49 * 3600 * 1_000_000_000
+        );
     }
 
     #[test]
     fn what_is_no_time_is_refused_by_name() {
-        for text in ["", "soon", "5", "-5m", "2026-13-01", "25:00", "5 parsecs", "2026-11-24T10:00:00Zz"] {
+        for text in [
+            "",
+            "soon",
+            "5",
+            "-5m",
+            "2026-13-01",
+            "25:00",
+            "5 parsecs",
+            "2026-11-24T10:00:00Zz",
+        ] {
             let error = parse_time(text, &now()).expect_err(text);
             assert!(error.to_string().contains(&format!("'{text}'")), "{error}");
         }
-        assert!(matches!(parse_time("9999-01-01T00:00:00Z", &now()), Err(TimeError::Range { .. })));
+        assert!(matches!(
+            parse_time("9999-01-01T00:00:00Z", &now()),
+            Err(TimeError::Range { .. })
+        ));
     }
 
     #[test]

@@ -153,13 +153,36 @@ pub struct SetTimes {
 /// # Errors
 /// When no file can be read.
 pub fn times(set: &LogSet) -> Result<SetTimes, ScanError> {
-    let limits = ScanLimits::default();
-    let files = set
+    let (mut lines, count) = ends(set);
+    let oldest = (0..count).find_map(|file| time_near(&mut lines, file, false));
+    let newest = (0..count)
+        .rev()
+        .find_map(|file| time_near(&mut lines, file, true));
+    let gaps = lines.files.take_gaps();
+    match gaps.into_iter().next() {
+        Some(gap) if oldest.is_none() && newest.is_none() => Err(ScanError::NothingReadable {
+            container: set.source.container.clone(),
+            detail: format!("{}: {}", gap.file, gap.detail),
+        }),
+        _ => Ok(SetTimes { oldest, newest }),
+    }
+}
+
+/// The time of the oldest record that can be read, from the first bytes of the set.
+pub fn oldest(set: &LogSet) -> Option<i64> {
+    let (mut lines, count) = ends(set);
+    (0..count).find_map(|file| time_near(&mut lines, file, false))
+}
+
+/// The lines of the set's files without its pipes, and how many files that are.
+fn ends(set: &LogSet) -> (Lines, usize) {
+    let files: Vec<_> = set
         .files
         .iter()
         .filter(|file| !matches!(file.input, Input::Pipe(_)))
         .cloned()
         .collect();
+    let count = files.len();
     let set = LogSet {
         source: set.source.clone(),
         files,
@@ -170,21 +193,8 @@ pub fn times(set: &LogSet) -> Result<SetTimes, ScanError> {
         spool: false,
         backward: false,
     };
-    let count = set.files.len();
-    let container = set.source.container.clone();
-    let mut lines = Lines::new(Files::new(set, 0, keep), limits.line_bytes);
-    let oldest = (0..count).find_map(|file| time_near(&mut lines, file, false));
-    let newest = (0..count)
-        .rev()
-        .find_map(|file| time_near(&mut lines, file, true));
-    let gaps = lines.files.take_gaps();
-    match gaps.into_iter().next() {
-        Some(gap) if oldest.is_none() && newest.is_none() => Err(ScanError::NothingReadable {
-            container,
-            detail: format!("{}: {}", gap.file, gap.detail),
-        }),
-        _ => Ok(SetTimes { oldest, newest }),
-    }
+    let limits = ScanLimits::default();
+    (Lines::new(Files::new(set, 0, keep), limits.line_bytes), count)
 }
 
 /// The first time of a file, or the last one, if it is near that end.

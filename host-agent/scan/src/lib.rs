@@ -32,7 +32,7 @@ mod superset;
 mod time;
 mod units;
 
-pub use discover::{LogRoot, ScanError, SetTimes, file_set, pipe_set, times};
+pub use discover::{LogRoot, ScanError, SetTimes, file_set, oldest, pipe_set, times};
 pub use gap::{Gap, GapReason, ScanStats};
 pub use pattern::{Case, Matcher, MessageRegex, PatternError, PatternLimits, PatternSpec};
 pub use record::{Flags, Record, RecordBatch, Stream};

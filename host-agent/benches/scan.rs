@@ -1,0 +1,254 @@
+//! Weir against `rg` on the same logs in the same run: processor time and wall time of whole commands.
+//!
+//! `scripts/bench` builds what is needed and runs this. Files are in the page cache; each command runs a few
+//! times in turn with its peer and the best of each counts, since noise only adds. A ratio over 1 means
+//! that Weir is faster.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use nix::sys::resource::{UsageWho, getrusage};
+
+const RUNS: usize = 5;
+
+/// What one command took.
+#[derive(Clone, Copy)]
+struct Cost {
+    cpu: Duration,
+    wall: Duration,
+}
+
+/// One row of the table.
+struct Row {
+    what: &'static str,
+    weir: Vec<String>,
+    rg: Vec<String>,
+}
+
+fn main() {
+    // `cargo test --benches` runs this too; without the flag of `cargo bench` there is nothing to measure.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let weir = std::env::var_os("WEIR").map_or_else(|| PathBuf::from("target/release/weir"), PathBuf::from);
+    let megabytes: usize =
+        std::env::var("WEIR_BENCH_MIB").map_or(256, |text| text.parse().expect("WEIR_BENCH_MIB is a number"));
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let logs = Logs::write(dir.path(), megabytes << 20);
+
+    println!("Against {} on {megabytes} MiB, best of {RUNS}.\n", version("rg"));
+    println!("| what | weir CPU ms | rg CPU ms | CPU ratio | weir wall ms | rg wall ms | wall ratio |");
+    println!("|---|---:|---:|---:|---:|---:|---:|");
+    for row in logs.rows() {
+        let (ours, theirs) = duel(&weir, &row);
+        let ratio = |ours: Duration, theirs: Duration| theirs.as_secs_f64() / ours.as_secs_f64().max(1e-6);
+        println!(
+            "| {} | {:.1} | {:.1} | {:.2} | {:.1} | {:.1} | {:.2} |",
+            row.what,
+            milliseconds(ours.cpu),
+            milliseconds(theirs.cpu),
+            ratio(ours.cpu, theirs.cpu),
+            milliseconds(ours.wall),
+            milliseconds(theirs.wall),
+            ratio(ours.wall, theirs.wall),
+        );
+    }
+}
+
+/// The files that are searched.
+struct Logs {
+    cri: PathBuf,
+    json: PathBuf,
+    gzip: PathBuf,
+    many: PathBuf,
+}
+
+impl Logs {
+    fn write(dir: &Path, bytes: usize) -> Logs {
+        let logs = Logs {
+            cri: dir.join("cri.log"),
+            json: dir.join("json.log"),
+            gzip: dir.join("cri.log.gz"),
+            many: dir.join("pods"),
+        };
+        let mut cri = BufWriter::new(File::create(&logs.cri).expect("a file"));
+        let mut json = BufWriter::new(File::create(&logs.json).expect("a file"));
+        let gzip = File::create(&logs.gzip).expect("a file");
+        let mut gzip = GzEncoder::new(BufWriter::new(gzip), Compression::default());
+        let mut written = 0;
+        let mut line = 0u64;
+        while written < bytes {
+            let text = cri_line(line);
+            cri.write_all(text.as_bytes()).expect("written");
+            if written < bytes / 8 {
+                gzip.write_all(text.as_bytes()).expect("written");
+            }
+            let (head, message) = text.split_at(text.find(" F ").expect("a tag") + 3);
+            let stamp = head.split(' ').next().expect("a time");
+            let message = message.trim_end().replace('"', "\\\"");
+            writeln!(json, r#"{{"log":"{message}\n","stream":"stdout","time":"{stamp}"}}"#).expect("written");
+            written += text.len();
+            line += 1;
+        }
+        cri.flush().expect("written");
+        json.flush().expect("written");
+        gzip.finish().expect("finished").flush().expect("written");
+        let per_file = bytes / 500;
+        for file in 0..500u64 {
+            let folder = logs.many.join(format!("ns_pod-{file}_00000000-0000-0000-0000-{file:012}/app"));
+            std::fs::create_dir_all(&folder).expect("a folder");
+            let mut out = BufWriter::new(File::create(folder.join("0.log")).expect("a file"));
+            let mut written = 0;
+            let mut line = file * 1_000_000;
+            while written < per_file {
+                let text = cri_line(line);
+                out.write_all(text.as_bytes()).expect("written");
+                written += text.len();
+                line += 1;
+            }
+            out.flush().expect("written");
+        }
+        logs
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let path = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+        let (cri, json, gzip, many) = (path(&self.cri), path(&self.json), path(&self.gzip), path(&self.many));
+        let count = |pattern: &[&str], file: &str| {
+            let mut arguments: Vec<String> = ["logs", "--file", file, "--count"].map(str::to_owned).to_vec();
+            arguments.extend(pattern.iter().map(|word| (*word).to_owned()));
+            arguments
+        };
+        let rg = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let no_literal = r"\b[0-9a-f]{8}-[0-9a-f]{4}\b";
+        vec![
+            Row {
+                what: "rare literal, counted",
+                weir: count(&["-e", "needle-in-the-log"], &cri),
+                rg: rg(&["-c", "needle-in-the-log", &cri]),
+            },
+            Row {
+                what: "rare literal, `-i`, counted",
+                weir: count(&["-i", "-e", "needle-in-the-log"], &cri),
+                rg: rg(&["-ic", "needle-in-the-log", &cri]),
+            },
+            Row {
+                what: "alternation, counted",
+                weir: count(&["-e", "GET /(about|contact)"], &cri),
+                rg: rg(&["-c", "GET /(about|contact)", &cri]),
+            },
+            Row {
+                what: "5 % of lines out",
+                weir: rg(&["logs", "--file", &cri, "-e", "level=error", "-o", "raw"]),
+                rg: rg(&["level=error", &cri]),
+            },
+            Row {
+                what: "no literal, counted",
+                weir: count(&["-e", no_literal], &cri),
+                rg: rg(&["-c", no_literal, &cri]),
+            },
+            Row {
+                what: "gzip, an eighth of the log, counted",
+                weir: count(&["-e", "needle-in-the-log"], &gzip),
+                rg: rg(&["-z", "-c", "needle-in-the-log", &gzip]),
+            },
+            Row {
+                what: "500 files, counted",
+                weir: rg(&["logs", "--dir", &many, "--count", "-e", "needle-in-the-log"]),
+                rg: rg(&["-j1", "--no-ignore", "-c", "needle-in-the-log", &many]),
+            },
+            Row {
+                what: "json-file, rare literal, counted",
+                weir: count(&["-e", "needle-in-the-log"], &json),
+                rg: rg(&["-c", "needle-in-the-log", &json]),
+            },
+            Row {
+                what: "the last 100 of 5 %",
+                weir: rg(&["logs", "--file", &cri, "-e", "level=error", "--tail", "100", "-o", "raw"]),
+                rg: rg(&["level=error", &cri]),
+            },
+        ]
+    }
+}
+
+/// A line as an HTTP server in a container writes them, about 200 bytes; one in twenty is an error.
+fn cri_line(number: u64) -> String {
+    // A few rounds of a multiplicative generator: the same log in every run.
+    let random = |salt: u64| {
+        let mixed = (number ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 20
+    };
+    let level = if random(1).is_multiple_of(20) { "error" } else { "info" };
+    let path = ["/", "/cart", "/login", "/api/items", "/about", "/static/site.css"][(random(2) % 6) as usize];
+    let needle = if random(3).is_multiple_of(200_000) { " needle-in-the-log" } else { "" };
+    let id = if random(7).is_multiple_of(100_000) { format!(" {:08x}-{:04x}", random(8) as u32, random(9) as u16) } else { String::new() };
+    let seconds = number / 1000;
+    format!(
+        "2026-11-24T{:02}:{:02}:{:02}.{:09}Z stdout F ts={number} level={level} msg=\"GET {path}\" status={} user=u{:05} \
+         bytes={} duration={}us agent=\"Mozilla/5.0 (X11; Linux x86_64) Gecko\"{needle}{id}\n",
+        10 + seconds / 3600 % 14,
+        seconds / 60 % 60,
+        seconds % 60,
+        number % 1000 * 1_000_000,
+        [200, 200, 200, 304, 404, 500][(random(4) % 6) as usize],
+        random(5) % 100_000,
+        random(6) % 65_536,
+        random(10) % 1_000_000,
+    )
+}
+
+/// Runs both commands in turn and keeps the best of each.
+fn duel(weir: &Path, row: &Row) -> (Cost, Cost) {
+    let mut best: Option<(Cost, Cost)> = None;
+    for _ in 0..RUNS {
+        let ours = run(weir, &row.weir);
+        let theirs = run(Path::new("rg"), &row.rg);
+        best = Some(match best {
+            None => (ours, theirs),
+            Some((a, b)) => (better(a, ours), better(b, theirs)),
+        });
+    }
+    best.expect("at least one run")
+}
+
+fn better(a: Cost, b: Cost) -> Cost {
+    Cost { cpu: a.cpu.min(b.cpu), wall: a.wall.min(b.wall) }
+}
+
+fn run(program: &Path, arguments: &[String]) -> Cost {
+    let before = children_cpu();
+    let started = Instant::now();
+    let status = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        // Not /dev/null, where rg would stop at the first match.
+        .stdout(tempfile::tempfile().expect("a temporary file"))
+        .stderr(Stdio::inherit())
+        .status()
+        .unwrap_or_else(|error| panic!("{}: {error}; run scripts/bench", program.display()));
+    let wall = started.elapsed();
+    assert!(status.success(), "{} {arguments:?}: {status}", program.display());
+    Cost { cpu: children_cpu() - before, wall }
+}
+
+fn children_cpu() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage of ended children");
+    let time = |value: nix::sys::time::TimeVal| {
+        Duration::from_secs(value.tv_sec().unsigned_abs()) + Duration::from_micros(value.tv_usec().unsigned_abs())
+    };
+    time(usage.user_time()) + time(usage.system_time())
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+fn version(program: &str) -> String {
+    let output = Command::new(program).arg("--version").output().expect("rg is installed");
+    String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
+}
