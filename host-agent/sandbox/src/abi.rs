@@ -1,0 +1,6 @@
+//! The contract as Rust types and calls, made from `wit/filter.wit` when the crate is built.
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "log-filter",
+});
