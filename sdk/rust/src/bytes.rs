@@ -1,0 +1,194 @@
+//! Byte search, 16 bytes and more at a time: on `simd128` in a guest built with it, on the machine's own vectors
+//! in native tests.
+//!
+//! Loops that look at one byte per step pay most for the host's interruption checks; these do not.
+
+use std::borrow::Cow;
+
+/// The position of the first `byte` in `haystack`.
+///
+/// ```
+/// assert_eq!(weir_sdk::bytes::find_byte(b"a=b", b'='), Some(1));
+/// ```
+#[inline]
+#[must_use]
+pub fn find_byte(haystack: &[u8], byte: u8) -> Option<usize> {
+    memchr::memchr(byte, haystack)
+}
+
+/// The position of the first `a` or `b` in `haystack`.
+#[inline]
+#[must_use]
+pub fn find_byte2(haystack: &[u8], a: u8, b: u8) -> Option<usize> {
+    memchr::memchr2(a, b, haystack)
+}
+
+/// The position of the first `a`, `b` or `c` in `haystack`.
+#[inline]
+#[must_use]
+pub fn find_byte3(haystack: &[u8], a: u8, b: u8, c: u8) -> Option<usize> {
+    memchr::memchr3(a, b, c, haystack)
+}
+
+/// The position of the first `needle` in `haystack`; an empty needle is found at 0. What is searched for in every
+/// line is better looked for by a [`Finder`].
+#[must_use]
+pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    memchr::memmem::find(haystack, needle)
+}
+
+/// The positions of all non-overlapping occurrences of `needle`.
+pub fn find_iter<'a>(haystack: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    memchr::memmem::find_iter(haystack, needle)
+}
+
+/// A needle made ready to be searched for in many haystacks.
+///
+/// ```
+/// let finder = weir_sdk::bytes::Finder::new("error".to_owned().into_bytes());
+/// assert_eq!(finder.find(b"an error"), Some(3));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Finder(memchr::memmem::Finder<'static>);
+
+impl Finder {
+    /// Makes a needle ready.
+    #[must_use]
+    pub fn new(needle: impl Into<Cow<'static, [u8]>>) -> Finder {
+        let needle: Cow<'static, [u8]> = needle.into();
+        Finder(memchr::memmem::Finder::new(&*needle).into_owned())
+    }
+
+    /// The position of its first occurrence in `haystack`.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, haystack: &[u8]) -> Option<usize> {
+        self.0.find(haystack)
+    }
+}
+
+/// A set of ASCII bytes to search for, such as `{}[]"`.
+///
+/// ```
+/// use weir_sdk::bytes::Set;
+///
+/// const BRACKETS: Set = Set::new(b"{}[]");
+/// assert_eq!(BRACKETS.find(b"a[0]"), Some(1));
+/// assert_eq!(BRACKETS.find("kein Zeichen: ä".as_bytes()), None);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Set {
+    /// Bit `b` of word `b / 64` for each byte.
+    members: [u64; 2],
+    /// For each low nibble, bit `h` for each member whose high nibble is `h`.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    by_low: [u8; 16],
+}
+
+impl Set {
+    /// The set of these bytes.
+    ///
+    /// # Panics
+    /// When one of them is not ASCII; in a constant that fails the build.
+    #[must_use]
+    pub const fn new(bytes: &[u8]) -> Set {
+        let mut members = [0u64; 2];
+        let mut by_low = [0u8; 16];
+        let mut i = 0;
+        while i < bytes.len() {
+            let byte = bytes[i];
+            assert!(byte.is_ascii(), "a `Set` holds ASCII bytes only");
+            members[(byte >> 6) as usize] |= 1 << (byte & 63);
+            by_low[(byte & 15) as usize] |= 1 << (byte >> 4);
+            i += 1;
+        }
+        Set {
+            members,
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            by_low,
+        }
+    }
+
+    /// Whether `byte` is one of them.
+    #[inline]
+    #[must_use]
+    pub const fn contains(&self, byte: u8) -> bool {
+        byte.is_ascii() && self.members[(byte >> 6) as usize] >> (byte & 63) & 1 == 1
+    }
+
+    /// The position of the first of them in `haystack`.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, haystack: &[u8]) -> Option<usize> {
+        let (chunks, rest) = haystack.as_chunks::<16>();
+        for (i, chunk) in chunks.iter().enumerate() {
+            if let Some(at) = self.find_in_chunk(chunk) {
+                return Some(i * 16 + at);
+            }
+        }
+        rest.iter()
+            .position(|&byte| self.contains(byte))
+            .map(|at| chunks.len() * 16 + at)
+    }
+
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    #[inline]
+    fn find_in_chunk(&self, chunk: &[u8; 16]) -> Option<usize> {
+        use std::arch::wasm32::{
+            i8x16_ne, i8x16_splat, u8x16_bitmask, u8x16_shr, u8x16_swizzle, v128_and,
+        };
+        // A byte is a member when the bit of its high nibble is set in the word of its low nibble. Bytes from 128
+        // on have high nibbles of 8 and more, whose bit is none: swizzle gives 0 past the table's end.
+        let bytes = load(chunk);
+        let high = u8x16_swizzle(
+            load(&[1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0]),
+            u8x16_shr(bytes, 4),
+        );
+        let low = u8x16_swizzle(load(&self.by_low), v128_and(bytes, i8x16_splat(15)));
+        let hits = u8x16_bitmask(i8x16_ne(v128_and(high, low), i8x16_splat(0)));
+        (hits != 0).then(|| hits.trailing_zeros() as usize)
+    }
+
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+    #[inline]
+    fn find_in_chunk(&self, chunk: &[u8; 16]) -> Option<usize> {
+        chunk.iter().position(|&byte| self.contains(byte))
+    }
+}
+
+/// Sixteen bytes as one vector: two halves that the compiler joins into one load.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[inline]
+fn load(chunk: &[u8; 16]) -> std::arch::wasm32::v128 {
+    let bits = u128::from_le_bytes(*chunk);
+    std::arch::wasm32::u64x2(bits as u64, (bits >> 64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_set_finds_what_a_loop_finds(set in proptest::collection::vec(0u8..128, 0..10), hay: Vec<u8>) {
+            prop_assert_eq!(Set::new(&set).find(&hay), hay.iter().position(|b| set.contains(b)));
+        }
+
+        #[test]
+        fn substrings_are_found_where_windows_find_them(hay in "[ab]{0,40}", needle in "[ab]{1,4}") {
+            let expected = hay.as_bytes().windows(needle.len()).position(|w| w == needle.as_bytes());
+            prop_assert_eq!(find(hay.as_bytes(), needle.as_bytes()), expected);
+            prop_assert_eq!(Finder::new(needle.into_bytes()).find(hay.as_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn positions_hold_past_the_first_chunk() {
+        for at in 0..70 {
+            let mut hay = [b'x'; 70];
+            hay[at] = b'}';
+            assert_eq!(Set::new(b"{}").find(&hay), Some(at));
+        }
+    }
+}
