@@ -9,6 +9,7 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
 use crate::engine::hex;
 use crate::limits::SandboxLimits;
+use crate::signature::{FUNCTIONS, spell};
 
 /// The interface that a filter exports, without its version.
 const FILTER: &str = "weir:filter/filter";
@@ -16,15 +17,6 @@ const FILTER: &str = "weir:filter/filter";
 const PACKAGE: &str = "weir:filter/";
 /// Version of the contract that this host speaks.
 const VERSION: &str = "0.1.0";
-/// The functions of the interface.
-const FUNCTIONS: [&str; 6] = [
-    "describe",
-    "open",
-    "begin-source",
-    "process",
-    "finish",
-    "diagnostics",
-];
 
 /// A component that passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,17 +82,26 @@ pub enum AdmissionError {
         found: String,
     },
     /// The interface lacks a function.
-    #[error("the component's `{interface}` has no function `{function}`; expected all of: {}", FUNCTIONS.join(", "))]
+    #[error("the component's `{interface}` has no function `{function}`")]
     MissingFunction {
         /// The interface as exported.
         interface: String,
         /// What is missing.
         function: &'static str,
     },
+    /// A function of the interface has another type.
+    #[error("the component's `{function}` is `{found}`; expected `{expected}`")]
+    Signature {
+        /// The function.
+        function: &'static str,
+        /// Its type, names of parameters left out; cut when long.
+        found: String,
+        /// The contract's type.
+        expected: &'static str,
+    },
 }
 
-/// Checks a component without compiling it: size, form, imports, exports, version. The types of the
-/// functions are checked when it is loaded.
+/// Checks a component without compiling it: size, form, imports, exports, version, types of functions.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -312,12 +313,21 @@ fn check_exports(types: TypesRef<'_>, exports: &[&str]) -> Result<String, Admiss
             });
         }
     };
-    for function in FUNCTIONS {
-        let item = instance.exports.get(function);
-        if !item.is_some_and(|item| matches!(item.ty, ComponentEntityType::Func(_))) {
+    for (function, expected) in FUNCTIONS {
+        let Some(ComponentEntityType::Func(id)) =
+            instance.exports.get(function).map(|item| item.ty)
+        else {
             return Err(AdmissionError::MissingFunction {
                 interface: (*name).to_owned(),
                 function,
+            });
+        };
+        let found = spell(types, id);
+        if found != expected {
+            return Err(AdmissionError::Signature {
+                function,
+                found,
+                expected,
             });
         }
     }

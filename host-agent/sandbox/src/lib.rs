@@ -25,6 +25,7 @@ mod json;
 mod limits;
 mod sandbox;
 mod session;
+mod signature;
 mod stats;
 mod text;
 mod ticker;

@@ -195,9 +195,22 @@ fn a_later_patch_of_the_contract_is_accepted() {
 fn functions_of_other_types_are_refused_before_they_run() {
     let wit = WIT.replace("finish: func() -> list<string>", "finish: func() -> string");
     let component = encode(&wit, &Puppet::default().module());
-    let error = sandbox().load(&component).expect_err("refused");
-    assert!(matches!(error, LoadError::Contract { .. }), "{error}");
-    assert!(error.to_string().contains("finish"), "{error}");
+    let error = refused(&component);
+    assert!(
+        matches!(
+            error,
+            AdmissionError::Signature {
+                function: "finish",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let text = error.to_string();
+    assert!(
+        text.contains("`func() -> string`; expected `func() -> list<string>`"),
+        "{text}"
+    );
 }
 
 #[test]

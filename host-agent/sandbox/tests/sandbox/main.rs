@@ -4,6 +4,7 @@ mod guests;
 mod hostile;
 mod load;
 mod session;
+mod verdicts;
 
 use weir_sandbox::{
     Batch, Binding, Compiler, Filter, FilterLimits, Sandbox, SandboxConfig, SandboxLimits,
