@@ -194,7 +194,10 @@ fn ends(set: &LogSet) -> (Lines, usize) {
         backward: false,
     };
     let limits = ScanLimits::default();
-    (Lines::new(Files::new(set, 0, keep), limits.line_bytes), count)
+    (
+        Lines::new(Files::new(set, 0, keep), limits.line_bytes),
+        count,
+    )
 }
 
 /// The first time of a file, or the last one, if it is near that end.

@@ -16,17 +16,21 @@ const DEPTH_MAX: usize = 32;
 /// `message`, which is cleared first. `None` when the line isn't of this form.
 pub fn parse_line(line: &[u8], message: &mut Vec<u8>) -> Option<LineHead> {
     message.clear();
-    let members = members(line)?;
-    decode(members.log, message);
-    if !members.head.partial {
+    message.reserve(line.len());
+    let head = read(line, |text| {
+        message.clear();
+        text.decoded_string(message)?;
+        Some(message.last() != Some(&b'\n'))
+    })?;
+    if !head.partial {
         message.pop();
     }
-    Some(members.head)
+    Some(head)
 }
 
 /// The head of a line, without the cost of decoding its message. Agrees with [`parse_line`].
 pub(crate) fn parse_head(line: &[u8]) -> Option<LineHead> {
-    members(line).map(|members| members.head)
+    read(line, |text| Some(!ends_in_newline(text.string()?)))
 }
 
 /// Calls `found` with the start of every line of a block that may be partial: each that isn't plainly
@@ -60,21 +64,19 @@ pub(crate) fn escape_finder() -> memmem::Finder<'static> {
     memmem::Finder::new(b"\\u001")
 }
 
-struct Members<'a> {
-    head: LineHead,
-    /// The text between the quotes, still escaped, its escapes known to be valid.
-    log: &'a [u8],
-}
-
-fn members(line: &[u8]) -> Option<Members<'_>> {
+/// Reads a line's members. `log` reads the value of `log` and tells whether it is partial.
+fn read<'a>(
+    line: &'a [u8],
+    mut log: impl FnMut(&mut Text<'a>) -> Option<bool>,
+) -> Option<LineHead> {
     let mut text = Text { line, at: 0 };
-    let (mut log, mut stream, mut time) = (None, Stream::Stdout, None);
+    let (mut partial, mut stream, mut time) = (None, Stream::Stdout, None);
     text.expect(b'{')?;
     loop {
         let key = text.string()?;
         text.expect(b':')?;
         match key {
-            b"log" => log = Some(text.string()?),
+            b"log" => partial = Some(log(&mut text)?),
             b"time" => time = Some(time::parse_rfc3339(text.string()?)?),
             b"stream" => {
                 stream = match text.string()? {
@@ -92,17 +94,13 @@ fn members(line: &[u8]) -> Option<Members<'_>> {
         }
     }
     text.skip_spaces();
-    let (true, Some(log), Some(time)) = (text.at == line.len(), log, time) else {
+    if text.at < line.len() {
         return None;
-    };
-    let partial = !ends_in_newline(log);
-    Some(Members {
-        head: LineHead {
-            time,
-            stream,
-            partial,
-        },
-        log,
+    }
+    Some(LineHead {
+        time: time?,
+        stream,
+        partial: partial?,
     })
 }
 
@@ -138,46 +136,37 @@ fn ends_in_newline(text: &[u8]) -> bool {
         == 1
 }
 
-/// Appends the text that `escaped` stands for; escapes are known to be valid.
-fn decode(mut escaped: &[u8], out: &mut Vec<u8>) {
-    while let Some(at) = memchr(b'\\', escaped) {
-        out.extend_from_slice(&escaped[..at]);
-        escaped = &escaped[at + 1..];
-        let Some((&kind, rest)) = escaped.split_first() else {
-            return;
-        };
-        escaped = rest;
-        match kind {
-            b'n' => out.push(b'\n'),
-            b'r' => out.push(b'\r'),
-            b't' => out.push(b'\t'),
-            b'b' => out.push(8),
-            b'f' => out.push(12),
-            b'u' => {
-                let (char, used) = decode_unit(escaped);
-                out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
-                escaped = escaped.get(used..).unwrap_or_default();
-            }
-            other => out.push(other),
+/// Length of the run that starts here and has neither a quote nor a backslash. In log text these come
+/// every few bytes, so short runs are looked at eight bytes at a time before memchr is called in.
+fn plain_run(text: &[u8]) -> usize {
+    const SHORT: usize = 64;
+    const ONES: u64 = u64::MAX / 255;
+    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    for (index, word) in text.as_chunks().0.iter().take(SHORT / 8).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found =
+            has_zero(word ^ (ONES * u64::from(b'"'))) | has_zero(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            // The lowest mark is exact; only those above it may be false.
+            return index * 8 + found.trailing_zeros() as usize / 8;
         }
     }
-    out.extend_from_slice(escaped);
+    let done = (text.len() / 8 * 8).min(SHORT);
+    memchr2(b'"', b'\\', &text[done..]).map_or(text.len(), |at| done + at)
 }
 
 /// Reads what follows `\u`: one unit, or two when they are a surrogate pair. A lone surrogate becomes
-/// the replacement character.
-fn decode_unit(text: &[u8]) -> (char, usize) {
-    let Some(first) = text.get(..4).and_then(hex) else {
-        return (char::REPLACEMENT_CHARACTER, 0);
-    };
+/// the replacement character. `None` when no unit follows.
+fn decode_unit(text: &[u8]) -> Option<(char, usize)> {
+    let first = hex(text.get(..4)?)?;
     if let Some(char) = char::from_u32(first) {
-        return (char, 4);
+        return Some((char, 4));
     }
     let second = text
         .get(4..6)
         .filter(|mark| *mark == b"\\u")
         .and_then(|_| text.get(6..10)?.into());
-    match (first, second.and_then(hex)) {
+    Some(match (first, second.and_then(hex)) {
         (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) => {
             let point = 0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00);
             (
@@ -186,7 +175,7 @@ fn decode_unit(text: &[u8]) -> (char, usize) {
             )
         }
         _ => (char::REPLACEMENT_CHARACTER, 4),
-    }
+    })
 }
 
 fn hex(digits: &[u8]) -> Option<u32> {
@@ -225,8 +214,8 @@ impl<'a> Text<'a> {
         self.expect(b'"')?;
         let start = self.at;
         loop {
-            self.at += memchr2(b'"', b'\\', self.line.get(self.at..)?)?;
-            if self.line[self.at] == b'"' {
+            self.at += plain_run(self.line.get(self.at..)?);
+            if *self.line.get(self.at)? == b'"' {
                 self.at += 1;
                 return Some(&self.line[start..self.at - 1]);
             }
@@ -239,6 +228,36 @@ impl<'a> Text<'a> {
                     .map(|_| 6)?,
                 _ => return None,
             };
+        }
+    }
+
+    /// Appends what a string stands for. Refuses and lets through what [`Text::string`] does.
+    fn decoded_string(&mut self, out: &mut Vec<u8>) -> Option<()> {
+        self.expect(b'"')?;
+        loop {
+            let rest = self.line.get(self.at..)?;
+            let run = plain_run(rest);
+            out.extend_from_slice(&rest[..run]);
+            self.at += run + 1;
+            if *rest.get(run)? == b'"' {
+                return Some(());
+            }
+            self.at += 1;
+            out.push(match *rest.get(run + 1)? {
+                byte @ (b'"' | b'\\' | b'/') => byte,
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                b'b' => 8,
+                b'f' => 12,
+                b'u' => {
+                    let (char, used) = decode_unit(&rest[run + 2..])?;
+                    out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+                    self.at += used;
+                    continue;
+                }
+                _ => return None,
+            });
         }
     }
 

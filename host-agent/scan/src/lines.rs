@@ -10,8 +10,8 @@ use crate::format::line_cap;
 use crate::source::{Format, LineHead};
 use crate::{cri, json_file};
 
-/// Bytes that the window reads at once.
-const WINDOW_BYTES: usize = 16 << 10;
+/// Bytes that the window reads at once, at first: most looks aside are for one line or two.
+const WINDOW_BYTES: usize = 4 << 10;
 
 /// Where a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Rewrites an expression on messages into one on raw lines that matches at least every line whose
 //! message the first one matches. What it lets through in vain is sorted out on the message.
 
-use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind, Look, Repetition};
+use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
 
 /// ASCII characters besides letters and digits that no JSON encoder escapes.
 const NEVER_ESCAPED: &str = " -_.:=,()[]{}@#%!?*+;|~";
@@ -69,7 +69,7 @@ fn rewrite(hir: &Hir, rules: &Rules) -> Hir {
         HirKind::Look(look) => self::look(*look, rules),
         HirKind::Literal(literal) => match rules {
             Rules::Verbatim => hir.clone(),
-            Rules::Json { escape } => json_literal(&literal.0, escape),
+            Rules::Json { .. } => json_literal(&literal.0),
         },
         HirKind::Class(class) => match rules {
             Rules::Verbatim => hir.clone(),
@@ -127,7 +127,7 @@ fn never_escaped(char: char) -> bool {
     char.is_ascii_alphanumeric() || NEVER_ESCAPED.contains(char)
 }
 
-fn json_literal(bytes: &[u8], escape: &Hir) -> Hir {
+fn json_literal(bytes: &[u8]) -> Hir {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return anything();
     };
@@ -136,12 +136,47 @@ fn json_literal(bytes: &[u8], escape: &Hir) -> Hir {
     for char in text.chars() {
         let literal = Hir::literal(char.encode_utf8(&mut buffer).as_bytes());
         // Concatenating literals joins them into one again.
-        parts.push(match never_escaped(char) {
-            true => literal,
-            false => Hir::alternation(vec![literal, escape.clone()]),
+        parts.push(if never_escaped(char) {
+            literal
+        } else {
+            maybe_escaped(char)
         });
     }
     Hir::concat(parts)
+}
+
+/// Each way to write one character in a JSON string. Exact, so that long literals stay long ones.
+fn maybe_escaped(char: char) -> Hir {
+    let short = match char {
+        '"' | '\\' | '/' => Some(char),
+        '\n' => Some('n'),
+        '\r' => Some('r'),
+        '\t' => Some('t'),
+        '\u{8}' => Some('b'),
+        '\u{c}' => Some('f'),
+        _ => None,
+    };
+    let literal = |char: char| Hir::literal(char.encode_utf8(&mut [0; 4]).as_bytes());
+    let mut units = Vec::new();
+    for unit in char.encode_utf16(&mut [0; 2]) {
+        units.push(Hir::literal(*b"\\u"));
+        units.extend(format!("{unit:04x}").chars().map(|digit| {
+            let cases = [digit, digit.to_ascii_uppercase()];
+            Hir::class(Class::Unicode(ClassUnicode::new(
+                cases.map(|case| ClassUnicodeRange::new(case, case)),
+            )))
+        }));
+    }
+    // A quote or a backslash that isn't escaped can't be inside of a string.
+    let verbatim = (!matches!(char, '"' | '\\')).then(|| literal(char));
+    let short = short.map(|short| Hir::concat(vec![Hir::literal(*b"\\"), literal(short)]));
+    Hir::alternation(
+        verbatim
+            .into_iter()
+            .chain(short)
+            .chain([Hir::concat(units)])
+            .collect(),
+    )
 }
 
 fn json_class(class: &Class, escape: &Hir) -> Hir {
@@ -212,8 +247,11 @@ mod tests {
         let escaped = |text: &str| text.replace("ESC", ESCAPE);
         for (pattern, expected) in [
             (r"^error: \[x\]$", r"error: \[x\]".to_owned()),
-            (r#"a"b"#, escaped(r#"a(?:"|ESC)b"#)),
-            (r"é\b", escaped("(?:é|ESC)")),
+            (r#"a"b"#, r#"a(?:\\"|\\u0022)b"#.to_owned()),
+            (r"\\", r"\\\\|\\u005[cC]".to_owned()),
+            (r"/", r"/|\\/|\\u002[fF]".to_owned()),
+            (r"é\b", r"é|\\u00[eE]9".to_owned()),
+            ("😀", r"😀|\\u[dD]83[dD]\\u[dD][eE]00".to_owned()),
             ("[a-c]", "[a-c]".to_owned()),
             ("[a-é]", escaped("(?:[a-é]|ESC)")),
             ("a.*b", "a.*b".to_owned()),
