@@ -60,6 +60,7 @@ pub(crate) fn closing_quote(line: &[u8], from: usize) -> Option<(usize, bool)> {
 }
 
 /// Replaces `out` by what `raw` means. A surrogate without its other half becomes U+FFFD, as in jq 1.7.
+#[inline(never)]
 fn unescape(raw: &[u8], out: &mut Vec<u8>, unknown: Unknown) -> Result<(), Malformed> {
     out.clear();
     let mut at = 0;

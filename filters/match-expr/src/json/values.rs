@@ -36,63 +36,57 @@ pub(super) fn any(
 
 impl Check<'_> {
     fn passes(&mut self, value: Value<'_>) -> Result<bool, Malformed> {
-        let Check { test, scratch } = self;
-        match (&mut **test, value) {
+        if let Value::Text(text) = value {
+            return Ok(text_passes(
+                text.decode(self.scratch, Unknown::Refused)?,
+                self.test,
+            ));
+        }
+        match (&*self.test, value) {
             (Test::Exists, _) => Ok(true),
-            (Test::Equal(literal), value) => equal(value, literal, scratch),
-            (Test::OneOf(list), value) => one_of(value, list, scratch),
+            (Test::Equal(literal), value) => Ok(equal(value, literal)),
+            (Test::OneOf(list), value) => Ok(list.iter().any(|literal| equal(value, literal))),
             (Test::Order(order, Literal::Number(right, _)), Value::Number(left)) => {
                 Ok(order.holds(&left, right))
             }
-            (Test::Order(order, Literal::Text(right)), Value::Text(left)) => {
-                Ok(order.holds(left.decode(scratch, Unknown::Refused)?, right.as_bytes()))
-            }
-            (Test::Contains(Literal::Text(part)), Value::Text(text)) => Ok(block::contains(
-                text.decode(scratch, Unknown::Refused)?,
-                part.as_bytes(),
-            )),
             (Test::Contains(literal), Value::Array(raw)) => {
-                any_element(raw, |value| equal(value, literal, scratch))
-            }
-            (Test::StartsWith(part), Value::Text(text)) => Ok(text
-                .decode(scratch, Unknown::Refused)?
-                .starts_with(part.as_bytes())),
-            (Test::EndsWith(part), Value::Text(text)) => Ok(text
-                .decode(scratch, Unknown::Refused)?
-                .ends_with(part.as_bytes())),
-            (Test::Matches(pattern), Value::Text(text)) => {
-                Ok(pattern.is_match(text.decode(scratch, Unknown::Refused)?))
+                any_element(raw, |value| match (value, literal) {
+                    (Value::Text(text), Literal::Text(right)) => {
+                        let left = text.decode(self.scratch, Unknown::Refused)?;
+                        Ok(left == right.as_bytes())
+                    }
+                    _ => Ok(equal(value, literal)),
+                })
             }
             _ => Ok(false),
         }
     }
 }
 
-fn equal(value: Value<'_>, literal: &Literal, scratch: &mut Vec<u8>) -> Result<bool, Malformed> {
-    Ok(match (literal, value) {
+fn text_passes(text: &[u8], test: &mut Test) -> bool {
+    let is =
+        |literal: &Literal| matches!(literal, Literal::Text(right) if text == right.as_bytes());
+    match test {
+        Test::Exists => true,
+        Test::Equal(literal) => is(literal),
+        Test::OneOf(list) => list.iter().any(is),
+        Test::Order(order, Literal::Text(right)) => order.holds(text, right.as_bytes()),
+        Test::Contains(Literal::Text(part)) => block::contains(text, part.as_bytes()),
+        Test::StartsWith(part) => text.starts_with(part.as_bytes()),
+        Test::EndsWith(part) => text.ends_with(part.as_bytes()),
+        Test::Matches(pattern) => pattern.is_match(text),
+        Test::Order(..) | Test::Contains(_) => false,
+    }
+}
+
+/// Equality with a value that is no text.
+fn equal(value: Value<'_>, literal: &Literal) -> bool {
+    match (literal, value) {
         (Literal::Null, Value::Null) => true,
         (Literal::Bool(right), Value::Bool(left)) => left == *right,
         (Literal::Number(right, _), Value::Number(left)) => left == *right,
-        (Literal::Text(right), Value::Text(left)) => {
-            left.decode(scratch, Unknown::Refused)? == right.as_bytes()
-        }
         _ => false,
-    })
-}
-
-fn one_of(value: Value<'_>, list: &[Literal], scratch: &mut Vec<u8>) -> Result<bool, Malformed> {
-    let Value::Text(text) = value else {
-        for literal in list {
-            if equal(value, literal, scratch)? {
-                return Ok(true);
-            }
-        }
-        return Ok(false);
-    };
-    let text = text.decode(scratch, Unknown::Refused)?;
-    Ok(list
-        .iter()
-        .any(|literal| matches!(literal, Literal::Text(t) if t.as_bytes() == text)))
+    }
 }
 
 /// The last member of the object `raw` with this key.
