@@ -43,8 +43,9 @@ impl fmt::Display for ParamError {
 
 impl std::error::Error for ParamError {}
 
-/// The one of `names` that `given` most likely meant, if any is near.
-pub(crate) fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
+/// The one of `names` that `given` most likely meant, if any is near: for "did you mean".
+#[must_use]
+pub fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
     names
         .iter()
         .map(|&name| (distance(given, name), name))

@@ -60,7 +60,7 @@ mod schema;
 mod types;
 mod value;
 
-pub use error::ParamError;
+pub use error::{ParamError, nearest};
 pub use schema::ObjectSchema;
 pub use types::{Bound, Bounds, Fields, ParamType, variant};
 pub use value::Value;
