@@ -1,0 +1,126 @@
+//! An agent: bound, then running, then drained.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use weir_query::{Compiler, Engine, EngineConfig, Inputs, QueryError};
+use weir_rpc::{Ending, ListenError, Listener, ServeError, Server};
+
+use crate::Config;
+use crate::metrics::Metrics;
+use crate::probes::{Probes, State};
+
+/// How long a blocking thread that has nothing to do is kept.
+const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(2);
+
+/// Why an agent doesn't start, or doesn't go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// The gRPC port can't be served.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The port for probes and metrics can't be served.
+    #[error("can't listen on {address} for probes and metrics: {source}")]
+    Health {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The engine can't be made.
+    #[error(transparent)]
+    Engine(#[from] QueryError),
+    /// The server ended by itself.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// An agent with both of its ports bound.
+pub struct Agent {
+    server: Server,
+    listener: Listener,
+    probes: Probes,
+    metrics: Arc<Metrics>,
+    drain: Duration,
+}
+
+impl Agent {
+    /// Binds both ports and makes the engine, which reads no log and compiles no filter yet. `compiler` is how
+    /// filters will be compiled.
+    ///
+    /// # Errors
+    /// A port that can't be bound, a cache folder that can't be used.
+    pub async fn bind(config: Config, compiler: Compiler) -> Result<Agent, AgentError> {
+        let filters: Vec<_> = weir_filters::all().iter().map(|filter| (filter.name, filter.component)).collect();
+        let engine = EngineConfig {
+            cache_dir: config.cache_dir,
+            limits: config.limits.query,
+            sandbox_limits: config.limits.sandbox,
+            filter_limits: config.limits.filter,
+            allow_components: config.allow_components,
+            node: config.node,
+            ..EngineConfig::new(Inputs::Root(config.logs_dir), compiler)
+        };
+        let engine = Arc::new(Engine::new(engine, &filters)?);
+        let metrics = Metrics::new(filters.iter().map(|(name, _)| *name).collect());
+        let observer = Arc::clone(&metrics) as Arc<dyn weir_rpc::Observer>;
+        let server = Server::new(engine, config.limits.server, observer);
+        let listener = Listener::bind(&config.listen, config.tls.as_ref()).await?;
+        let probes = Probes::bind(config.health_listen)
+            .await
+            .map_err(|source| AgentError::Health { address: config.health_listen, source })?;
+        Ok(Agent { server, listener, probes, metrics, drain: config.drain })
+    }
+
+    /// Where the agent listens, as one line for whoever started it: `listening grpc=… health=…`.
+    pub fn ready_line(&self) -> String {
+        format!("listening grpc={} health={}", self.listener.local(), self.probes.local())
+    }
+
+    /// Serves until `shutdown`; then isn't ready any more, and waits for running queries until they have
+    /// ended, the drain time is over, or `hurry`.
+    ///
+    /// # Errors
+    /// A server that ended by itself.
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()>,
+    ) -> Result<Ending, AgentError> {
+        let ready = Arc::new(AtomicBool::new(true));
+        let probes = self.probes.serve(State { ready: Arc::clone(&ready), metrics: self.metrics });
+        let shutdown = async {
+            shutdown.await;
+            ready.store(false, Ordering::Relaxed);
+        };
+        let cut = async {
+            tokio::select! {
+                () = tokio::time::sleep(self.drain) => tracing::warn!("the drain time is over: cutting what still runs"),
+                () = hurry => tracing::warn!("asked again: cutting what still runs"),
+            }
+        };
+        tokio::select! {
+            ending = self.server.serve(self.listener, shutdown, cut) => Ok(ending?),
+            never = probes => match never {},
+        }
+    }
+}
+
+/// A runtime for an agent: one thread for the network, and blocking threads, which come and go, for queries.
+///
+/// # Errors
+/// The system refuses.
+pub fn runtime(config: &Config) -> io::Result<Runtime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(config.limits.server.blocking_threads())
+        .thread_keep_alive(THREAD_KEEP_ALIVE)
+        .thread_name("weir-query")
+        .build()
+}

@@ -1,0 +1,185 @@
+//! The config that an agent runs with: every value checked, every default in place.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use weir_rpc::{Listen, TlsFiles};
+
+use crate::limits::Limits;
+use crate::logging::LogConfig;
+use crate::settings::TlsSettings;
+use crate::{Settings, cache_dir};
+
+/// Where gRPC is served unless configured.
+const LISTEN: &str = "127.0.0.1:7411";
+
+/// Where probes and metrics are served unless configured.
+const HEALTH_LISTEN: &str = "127.0.0.1:7412";
+
+/// Where kubelet has the logs.
+const LOGS_DIR: &str = "/var/log/pods";
+
+/// Seconds to drain unless configured; below the 30 that Kubernetes gives a pod.
+const DRAIN_SECONDS: u64 = 20;
+
+/// Most seconds to drain.
+const MAX_DRAIN_SECONDS: u64 = 60 * 60;
+
+/// A config that an agent can run with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where gRPC is served.
+    pub listen: Listen,
+    /// TLS of the gRPC port; only `None` where plain text stays on this machine.
+    pub tls: Option<TlsFiles>,
+    /// Where probes and metrics are served.
+    pub health_listen: SocketAddr,
+    /// Folder with the logs.
+    pub logs_dir: PathBuf,
+    /// Folder for compiled filters, mode 0700 and ours; `None` when none could be used.
+    pub cache_dir: Option<PathBuf>,
+    /// Whether a query may bring its own filter.
+    pub allow_components: bool,
+    /// Name of this node; may be empty.
+    pub node: String,
+    /// How long running queries have to end when the agent is told to.
+    pub drain: Duration,
+    /// The agent's own log.
+    pub log: LogConfig,
+    /// Named limits.
+    pub limits: Limits,
+}
+
+/// A config that no agent can run with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file can't be read, or isn't a config.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A value that can't be used.
+    #[error("{field}: {reason}")]
+    Value {
+        /// Name of the key, with its section.
+        field: &'static str,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+}
+
+impl ConfigError {
+    pub(crate) fn value(field: &'static str, reason: impl fmt::Display) -> ConfigError {
+        ConfigError::Value { field, reason: reason.to_string() }
+    }
+}
+
+impl Config {
+    /// Checks settings, and makes the cache folder if it isn't there.
+    ///
+    /// # Errors
+    /// The first value that can't be used, by its key's name.
+    pub fn new(settings: Settings) -> Result<Config, ConfigError> {
+        let listen: Listen = settings
+            .listen
+            .as_deref()
+            .unwrap_or(LISTEN)
+            .parse()
+            .map_err(|error| ConfigError::value("listen", error))?;
+        let tls = tls(settings.tls)?;
+        listen.check(tls.as_ref()).map_err(|error| {
+            let field = if matches!(error, weir_rpc::ListenError::Tls { .. }) { "tls" } else { "listen" };
+            ConfigError::value(field, error)
+        })?;
+        let health_listen = settings.health_listen.as_deref().unwrap_or(HEALTH_LISTEN);
+        let health_listen = health_listen.parse().map_err(|_| {
+            ConfigError::value("health_listen", format!("'{health_listen}' is not ADDRESS:PORT, such as 0.0.0.0:7412"))
+        })?;
+        let logs_dir = settings.logs_dir.unwrap_or_else(|| LOGS_DIR.into());
+        if !logs_dir.is_dir() {
+            let reason = format!("{} is not a folder; give the one that holds the pods' logs", logs_dir.display());
+            return Err(ConfigError::value("logs_dir", reason));
+        }
+        let drain_seconds = settings.drain_seconds.unwrap_or(DRAIN_SECONDS);
+        if drain_seconds > MAX_DRAIN_SECONDS {
+            let reason = format!("{drain_seconds} is out of range; give 0 to {MAX_DRAIN_SECONDS}");
+            return Err(ConfigError::value("drain_seconds", reason));
+        }
+        Ok(Config {
+            listen,
+            tls,
+            health_listen,
+            logs_dir,
+            log: LogConfig::new(&settings.log)?,
+            limits: Limits::new(&settings.limits)?,
+            cache_dir: cache_dir::prepare(settings.cache_dir)?,
+            allow_components: settings.allow_components.unwrap_or(false),
+            node: settings.node.unwrap_or_default(),
+            drain: Duration::from_secs(drain_seconds),
+        })
+    }
+}
+
+fn tls(settings: TlsSettings) -> Result<Option<TlsFiles>, ConfigError> {
+    match settings {
+        TlsSettings { cert: Some(cert), key: Some(key), client_ca } => Ok(Some(TlsFiles { cert, key, client_ca })),
+        TlsSettings { cert: None, key: None, client_ca: None } => Ok(None),
+        TlsSettings { cert: Some(_), .. } => Err(ConfigError::value("tls.key", "tls.cert is set: give its key too")),
+        TlsSettings { key: Some(_), .. } => Err(ConfigError::value("tls.cert", "tls.key is set: give its certificate")),
+        TlsSettings { client_ca: Some(_), .. } => {
+            Err(ConfigError::value("tls.cert", "tls.client_ca is set: give the agent's own certificate and key too"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> Settings {
+        let settings: Settings = serde_norway::from_str(text).expect(text);
+        Settings { logs_dir: settings.logs_dir.or(Some("/".into())), ..settings }
+    }
+
+    #[test]
+    fn what_is_not_set_has_its_default() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let cache = dir.path().join("cache");
+        let config = Config::new(Settings { cache_dir: Some(cache.clone()), ..settings("{}") });
+        let config = config.expect("defaults");
+        assert_eq!(config.listen.to_string(), LISTEN);
+        assert_eq!(config.health_listen.to_string(), HEALTH_LISTEN);
+        assert_eq!(config.drain, Duration::from_secs(20));
+        assert!(!config.allow_components && config.tls.is_none());
+        assert_eq!(config.cache_dir.as_deref(), Some(cache.as_path()));
+    }
+
+    #[test]
+    fn each_bad_value_is_refused_by_name() {
+        for (text, field, says) in [
+            ("listen: nowhere", "listen", "'nowhere'"),
+            ("listen: 0.0.0.0:7411", "listen", "tls.cert and tls.key"),
+            ("{listen: 'unix:/tmp/x', tls: {cert: a, key: b}}", "listen", "Unix socket"),
+            ("health_listen: 7412", "health_listen", "'7412'"),
+            ("logs_dir: /nowhere", "logs_dir", "/nowhere"),
+            ("drain_seconds: 100000", "drain_seconds", "3600"),
+            ("tls: {cert: a}", "tls.key", "tls.cert"),
+            ("tls: {key: a}", "tls.cert", "tls.key"),
+            ("tls: {client_ca: a}", "tls.cert", "tls.client_ca"),
+            ("tls: {cert: /nowhere/cert, key: /nowhere/key}", "tls", "/nowhere/cert"),
+            ("log: {format: xml}", "log.format", "'xml'"),
+            ("log: {level: loud}", "log.level", "'loud'"),
+            ("limits: {max_queries: 0}", "limits.max_queries", "1 to 1024"),
+            ("cache_dir: /proc/nowhere", "cache_dir", "/proc/nowhere"),
+        ] {
+            let error = Config::new(settings(text)).expect_err(text).to_string();
+            assert!(error.starts_with(&format!("{field}: ")) && error.contains(says), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The node agent of Weir: reads a config, puts the engine and the gRPC server together, and answers probes
+//! and metrics. It wires the crates below it and has no logic of its own about logs or filters.
+#![forbid(unsafe_code)]
+
+mod agent;
+pub mod args;
+mod cache_dir;
+mod config;
+mod limits;
+pub mod logging;
+mod metrics;
+mod probes;
+mod settings;
+mod signals;
+
+pub use agent::{Agent, AgentError, runtime};
+pub use args::Args;
+pub use config::{Config, ConfigError};
+pub use logging::{LogConfig, LogFormat};
+pub use settings::Settings;
+pub use signals::{Signals, signals};
+pub use weir_rpc::Ending;

@@ -1,0 +1,182 @@
+//! What the agent counts, in the form that Prometheus scrapes. `docs/agent.md` lists the names.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use weir_query::FilterStatus;
+use weir_rpc::{Observer, Outcome};
+
+/// Stands for every filter that a query brings itself: its name is the client's choice, and each would be a
+/// time series of its own.
+const OTHER_FILTER: &str = "other";
+
+/// Upper bounds of the buckets of query times, in seconds.
+const SECONDS: [f64; 10] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
+
+/// The agent's metrics.
+pub(crate) struct Metrics {
+    registry: Registry,
+    filters: Vec<&'static str>,
+    queries: Family<OutcomeLabel, Counter>,
+    running: Gauge,
+    seconds: Histogram,
+    read: Counter,
+    sent: Counter,
+    filter_records: Family<FilterLabels, Counter>,
+    filter_seconds: Family<FilterLabel, Counter<f64, AtomicU64>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FilterLabel {
+    filter: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FilterLabels {
+    filter: &'static str,
+    verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabel {
+    version: &'static str,
+}
+
+impl Metrics {
+    /// Metrics that know the agent's own filters by name.
+    pub(crate) fn new(filters: Vec<&'static str>) -> Arc<Metrics> {
+        let mut registry = Registry::with_prefix("weir");
+        let metrics = Metrics {
+            filters,
+            queries: Family::default(),
+            running: Gauge::default(),
+            seconds: Histogram::new(SECONDS),
+            read: Counter::default(),
+            sent: Counter::default(),
+            filter_records: Family::default(),
+            filter_seconds: Family::default(),
+            registry: Registry::default(),
+        };
+        registry.register(
+            "build",
+            "Version of the agent",
+            Info::new(BuildLabel { version: env!("CARGO_PKG_VERSION") }),
+        );
+        registry.register("queries", "Queries that ended, by outcome", metrics.queries.clone());
+        registry.register("queries_running", "Queries that run now", metrics.running.clone());
+        registry.register_with_unit(
+            "query_duration",
+            "Time from a query's start to its end",
+            Unit::Seconds,
+            metrics.seconds.clone(),
+        );
+        registry.register("bytes_read", "Log bytes read, decompressed", metrics.read.clone());
+        registry.register("records_sent", "Records handed to connections", metrics.sent.clone());
+        registry.register(
+            "filter_records",
+            "Records that reached a filter, by what came of them",
+            metrics.filter_records.clone(),
+        );
+        registry.register_with_unit(
+            "filter_time",
+            "Time spent in a filter's sandbox",
+            Unit::Seconds,
+            metrics.filter_seconds.clone(),
+        );
+        Arc::new(Metrics { registry, ..metrics })
+    }
+
+    /// The metrics as text.
+    pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    fn count(&self, outcome: &'static str) {
+        self.queries.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+}
+
+impl Observer for Metrics {
+    fn started(&self) {
+        self.running.inc();
+    }
+
+    fn read(&self, bytes: u64) {
+        self.read.inc_by(bytes);
+    }
+
+    fn sent(&self, records: u64) {
+        self.sent.inc_by(records);
+    }
+
+    fn filter(&self, status: &FilterStatus) {
+        let filter = self.filters.iter().copied().find(|name| *name == status.name).unwrap_or(OTHER_FILTER);
+        for (verdict, records) in [
+            ("skipped", status.skipped_by_prefilter),
+            ("kept", status.kept),
+            ("dropped", status.dropped),
+            ("replaced", status.replaced),
+            ("withheld", status.withheld),
+            ("failed", status.failed),
+        ] {
+            self.filter_records.get_or_create(&FilterLabels { filter, verdict }).inc_by(records);
+        }
+        self.filter_seconds.get_or_create(&FilterLabel { filter }).inc_by(status.time.as_secs_f64());
+    }
+
+    fn ended(&self, outcome: Outcome, elapsed: Duration) {
+        self.running.dec();
+        self.seconds.observe(elapsed.as_secs_f64());
+        self.count(outcome.name());
+    }
+
+    fn refused(&self) {
+        self.count("refused");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_what_is_scraped() {
+        let metrics = Metrics::new(vec!["redact"]);
+        metrics.started();
+        metrics.started();
+        metrics.read(10);
+        metrics.sent(3);
+        metrics.ended(Outcome::Complete, Duration::from_millis(20));
+        metrics.refused();
+        let text = metrics.text().expect("text");
+        for line in [
+            "weir_queries_total{outcome=\"complete\"} 1",
+            "weir_queries_total{outcome=\"refused\"} 1",
+            "weir_queries_running 1",
+            "weir_bytes_read_total 10",
+            "weir_records_sent_total 3",
+            "weir_query_duration_seconds_bucket{le=\"0.025\"} 1",
+            "weir_query_duration_seconds_count 1",
+            concat!("weir_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+    }
+}
