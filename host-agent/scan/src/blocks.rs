@@ -10,6 +10,19 @@ use memchr::{memchr, memrchr};
 use crate::lines::{Line, Lines};
 
 impl Lines {
+    /// Where the block ends in its file: where the next line starts.
+    pub(crate) fn block_end(&self) -> u64 {
+        self.long.map_or(self.block.end(), |long| long.next)
+    }
+
+    /// The last or first line of the block.
+    pub(crate) fn block_edge(&mut self, file: usize, last: bool) -> Option<Line> {
+        match last {
+            true => self.line_before(file, self.block_end()),
+            false => self.line_at(file, self.block.start()),
+        }
+    }
+
     /// Makes the lines from `from` on the block: at least one, and about `size` bytes. Returns where the
     /// block starts and ends, or `None` at the end of the file.
     pub(crate) fn take_block_after(

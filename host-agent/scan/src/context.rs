@@ -50,11 +50,12 @@ impl Scanner {
                 .records
                 .extend(found.drain(..).map(|(_, record)| record));
         } else {
-            let (newer, block) = (!self.backward(), &self.units.lines.block);
-            let edge = match self.units.lines.long {
-                Some(long) if newer => (file, long.next),
-                _ if newer => (file, block.end()),
-                _ => (file, block.start()),
+            let newer = !self.backward();
+            let lines = &self.units.lines;
+            let edge = if newer {
+                lines.block_end()
+            } else {
+                lines.block.start()
             };
             for (line, record) in found.drain(..) {
                 self.trail_until(
@@ -70,7 +71,7 @@ impl Scanner {
                 self.context.walked = Some(line);
                 self.context.left = self.context.trail;
             }
-            self.trail_until(edge, batch);
+            self.trail_until((file, edge), batch);
         }
         self.found = found;
     }

@@ -169,6 +169,7 @@ fn times_at_both_ends() {
         newest: Some(4_000_000_000),
     };
     assert_eq!(times(&sets[0]).unwrap(), expected);
+    assert_eq!(oldest(&sets[0]), expected.oldest);
     fs::remove_dir_all(dir.path().join("ns_pod_uid")).unwrap();
     assert!(matches!(
         times(&sets[0]),

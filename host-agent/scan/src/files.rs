@@ -15,7 +15,8 @@ pub(crate) struct Files {
     source: u32,
     keep: Keep,
     slots: Vec<Slot>,
-    gaps: Vec<Gap>,
+    /// With the index of the file that each is in.
+    gaps: Vec<(usize, Gap)>,
     pub(crate) bytes_read: u64,
     /// Time of the newest (forward) or oldest (backward) line looked at: where a gap begins or ends.
     pub(crate) edge: Option<i64>,
@@ -61,7 +62,37 @@ impl Files {
     }
 
     pub(crate) fn take_gaps(&mut self) -> Vec<Gap> {
-        std::mem::take(&mut self.gaps)
+        self.gaps.drain(..).map(|(_, gap)| gap).collect()
+    }
+
+    /// How many gaps wait to be taken.
+    pub(crate) fn gap_count(&self) -> usize {
+        self.gaps.len()
+    }
+
+    /// Sets how far the gaps from number `first` on reach at most, in scan order: up to a line of another
+    /// `file`.
+    pub(crate) fn bound_gaps_behind(&mut self, first: usize, file: usize, time: Option<i64>) {
+        for (_, gap) in self.gaps[first..].iter_mut().filter(|(at, _)| *at != file) {
+            let bound = if self.keep.backward {
+                &mut gap.from
+            } else {
+                &mut gap.to
+            };
+            *bound = bound.or(time);
+        }
+    }
+
+    /// Sets where the gaps from number `first` on begin at the earliest, in scan order, if that isn't known.
+    pub(crate) fn bound_gaps_ahead(&mut self, first: usize, time: Option<i64>) {
+        for (_, gap) in &mut self.gaps[first..] {
+            let bound = if self.keep.backward {
+                &mut gap.to
+            } else {
+                &mut gap.from
+            };
+            *bound = bound.or(time);
+        }
     }
 
     /// Notes which file stands behind each path, before time passes: a rotation then doesn't pass off
@@ -220,14 +251,15 @@ impl Files {
         } else {
             (self.edge, None)
         };
-        self.gaps.push(Gap {
+        let gap = Gap {
             source: self.source,
             file: name.unwrap_or_else(|| self.set.source.container.clone()),
             reason: fault.reason,
             detail: fault.detail,
             from,
             to,
-        });
+        };
+        self.gaps.push((file, gap));
     }
 }
 

@@ -105,9 +105,15 @@ impl Scanner {
         if !std::mem::replace(&mut self.started, true) {
             self.units.lines.files.note_identities();
         }
+        let told = self.units.lines.files.gap_count();
         let Some(file) = self.next_block() else {
             return Step::End;
         };
+        if self.units.lines.files.gap_count() > told {
+            let time = self.time_at_edge(file, self.backward());
+            self.units.lines.files.bound_gaps_behind(told, file, time);
+        }
+        let told = self.units.lines.files.gap_count();
         self.search_block(file, batch);
         if self.backward() {
             self.found.reverse();
@@ -116,6 +122,7 @@ impl Scanner {
         self.weave(file, batch);
         self.count_flags(&batch.records[first..]);
         self.move_frontier(file);
+        self.units.lines.files.bound_gaps_ahead(told, self.frontier);
         self.stats.blocks += 1;
         self.stats.bytes_read = self.units.lines.files.bytes_read;
         Step::More
@@ -266,35 +273,42 @@ impl Scanner {
         }
     }
 
-    /// Sets the frontier to the time at the block's last edge in scan order, or as far behind it as a
+    /// Sets the frontier to the time at the block's last edge in scan order, or as far ahead of it as a
     /// neighbour of a match beyond it can be.
     fn move_frontier(&mut self, file: usize) {
         let backward = self.backward();
+        let edge = self.time_at_edge(file, !backward);
+        self.units.lines.files.edge = edge.or(self.units.lines.files.edge);
+        if self.context.lead == 0 {
+            self.frontier = edge.or(self.frontier);
+        } else if self.context.lead <= LEAD_WALK {
+            let mut at = self.units.lines.block_edge(file, !backward);
+            // The line at the edge may be a part of a record and no record itself.
+            for _ in 0..=self.context.lead {
+                let Some(line) = at else { break };
+                at = self.units.neighbour(line, backward, None);
+                if let Some(head) = self.units.lines.head(line) {
+                    self.frontier = Some(head.time);
+                }
+            }
+        }
+    }
+
+    /// Time of the newest or oldest line of the block, or of one near that has a time.
+    fn time_at_edge(&mut self, file: usize, newest: bool) -> Option<i64> {
         let lines = &mut self.units.lines;
-        let mut at = match self.offset {
-            Some(end) if !backward => lines.line_before(file, end),
-            Some(start) => lines.line_at(file, start),
-            None => None,
-        };
-        if self.context.lead > LEAD_WALK {
-            return;
-        }
-        for _ in 0..self.context.lead {
-            let Some(line) = at else { return };
-            match self.units.neighbour(line, backward, None) {
-                Some(neighbour) => at = Some(neighbour),
-                None => break,
-            }
-        }
+        let mut at = lines.block_edge(file, newest);
         for _ in 0..EDGE_LINES {
-            let Some(line) = at else { return };
-            if let Some(head) = self.units.lines.head(line) {
-                self.frontier = Some(head.time);
-                self.units.lines.files.edge = self.frontier;
-                return;
+            let line = at?;
+            if let Some(head) = lines.head(line) {
+                return Some(head.time);
             }
-            at = self.units.neighbour(line, backward, None);
+            at = match newest {
+                true => lines.line_before(file, line.start),
+                false => lines.line_at(file, line.next),
+            };
         }
+        None
     }
 }
 

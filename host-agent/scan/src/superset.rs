@@ -131,22 +131,16 @@ fn json_literal(bytes: &[u8]) -> Hir {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return anything();
     };
-    let mut parts = Vec::new();
-    let mut buffer = [0; 4];
-    for char in text.chars() {
-        let literal = Hir::literal(char.encode_utf8(&mut buffer).as_bytes());
-        // Concatenating literals joins them into one again.
-        parts.push(if never_escaped(char) {
-            literal
-        } else {
-            maybe_escaped(char)
-        });
-    }
-    Hir::concat(parts)
+    // Concatenating literals joins them into one again.
+    Hir::concat(text.chars().map(json_char).collect())
 }
 
 /// Each way to write one character in a JSON string. Exact, so that long literals stay long ones.
-fn maybe_escaped(char: char) -> Hir {
+fn json_char(char: char) -> Hir {
+    let literal = |char: char| Hir::literal(char.encode_utf8(&mut [0; 4]).as_bytes());
+    if never_escaped(char) {
+        return literal(char);
+    }
     let short = match char {
         '"' | '\\' | '/' => Some(char),
         '\n' => Some('n'),
@@ -156,7 +150,6 @@ fn maybe_escaped(char: char) -> Hir {
         '\u{c}' => Some('f'),
         _ => None,
     };
-    let literal = |char: char| Hir::literal(char.encode_utf8(&mut [0; 4]).as_bytes());
     let mut units = Vec::new();
     for unit in char.encode_utf16(&mut [0; 2]) {
         units.push(Hir::literal(*b"\\u"));
@@ -183,16 +176,15 @@ fn json_class(class: &Class, escape: &Hir) -> Hir {
     let Some(chars) = as_chars(class) else {
         return anything();
     };
-    let verbatim = Hir::class(class.clone());
-    // Long ranges always hold a character that may be escaped; short ones are looked at one by one.
-    let plain = chars
-        .iter()
-        .all(|range| range.len() <= 26 && (range.start()..=range.end()).all(never_escaped));
-    if plain {
-        verbatim
-    } else {
-        Hir::alternation(vec![verbatim, escape.clone()])
+    let count: usize = chars.iter().map(|range| range.len()).sum();
+    let each = || chars.iter().flat_map(|range| range.start()..=range.end());
+    if count <= NEVER_ESCAPED.len() + 62 && each().all(never_escaped) {
+        return Hir::class(class.clone());
     }
+    if is_small(&Hir::class(class.clone())) {
+        return Hir::alternation(each().map(json_char).collect());
+    }
+    Hir::alternation(vec![Hir::class(class.clone()), escape.clone()])
 }
 
 /// The class as characters, or `None` when it matches bytes that are only part of a character.
@@ -254,6 +246,7 @@ mod tests {
             ("😀", r"😀|\\u[dD]83[dD]\\u[dD][eE]00".to_owned()),
             ("[a-c]", "[a-c]".to_owned()),
             ("[a-é]", escaped("(?:[a-é]|ESC)")),
+            ("[a\"]", r#"\\"|\\u0022|a"#.to_owned()),
             ("a.*b", "a.*b".to_owned()),
             (r"(?-u:\xff)", r"(?-u:[^\n]*)".to_owned()),
         ] {
