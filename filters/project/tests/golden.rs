@@ -1,0 +1,3 @@
+//! The golden cases, and the parameters' schema.
+
+weir_sdk::golden_tests!(weir_project::Project);
