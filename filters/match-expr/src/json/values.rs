@@ -102,7 +102,7 @@ fn member<'a>(
         if cursor.key()?.decode(scratch, Unknown::Refused)? == key.as_bytes() {
             found = Some(cursor.value()?);
         } else {
-            cursor.skip_value()?;
+            cursor.pass_value()?;
         }
         more = cursor.another(b'}')?;
     }
@@ -117,7 +117,7 @@ fn element(raw: &[u8], index: i64) -> Result<Option<Value<'_>>, Malformed> {
         let mut more = cursor.enter(b'[', b']')?;
         while more {
             position += 1;
-            cursor.skip_value()?;
+            cursor.pass_value()?;
             more = cursor.another(b']')?;
         }
     }
@@ -131,7 +131,7 @@ fn element(raw: &[u8], index: i64) -> Result<Option<Value<'_>>, Malformed> {
             return cursor.value().map(Some);
         }
         before -= 1;
-        cursor.skip_value()?;
+        cursor.pass_value()?;
         more = cursor.another(b']')?;
     }
     Ok(None)

@@ -1,7 +1,6 @@
 //! A deterministic automaton that is made while texts are searched. Its state is a set of states of the
 //! non-deterministic one and what was before it; assertions are decided when the next byte is known.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use regex_syntax::hir::Look;
@@ -33,7 +32,8 @@ pub(super) struct Dfa {
     table: Vec<Row>,
     /// By row divided by the stride: context and set, sorted.
     keys: Vec<Rc<[Id]>>,
-    rows: BTreeMap<Rc<[Id]>, Row>,
+    /// The rows in the order of their keys.
+    sorted: Vec<Row>,
     memory: usize,
     /// How often the states were dropped.
     generation: u64,
@@ -53,7 +53,7 @@ impl Dfa {
             samples,
             table: Vec::new(),
             keys: Vec::new(),
-            rows: BTreeMap::new(),
+            sorted: Vec::new(),
             memory: 0,
             generation: 0,
             start: UNKNOWN,
@@ -180,35 +180,47 @@ impl Dfa {
             return MATCH;
         }
         let states = &self.nfa.states;
-        let kept = |id: &Id| match states[*id as usize] {
+        let kept = |id: Id| match states[id as usize] {
             State::Bytes(_) => true,
             // The begin of the text never comes again.
             State::Look(look, _) => look != Look::Start || context & AT_START != 0,
             State::Split(_) | State::Match => false,
         };
-        let mut key: Vec<Id> = self.next.iter().filter(kept).collect();
-        if key.is_empty() {
+        let mut key = vec![0];
+        key.extend(self.next.sorted().filter(|&id| kept(id)));
+        if key.len() == 1 {
             return DEAD;
         }
-        key.sort_unstable();
         let asks = key
             .iter()
             .any(|&id| matches!(states[id as usize], State::Look(..)));
-        key.insert(0, if asks { context } else { 0 });
-        if let Some(&row) = self.rows.get(&key[..]) {
-            return row;
+        if asks {
+            key[0] = context;
         }
+        let mut place = match self.find(&key) {
+            Ok(row) => return row,
+            Err(place) => place,
+        };
         let memory = key.len() * size_of::<Id>() + self.stride() * size_of::<Row>() + 64;
         if self.memory + memory > CACHE {
             self.clear();
+            place = 0;
         }
         self.memory += memory;
         let row = self.table.len();
         self.table.resize(row + self.stride(), UNKNOWN);
-        let key: Rc<[Id]> = key.into();
-        self.keys.push(key.clone());
-        self.rows.insert(key, row);
+        self.keys.push(key.into());
+        self.sorted.insert(place, row);
         row
+    }
+
+    /// The row with this key, or where it belongs in `sorted`.
+    fn find(&self, key: &[Id]) -> Result<Row, usize> {
+        let stride = self.stride();
+        let found = self
+            .sorted
+            .binary_search_by(|row| (*self.keys[row / stride]).cmp(key));
+        found.map(|place| self.sorted[place])
     }
 
     /// Forgets all states. The first three rows stand for those that need none.
@@ -217,7 +229,7 @@ impl Dfa {
         self.table.resize(3 * self.stride(), UNKNOWN);
         self.keys.clear();
         self.keys.resize(3, Rc::from([]));
-        self.rows.clear();
+        self.sorted.clear();
         self.memory = 0;
         self.generation += 1;
         self.start = UNKNOWN;
@@ -309,49 +321,59 @@ fn classes(nfa: &Nfa) -> ([u16; 256], Vec<u8>) {
     (classes, samples)
 }
 
-/// A set of states that remembers their order of arrival.
+/// A set of states, in order of arrival and of number.
 #[derive(Debug)]
 struct Set {
     items: Vec<Id>,
-    /// For each state its place in `items`, if that place holds it.
-    places: Vec<u32>,
+    bits: Vec<u64>,
 }
 
 impl Set {
     fn new(size: usize) -> Set {
         Set {
-            items: Vec::with_capacity(size),
-            places: vec![0; size],
+            items: Vec::new(),
+            bits: vec![0; size.div_ceil(64)],
         }
     }
 
     fn clear(&mut self) {
-        self.items.clear();
+        for id in self.items.drain(..) {
+            self.bits[id as usize / 64] = 0;
+        }
     }
 
     fn len(&self) -> usize {
         self.items.len()
     }
 
+    /// The one that arrived at this place.
     fn get(&self, index: usize) -> Id {
         self.items[index]
     }
 
-    fn iter(&self) -> impl Iterator<Item = Id> {
-        self.items.iter().copied()
-    }
-
     fn has(&self, id: Id) -> bool {
-        self.items.get(self.places[id as usize] as usize) == Some(&id)
+        self.bits[id as usize / 64] >> (id % 64) & 1 != 0
     }
 
     /// False if it was there already.
     fn insert(&mut self, id: Id) -> bool {
-        if self.has(id) {
-            return false;
+        let added = !self.has(id);
+        if added {
+            self.bits[id as usize / 64] |= 1 << (id % 64);
+            self.items.push(id);
         }
-        self.places[id as usize] = self.items.len() as u32;
-        self.items.push(id);
-        true
+        added
+    }
+
+    /// From the lowest number to the highest.
+    fn sorted(&self) -> impl Iterator<Item = Id> {
+        (0..).zip(&self.bits).flat_map(|(word, &bits)| {
+            let mut left = bits;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros())?;
+                left &= left - 1;
+                Some(word * 64 + bit)
+            })
+        })
     }
 }

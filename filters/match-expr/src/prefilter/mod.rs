@@ -8,8 +8,6 @@
 
 mod run;
 
-use std::collections::BTreeSet;
-
 use self::run::Run;
 use crate::logfmt::dotted;
 use crate::syntax::{Literal, Node, Predicate, Step, Test};
@@ -30,9 +28,10 @@ pub(crate) fn logfmt(root: &Node, predicates: &[Predicate]) -> Option<String> {
 /// What a line must hold: one of `parts`, or a character of `escapes` written as `\uXXXX`.
 #[derive(Debug)]
 struct Need {
-    parts: BTreeSet<String>,
+    /// Sorted, without duplicates, as is `escapes`.
+    parts: Vec<String>,
     /// UTF-16 units.
-    escapes: BTreeSet<u16>,
+    escapes: Vec<u16>,
     /// How few lines are likely to have it.
     score: usize,
 }
@@ -45,23 +44,29 @@ const TEXT: usize = 100;
 const TELLING: usize = 3;
 
 impl Need {
-    fn new(part: String, escapes: BTreeSet<u16>, score: usize) -> Need {
+    fn new(part: String, escapes: Vec<u16>, score: usize) -> Need {
         Need {
-            parts: BTreeSet::from([part]),
+            parts: vec![part],
             escapes,
             score,
         }
     }
 
     fn or(mut self, other: Need) -> Need {
-        self.parts.extend(other.parts);
-        self.escapes.extend(other.escapes);
+        other
+            .parts
+            .into_iter()
+            .for_each(|part| add(&mut self.parts, part));
+        other
+            .escapes
+            .into_iter()
+            .for_each(|unit| add(&mut self.escapes, unit));
         self.score = self.score.min(other.score);
         self
     }
 
     fn render(self) -> Option<String> {
-        let mut out = self.parts.into_iter().collect::<Vec<_>>().join("|");
+        let mut out = self.parts.join("|");
         for (i, unit) in self.escapes.iter().enumerate() {
             out.push_str(if i == 0 { r"|\\u(?:" } else { "|" });
             write_unit(&mut out, *unit);
@@ -70,6 +75,13 @@ impl Need {
             out.push(')');
         }
         (out.len() <= MAX_PREFILTER).then_some(out)
+    }
+}
+
+/// Adds to a sorted list without duplicates.
+fn add<T: Ord>(list: &mut Vec<T>, item: T) {
+    if let Err(place) = list.binary_search(&item) {
+        list.insert(place, item);
     }
 }
 
@@ -141,7 +153,7 @@ fn logfmt_predicate(predicate: &Predicate) -> Option<Need> {
             let value = number_pattern(*value, written)?;
             // A digit may be written as an escape in a quoted value.
             let part = format!(r#"{key}="?(?:{value}|[-+0-9.eE]*\\)"#);
-            Some(Need::new(part, BTreeSet::new(), KEY_AND_VALUE))
+            Some(Need::new(part, Vec::new(), KEY_AND_VALUE))
         }
         Literal::Null => None,
     };
@@ -159,7 +171,7 @@ fn logfmt_predicate(predicate: &Predicate) -> Option<Need> {
     let score = KEY + key.len().min(20);
     better(
         of_test,
-        (!key.is_empty()).then(|| Need::new(key, BTreeSet::new(), score)),
+        (!key.is_empty()).then(|| Need::new(key, Vec::new(), score)),
     )
 }
 

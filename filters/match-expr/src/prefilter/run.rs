@@ -1,8 +1,6 @@
 //! Runs: characters that follow each other in a text and have no short escape, from plain text or from
 //! a regular expression.
 
-use std::collections::BTreeSet;
-
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// Longest run that is used, in characters; more would only make the automaton larger.
@@ -65,12 +63,12 @@ impl Run {
     }
 
     /// The first UTF-16 unit of each character: what follows `\u` if it is written as an escape.
-    pub(super) fn units(&self) -> BTreeSet<u16> {
-        self.places
-            .iter()
-            .flatten()
-            .map(|c| c.encode_utf16(&mut [0; 2])[0])
-            .collect()
+    pub(super) fn units(&self) -> Vec<u16> {
+        let mut units = Vec::new();
+        for c in self.places.iter().flatten() {
+            super::add(&mut units, c.encode_utf16(&mut [0; 2])[0]);
+        }
+        units
     }
 }
 

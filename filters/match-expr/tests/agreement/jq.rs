@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 use crate::model::{Expr, Literal, Step, Test};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
+pub(crate) enum Dialect {
     Json,
     /// jq sees an object whose values are all text.
     Logfmt,
 }
 
 /// For each record what each expression says of it.
-pub fn run(expressions: &[Expr], records: &[String], dialect: Dialect) -> Vec<Vec<bool>> {
+pub(crate) fn run(expressions: &[Expr], records: &[String], dialect: Dialect) -> Vec<Vec<bool>> {
     let program: Vec<String> = expressions.iter().map(|expr| expr.jq(dialect)).collect();
     let mut child = Command::new("jq")
         .args(["-c", &format!("[{}]", program.join(", "))])
@@ -50,7 +50,7 @@ pub fn run(expressions: &[Expr], records: &[String], dialect: Dialect) -> Vec<Ve
 }
 
 impl Expr {
-    pub fn jq(&self, dialect: Dialect) -> String {
+    pub(crate) fn jq(&self, dialect: Dialect) -> String {
         let joined = |parts: &[Expr], with: &str| {
             let parts: Vec<String> = parts.iter().map(|part| part.jq(dialect)).collect();
             format!("({})", parts.join(with))

@@ -4,20 +4,20 @@ use fastrand::Rng;
 
 use crate::jq::Dialect;
 
-pub enum Expr {
+pub(crate) enum Expr {
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Not(Box<Expr>),
     Test(Vec<Step>, Test),
 }
 
-pub enum Step {
+pub(crate) enum Step {
     Key(&'static str),
     Index(i64),
     Each,
 }
 
-pub enum Test {
+pub(crate) enum Test {
     Exists,
     /// The operator as both languages write it: `==`, `!=`, `<`, `<=`, `>`, `>=`.
     Compare(&'static str, Literal),
@@ -31,7 +31,7 @@ pub enum Test {
     },
 }
 
-pub enum Literal {
+pub(crate) enum Literal {
     Null,
     Bool(bool),
     /// As written.
@@ -44,9 +44,9 @@ const KEYS: [&str; 9] = [
 ];
 
 /// For logfmt, where a key is a bare word.
-pub const WORDS: [&str; 5] = ["a", "b", "level", "é", "x.y"];
+pub(crate) const WORDS: [&str; 5] = ["a", "b", "level", "é", "x.y"];
 
-pub const TEXTS: [&str; 18] = [
+pub(crate) const TEXTS: [&str; 18] = [
     "error",
     "err",
     "warn",
@@ -67,7 +67,7 @@ pub const TEXTS: [&str; 18] = [
     "\u{fffd}",
 ];
 
-pub const NUMBERS: [&str; 22] = [
+pub(crate) const NUMBERS: [&str; 22] = [
     "0",
     "-0",
     "0.0",
@@ -93,7 +93,7 @@ pub const NUMBERS: [&str; 22] = [
 ];
 
 impl Expr {
-    pub fn random(rng: &mut Rng, depth: usize, dialect: Dialect) -> Expr {
+    pub(crate) fn random(rng: &mut Rng, depth: usize, dialect: Dialect) -> Expr {
         let many = |rng: &mut Rng| -> Vec<Expr> {
             (0..rng.usize(2..4))
                 .map(|_| Expr::random(rng, depth - 1, dialect))
@@ -108,7 +108,7 @@ impl Expr {
     }
 
     /// The expression in our language; where there is a choice of spelling, a random one.
-    pub fn source(&self, rng: &mut Rng) -> String {
+    pub(crate) fn source(&self, rng: &mut Rng) -> String {
         let joined = |parts: &[Expr], rng: &mut Rng, with: &str| {
             let parts: Vec<String> = parts.iter().map(|part| part.source(rng)).collect();
             format!("({})", parts.join(with))
@@ -276,7 +276,7 @@ fn quoted(text: &str, rng: &mut Rng) -> String {
 }
 
 /// A text as JSON, each character in one of its spellings.
-pub fn json_text(text: &str, rng: &mut Rng) -> String {
+pub(crate) fn json_text(text: &str, rng: &mut Rng) -> String {
     let odd = rng.u8(0..3) == 0;
     let mut out = String::from('"');
     for c in text.chars() {
@@ -307,11 +307,11 @@ pub fn json_text(text: &str, rng: &mut Rng) -> String {
 }
 
 /// A key, half of the time one of three, so that paths and records meet.
-pub fn key(rng: &mut Rng) -> &'static str {
+pub(crate) fn key(rng: &mut Rng) -> &'static str {
     let among = if rng.bool() { 3 } else { KEYS.len() };
     pick(rng, &KEYS[..among])
 }
 
-pub fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
+pub(crate) fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
     from[rng.usize(0..from.len())]
 }

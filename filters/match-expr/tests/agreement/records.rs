@@ -5,7 +5,7 @@ use fastrand::Rng;
 use crate::model::{self, NUMBERS, TEXTS, WORDS, json_text, pick};
 
 /// A JSON object in one line: nested, with duplicate keys, escapes and spaces.
-pub fn json(rng: &mut Rng) -> String {
+pub(crate) fn json(rng: &mut Rng) -> String {
     let mut out = String::new();
     space(&mut out, rng);
     object(&mut out, rng, 3);
@@ -67,7 +67,7 @@ fn space(out: &mut String, rng: &mut Rng) {
 }
 
 /// A logfmt line, and the object with the same fields.
-pub fn logfmt(rng: &mut Rng) -> (String, String) {
+pub(crate) fn logfmt(rng: &mut Rng) -> (String, String) {
     let mut line = String::new();
     let mut object = Vec::new();
     for _ in 0..rng.usize(0..7) {
