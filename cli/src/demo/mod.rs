@@ -28,11 +28,11 @@ const MARKER: &str = ".weir-demo";
 
 /// Runs the demo.
 pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
+    let end = parse_time(&args.end, &ZonedDateTime::now())
+        .map_err(|error| Failure::refused(format!("--end: {error}")))?;
     let place = Place::prepare(args)?;
     let mut out = io::stdout().lock();
     if !args.keep {
-        let end = parse_time(&args.end, &ZonedDateTime::now())
-            .map_err(|error| Failure::refused(format!("--end: {error}")))?;
         let spec = TreeSpec {
             lines: args.lines,
             seed: args.seed,
@@ -114,8 +114,8 @@ fn farewell(place: &Place) -> Result<String, Failure> {
         "\n# The agent has ended. The logs are still there; search them without an agent:\n\
          weir logs --dir {logs} -e timeout --tail 5\n\n\
          # or start the agent again, and ask it from another terminal:\n\
-         {program} serve --listen 127.0.0.1:7070 --health-listen 127.0.0.1:7071 --logs-dir {logs} --cache-dir {cache}\n\
-         export {AGENT_VARIABLE}=http://127.0.0.1:7070\n"
+         {program} serve --logs-dir {logs} --cache-dir {cache}\n\
+         export {AGENT_VARIABLE}=http://127.0.0.1:7411\n"
     );
     for step in STEPS {
         text.push_str(&command_line(step.args));

@@ -171,7 +171,9 @@ pub(crate) fn write(root: &Path, spec: &TreeSpec) -> io::Result<TreeSize> {
             size: &mut size,
         };
         let lines = (spec.lines * container.percent / 100).max(10);
-        let start = spec.end - SPAN_NANOS;
+        // Not all of them write their last record in the same instant.
+        let end = spec.end - 137_000_003 * i64::try_from(index).unwrap_or(0);
+        let start = end - SPAN_NANOS;
         if container.restarted {
             let death = start + SPAN_NANOS / 4;
             instance.write(&Life {
@@ -185,7 +187,7 @@ pub(crate) fn write(root: &Path, spec: &TreeSpec) -> io::Result<TreeSize> {
                 restart: 1,
                 lines: lines * 3 / 4,
                 start: death,
-                end: spec.end,
+                end,
                 dies: false,
             })?;
         } else {
@@ -193,7 +195,7 @@ pub(crate) fn write(root: &Path, spec: &TreeSpec) -> io::Result<TreeSize> {
                 restart: 0,
                 lines,
                 start,
-                end: spec.end,
+                end,
                 dies: false,
             })?;
         }

@@ -8,7 +8,8 @@ use crate::visible;
 
 /// A source, ready to be shown.
 pub(crate) struct Label {
-    /// `namespace:pod/container`, or the path of a file. Controls are as they came.
+    /// `namespace:pod/container`, or the path of a file, and which instance of the container it is, where there
+    /// was more than one. Controls are as they came.
     pub(crate) name: String,
     /// Column texts, shown as the view wants them.
     pub(crate) source: Vec<u8>,
@@ -44,6 +45,10 @@ impl Label {
             out
         };
         let name = source_name(&source);
+        let instance = match source.restart {
+            0 => name.clone(),
+            restart => format!("{name} (restart {restart})"),
+        };
         Label {
             source: paint(&name),
             namespace: paint(&source.namespace),
@@ -52,7 +57,7 @@ impl Label {
             container: paint(&source.container),
             restart: paint(&source.restart.to_string()),
             json: source_members(&source),
-            name,
+            name: instance,
         }
     }
 
@@ -145,10 +150,10 @@ mod tests {
 
     #[test]
     fn names() {
-        assert_eq!(Label::new(source("n", "p", "c"), false, true).name, "n:p/c");
+        assert_eq!(Label::new(source("n", "p", "c"), false, true).name, "n:p/c (restart 2)");
         assert_eq!(
             Label::new(source("", "", "a.log"), false, true).name,
-            "a.log"
+            "a.log (restart 2)"
         );
         assert_eq!(Label::unknown().name, "?");
     }

@@ -90,8 +90,8 @@ pub(crate) struct View {
     text: RecordText,
     json: RecordJson,
     progress: Progress,
-    /// A record was shown.
-    printed: bool,
+    /// Source of the record shown last.
+    last_source: Option<u32>,
     /// A match was seen.
     found: bool,
     /// Gaps kept for the end.
@@ -114,7 +114,7 @@ impl View {
             text,
             json: RecordJson::default(),
             progress,
-            printed: false,
+            last_source: None,
             found: false,
             gaps: Vec::new(),
             counts: Vec::new(),
@@ -206,7 +206,10 @@ impl View {
                     self.json.push(out, label, batch, record);
                 }
                 Format::Text => {
-                    if self.look.context && self.printed && record.flags.has(Flags::BREAK) {
+                    // Records that stand together are neighbours in one log.
+                    let parted =
+                        record.flags.has(Flags::BREAK) || self.last_source != Some(record.source);
+                    if self.look.context && self.last_source.is_some() && parted {
                         out.extend_from_slice(b"--\n");
                     }
                     let label = self
@@ -216,7 +219,7 @@ impl View {
                     self.text.push(out, label, batch, record);
                 }
             }
-            self.printed = true;
+            self.last_source = Some(record.source);
             if self.out.buffer.len() >= BUFFER_BYTES && !self.flush() {
                 return Flow::Stop;
             }

@@ -1,0 +1,277 @@
+//! The same flags and the same output through a real agent.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use crate::program::weir;
+use crate::sample::Tree;
+
+/// A running agent. It ends with the test.
+struct Agent {
+    child: Child,
+    /// `127.0.0.1:PORT`.
+    address: String,
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Agent {
+    fn start(tree: &Tree, flags: &[&str]) -> Agent {
+        let mut child = Command::new(program())
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--health-listen",
+                "127.0.0.1:0",
+                "--logs-dir",
+                tree.arg(),
+            ])
+            .arg("--cache-dir")
+            .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("agent-cache"))
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the agent starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("standard output is piped"));
+        let mut line = String::new();
+        stdout
+            .read_line(&mut line)
+            .expect("the agent says where it listens");
+        let address = line
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("grpc="))
+            .expect(&line)
+            .to_owned();
+        Agent {
+            child,
+            address,
+            _stdout: stdout,
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.child.kill().expect("the agent can be ended");
+        self.child.wait().expect("the agent ends");
+    }
+}
+
+/// The agent's program, built beside `weir` if it isn't there yet.
+pub(crate) fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let weir = Path::new(env!("CARGO_BIN_EXE_weir"));
+        let folder = weir.parent().expect("a program is in a folder");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args([
+            "build",
+            "--quiet",
+            "--package",
+            "weir-agent",
+            "--bin",
+            "weir-agent",
+            "--manifest-path",
+        ]);
+        cargo.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+        cargo.arg("--target-dir").arg(
+            folder
+                .parent()
+                .expect("a profile's folder is in the target folder"),
+        );
+        if folder.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(
+            cargo.status().expect("cargo runs").success(),
+            "the agent can be built"
+        );
+        folder.join("weir-agent")
+    })
+}
+
+/// Every kind of question, without times that move.
+const QUESTIONS: &[&[&str]] = &[
+    &["--tail", "5"],
+    &["--all", "-o", "raw"],
+    &["--all", "-o", "jsonl", "--reverse"],
+    &["-e", "error", "-C", "2", "--head", "4"],
+    &["shop:", "-i", "-e", "ERROR", "--not", "u11", "-o", "jsonl"],
+    &[
+        "--since",
+        "2026-11-24T10:10:00Z",
+        "--until",
+        "2026-11-24T10:20:00Z",
+        "--columns",
+        "time,pod,restart,message",
+    ],
+    &["--count", "-e", "info"],
+    &["--count", "--per-source", "-o", "jsonl"],
+    &["--histogram", "7m", "--per-source"],
+    &["--histogram", "10m", "-o", "jsonl", "-e", "error"],
+    &[
+        "--filter",
+        "json-match:where=level == \"error\"",
+        "--filter",
+        "redact",
+        "--tail",
+        "7",
+    ],
+    &[
+        "--filter",
+        "project:template=n={n}",
+        "-o",
+        "raw",
+        "--head",
+        "3",
+    ],
+    &["--all", "--line-bytes", "10"],
+];
+
+#[test]
+fn an_agent_gives_the_same_bytes() {
+    let tree = Tree::sample();
+    let agent = Agent::start(&tree, &[]);
+    let url = format!("http://{}", agent.address);
+    for question in QUESTIONS {
+        let local = weir(&[&["logs", "--dir", tree.arg()], *question].concat()).exits(0);
+        let remote = weir(&[&["logs", "--agent", &url], *question].concat()).exits(0);
+        assert!(!local.bytes().is_empty(), "{question:?}");
+        assert_eq!(
+            String::from_utf8_lossy(remote.bytes()),
+            String::from_utf8_lossy(local.bytes()),
+            "{question:?}"
+        );
+    }
+    for listing in [&["sources"][..], &["sources", "-o", "jsonl", "shop:"]] {
+        let local = weir(&[listing, &["--dir", tree.arg()]].concat()).exits(0);
+        let remote = weir(&[listing, &["--agent", &url]].concat()).exits(0);
+        assert_eq!(remote.stdout(), local.stdout());
+    }
+    let local = weir(&["filters", "-o", "jsonl"]).exits(0);
+    assert_eq!(
+        weir(&["filters", "-o", "jsonl", "--agent", &url])
+            .exits(0)
+            .stdout(),
+        local.stdout()
+    );
+    assert_eq!(
+        weir(&["filters", "redact", "--agent", &url])
+            .exits(0)
+            .stdout(),
+        weir(&["filters", "redact"]).exits(0).stdout()
+    );
+}
+
+#[test]
+fn exit_codes_are_the_same() {
+    let tree = Tree::sample();
+    tree.write(
+        "shop_bad-0_u/app/0.log.20261124-100000.gz",
+        b"\x1f\x8b\x08\0 this is no gzip",
+    );
+    let agent = Agent::start(&tree, &[]);
+    let url = format!("http://{}", agent.address);
+    for (question, code) in [
+        (&["-q", "-e", "error"][..], 0),
+        (&["-q", "-e", "no such text", "ops:"], 1),
+        (&["-e", "(unclosed"], 2),
+        (&["nowhere:"], 2),
+        (&["--filter", "no-such-filter"], 2),
+        (&["--filter", "json-match:where=level =="], 2),
+        (&["--all"], 3),
+    ] {
+        let local = weir(&[&["logs", "--dir", tree.arg()], question].concat()).exits(code);
+        let remote = weir(&[&["logs", "--agent", &url], question].concat()).exits(code);
+        assert_eq!(remote.bytes(), local.bytes(), "{question:?}");
+        if code == 2 {
+            assert_eq!(remote.stderr(), local.stderr(), "{question:?}");
+        }
+    }
+}
+
+#[test]
+fn over_tls_with_certificates_on_both_sides() {
+    let tree = Tree::sample();
+    let certificates = Certificates::new();
+    let file = |name: &str| {
+        certificates
+            .dir
+            .path()
+            .join(name)
+            .to_str()
+            .expect("a plain path")
+            .to_owned()
+    };
+    let (ca, cert, key) = (file("ca.pem"), file("agent.pem"), file("agent.key"));
+    let agent = Agent::start(
+        &tree,
+        &[
+            "--tls-cert",
+            &cert,
+            "--tls-key",
+            &key,
+            "--tls-client-ca",
+            &ca,
+        ],
+    );
+    let port = agent.address.rsplit(':').next().expect("a port");
+    let url = format!("https://127.0.0.1:{port}");
+    let (client_cert, client_key) = (file("client.pem"), file("client.key"));
+    let identity = ["--tls-cert", &client_cert, "--tls-key", &client_key];
+    let trust = ["--tls-ca", &ca, "--tls-server-name", "agent.test"];
+    let ask = |flags: &[&str]| weir(&[&["logs", "--agent", &url, "-e", "error"], flags].concat());
+
+    let remote = ask(&[&trust[..], &identity].concat()).exits(0);
+    let local = weir(&["logs", "--dir", tree.arg(), "-e", "error"]).exits(0);
+    assert_eq!(remote.stdout(), local.stdout());
+    ask(&trust).exits(3).says(&[&url]);
+    ask(&identity).exits(3).says(&[&url]);
+    ask(&[
+        &["--tls-ca", &ca, "--tls-server-name", "other.test"][..],
+        &identity,
+    ]
+    .concat())
+    .exits(3)
+    .says(&[&url]);
+    ask(&["--tls-ca", "/no/such/ca.pem"])
+        .exits(2)
+        .says(&["--tls-ca", "/no/such/ca.pem"]);
+    ask(&["--tls-cert", &client_cert])
+        .exits(2)
+        .says(&["--tls-key"]);
+}
+
+/// A certificate authority with one certificate for the agent and one for a client.
+struct Certificates {
+    dir: tempfile::TempDir,
+}
+
+impl Certificates {
+    fn new() -> Certificates {
+        let dir = tempfile::tempdir().expect("a folder for temporary files");
+        let write =
+            |name: &str, text: String| std::fs::write(dir.path().join(name), text).expect("a file");
+        let mut params = CertificateParams::new(Vec::new()).expect("valid parameters");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"))
+            .expect("a certificate");
+        write("ca.pem", ca.pem());
+        for (name, host) in [("agent", "agent.test"), ("client", "client.test")] {
+            let key = KeyPair::generate().expect("a key");
+            let params = CertificateParams::new(vec![host.to_owned()]).expect("valid parameters");
+            write(
+                &format!("{name}.pem"),
+                params.signed_by(&key, &ca).expect("a certificate").pem(),
+            );
+            write(&format!("{name}.key"), key.serialize_pem());
+        }
+        Certificates { dir }
+    }
+}

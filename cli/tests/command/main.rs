@@ -1,0 +1,13 @@
+//! Runs the real `weir` on real log trees, as a user would.
+
+mod agent;
+mod counts;
+mod demo;
+mod exit_codes;
+mod filters;
+mod formats;
+mod inputs;
+mod listings;
+mod program;
+mod sample;
+mod terminal;
