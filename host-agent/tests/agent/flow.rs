@@ -1,0 +1,119 @@
+//! Who reads slowly or goes away decides how fast the agent reads, and whether it reads on.
+
+use tonic::Streaming;
+use weir_query::{Event, Flow, QuerySpec};
+use weir_rpc::wire::v1;
+use weir_rpc::wire::v1::query_response::Event as WireEvent;
+use weir_rpc::wire::v1::query_service_client::QueryServiceClient;
+
+use crate::process::{Agent, folder, logs};
+
+const RUNNING: &str = "weir_queries_running";
+const SENT: &str = "weir_records_sent_total";
+const READ: &str = "weir_bytes_read_total";
+
+/// Records of a busy log: 60 MB, far more than all buffers between disk and client.
+pub(crate) const RECORDS: u64 = 60_000;
+
+/// An agent over a busy log.
+pub(crate) fn busy(config: &str) -> Agent {
+    let dir = folder();
+    crate::logs::busy(&logs(&dir), usize::try_from(RECORDS).expect("not that many"));
+    Agent::start(dir, &[], config)
+}
+
+/// Asks for everything, and reads nothing but the first response.
+pub(crate) async fn stalled(agent: &Agent) -> Streaming<v1::QueryResponse> {
+    let mut client = QueryServiceClient::new(agent.channel().await);
+    let mut stream = client.query(v1::QueryRequest::default()).await.expect("a query").into_inner();
+    stream.message().await.expect("a response").expect("a response");
+    stream
+}
+
+/// Reads to the end: records seen, and whether a summary was the last.
+pub(crate) async fn rest(mut stream: Streaming<v1::QueryResponse>) -> (u64, bool) {
+    let (mut records, mut summary) = (0, false);
+    while let Some(response) = stream.message().await.expect("no error") {
+        match response.event {
+            Some(WireEvent::Records(batch)) => records += batch.ends.len() as u64,
+            Some(WireEvent::Summary(end)) => summary = end.incomplete.is_empty(),
+            _ => {}
+        }
+    }
+    (records, summary)
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_stops_the_reading() {
+    let agent = busy("");
+    let stream = stalled(&agent).await;
+    let sent = agent.metric_rests(SENT).await;
+    assert!(sent < RECORDS / 2, "{sent} records were sent to a client that reads nothing");
+    // What probes make it read is a few hundred bytes each time.
+    let read = agent.read_bytes();
+    assert!(read < RECORDS * 500, "{read} bytes were read for a client that reads nothing");
+    assert_eq!(agent.metric_rests(SENT).await, sent);
+    assert!(agent.read_bytes() - read < 64 << 10, "the file is read on");
+    assert_eq!(agent.metric(RUNNING).await, 1);
+    // Others aren't held up, and the one goes on where it was.
+    let mut seen = 0;
+    let mut sink = |event: Event| {
+        seen += if let Event::Records(batch) = event { batch.records.len() as u64 } else { 0 };
+        Flow::Continue
+    };
+    agent.client().await.query(&QuerySpec::default(), &mut sink).await.expect("a whole answer");
+    assert_eq!(seen, RECORDS);
+    assert_eq!(rest(stream).await, (RECORDS, true));
+    agent.metric_becomes(RUNNING, 0).await;
+    assert_eq!(agent.metric("weir_queries_total{outcome=\"complete\"}").await, 2);
+    assert!(agent.metric(READ).await > 2 * RECORDS * 1000);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_records_come_frees_its_query() {
+    let agent = busy("");
+    let stream = stalled(&agent).await;
+    agent.metric_becomes(RUNNING, 1).await;
+    drop(stream);
+    agent.metric_becomes(RUNNING, 0).await;
+    assert_eq!(agent.metric("weir_queries_total{outcome=\"cancelled\"}").await, 1);
+
+    // Our own client, told to stop.
+    let mut client = agent.client().await;
+    let mut sink = |event: Event| if matches!(event, Event::Records(_)) { Flow::Stop } else { Flow::Continue };
+    client.query(&QuerySpec::default(), &mut sink).await.expect("stopping is no error");
+    agent.metric_becomes("weir_queries_total{outcome=\"cancelled\"}", 2).await;
+    assert_eq!(agent.metric(RUNNING).await, 0);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_nothing_matches_frees_its_query() {
+    let dir = folder();
+    crate::logs::endless(&logs(&dir));
+    let agent = Agent::start(dir, &[], "");
+    let pattern = v1::Pattern { patterns: vec!["never".to_owned()], ..v1::Pattern::default() };
+    let request = v1::QueryRequest { pattern: Some(pattern), ..v1::QueryRequest::default() };
+    let mut client = QueryServiceClient::new(agent.channel().await);
+    let stream = client.query(request).await.expect("a query").into_inner();
+    agent.metric_becomes(RUNNING, 1).await;
+    drop(stream);
+    agent.metric_becomes(RUNNING, 0).await;
+    assert_eq!(agent.metric("weir_queries_total{outcome=\"cancelled\"}").await, 1);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_for_too_long_is_given_up() {
+    let agent = busy("limits: {stall_seconds: 1}");
+    let mut stream = stalled(&agent).await;
+    agent.metric_becomes("weir_queries_total{outcome=\"stalled\"}", 1).await;
+    agent.metric_becomes(RUNNING, 0).await;
+    // What was on its way still arrives, and then why there is no more.
+    let status = loop {
+        match stream.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the stream ended as if it were whole"),
+            Err(status) => break status,
+        }
+    };
+    assert!(status.message().contains("takes nothing for 1s"), "{status:?}");
+}

@@ -1,0 +1,184 @@
+//! An agent's process, and what its plain port tells.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tonic::transport::Channel;
+use weir_rpc::{Client, Endpoint};
+
+/// How long anything may take that is waited for.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// How often is looked again.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A running agent, with a folder of its own. It is killed when dropped.
+pub(crate) struct Agent {
+    child: Child,
+    /// Where it serves gRPC, as it said.
+    pub(crate) grpc: String,
+    health: String,
+    dir: TempDir,
+}
+
+/// A folder for one agent: `logs` in it, for a start.
+pub(crate) fn folder() -> TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::create_dir(dir.path().join("logs")).expect("a folder");
+    dir
+}
+
+/// The folder of logs of a [`folder`].
+pub(crate) fn logs(dir: &TempDir) -> PathBuf {
+    dir.path().join("logs")
+}
+
+/// `weir-agent COMMAND` on the logs of `dir`, with a cache folder there too.
+pub(crate) fn command(dir: &Path, command: &str, args: &[&str]) -> Command {
+    let mut agent = Command::new(env!("CARGO_BIN_EXE_weir-agent"));
+    agent.arg(command).arg("--logs-dir").arg(dir.join("logs")).arg("--cache-dir").arg(dir.join("cache"));
+    agent.args(["--health-listen", "127.0.0.1:0"]).args(args);
+    agent
+}
+
+impl Agent {
+    /// Starts an agent on the logs of `dir`, on a free loopback port unless `args` say otherwise, with `config`
+    /// as its config file.
+    pub(crate) fn start(dir: TempDir, args: &[&str], config: &str) -> Agent {
+        let file = dir.path().join("agent.yaml");
+        fs::write(&file, format!("listen: 127.0.0.1:0\n{config}")).expect("a config");
+        let file = file.to_str().expect("a path of ours").to_owned();
+        let mut child = command(dir.path(), "serve", &[&["--config", &file], args].concat())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the agent's binary");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("the ready line");
+        let place = |key: &str| {
+            let words = line.split_whitespace().find_map(|word| word.strip_prefix(key));
+            words.unwrap_or_else(|| panic!("no {key} in '{line}'")).to_owned()
+        };
+        assert!(line.starts_with("listening "), "{line}");
+        Agent { grpc: place("grpc="), health: place("health="), child, dir }
+    }
+
+    /// An agent over a small tree.
+    pub(crate) fn small(config: &str) -> Agent {
+        let dir = folder();
+        crate::logs::small(&logs(&dir));
+        Agent::start(dir, &[], config)
+    }
+
+    /// Its folder.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Our own client, over plain text.
+    pub(crate) async fn client(&self) -> Client {
+        let url = format!("http://{}", self.grpc);
+        Client::connect(&Endpoint { url, ..Endpoint::default() }).await.expect("the agent")
+    }
+
+    /// A bare channel, for what our client doesn't do.
+    pub(crate) async fn channel(&self) -> Channel {
+        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", self.grpc)).expect("a URL");
+        endpoint.connect().await.expect("the agent")
+    }
+
+    /// Status and body of a page on the plain port.
+    pub(crate) async fn page(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.health).await.expect("the plain port");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: agent\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        let status = answer.split_whitespace().nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+        (status, body.expect("a body"))
+    }
+
+    /// The value of one metric, labels included in its name; 0 before it is counted first.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let (status, text) = self.page("/metrics").await;
+        assert_eq!(status, 200);
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().expect("a whole number"))
+    }
+
+    /// Bytes that the process has read so far, from whatever: the system's own count.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        let io = fs::read_to_string(format!("/proc/{}/io", self.child.id())).expect("our child's figures");
+        let read = io.lines().find_map(|line| line.strip_prefix("rchar: ")).expect("a figure");
+        read.parse().expect("a number")
+    }
+
+    /// Waits until a metric has a value.
+    pub(crate) async fn metric_becomes(&self, name: &str, value: u64) {
+        let start = Instant::now();
+        loop {
+            let now = self.metric(name).await;
+            if now == value {
+                return;
+            }
+            assert!(start.elapsed() < DEADLINE, "{name} is {now}, not {value}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until a metric has stopped to grow, and gives its value.
+    pub(crate) async fn metric_rests(&self, name: &str) -> u64 {
+        let start = Instant::now();
+        let (mut last, mut same) = (0, 0);
+        while same < 25 {
+            let now = self.metric(name).await;
+            same = if now == last && now > 0 { same + 1 } else { 0 };
+            last = now;
+            assert!(start.elapsed() < DEADLINE, "{name} is {now} and still grows");
+            tokio::time::sleep(LOOK).await;
+        }
+        last
+    }
+
+    /// Waits until a page has a status.
+    pub(crate) async fn page_becomes(&self, path: &str, status: u16) {
+        let start = Instant::now();
+        while self.page(path).await.0 != status {
+            assert!(start.elapsed() < DEADLINE, "{path} is not {status}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid");
+        kill_process(pid, Signal::TERM).expect("the agent runs");
+    }
+
+    /// Waits for the process to end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("our child") {
+                return status;
+            }
+            assert!(start.elapsed() < DEADLINE, "the agent doesn't end");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if let Err(error) = self.child.kill().and_then(|()| self.child.wait().map(drop)) {
+            eprintln!("the agent is left behind: {error}");
+        }
+    }
+}
