@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use tokio::net::{TcpListener, UnixListener};
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
@@ -45,6 +46,27 @@ impl fmt::Display for Listen {
         match self {
             Listen::Tcp(address) => address.fmt(f),
             Listen::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Listen {
+    /// Checks all that can be checked without binding: that plain text stays on this machine, and the files.
+    ///
+    /// # Errors
+    /// As [`Listener::bind`], but for addresses that the system refuses.
+    pub fn check(&self, tls: Option<&TlsFiles>) -> Result<(), ListenError> {
+        self.protection(tls).map(drop)
+    }
+
+    fn protection(&self, tls: Option<&TlsFiles>) -> Result<Option<ServerTlsConfig>, ListenError> {
+        match (self, tls) {
+            (Listen::Unix(_), Some(_)) => Err(ListenError::TlsOnUnix),
+            (Listen::Unix(_), None) => Ok(None),
+            (Listen::Tcp(address), None) if !address.ip().is_loopback() => {
+                Err(ListenError::Plaintext { address: *address })
+            }
+            (Listen::Tcp(_), tls) => tls.map(server_tls).transpose(),
         }
     }
 }
@@ -125,22 +147,16 @@ impl Listener {
     /// Plain text off loopback, TLS files that can't be used, an address that can't be bound.
     pub async fn bind(listen: &Listen, tls: Option<&TlsFiles>) -> Result<Listener, ListenError> {
         let failed = |source| ListenError::Bind { listen: listen.clone(), source };
+        let tls = listen.protection(tls)?;
         match listen {
             Listen::Tcp(address) => {
-                if tls.is_none() && !address.ip().is_loopback() {
-                    return Err(ListenError::Plaintext { address: *address });
-                }
-                let tls = tls.map(server_tls).transpose()?;
                 let socket = TcpListener::bind(address).await.map_err(failed)?;
                 let local = Listen::Tcp(socket.local_addr().map_err(failed)?);
                 Ok(Listener { socket: Bound::Tcp(socket), local, tls })
             }
             Listen::Unix(path) => {
-                if tls.is_some() {
-                    return Err(ListenError::TlsOnUnix);
-                }
                 let (listener, _file) = bind_unix(path).map_err(failed)?;
-                Ok(Listener { socket: Bound::Unix { listener, _file }, local: listen.clone(), tls: None })
+                Ok(Listener { socket: Bound::Unix { listener, _file }, local: listen.clone(), tls })
             }
         }
     }
@@ -225,12 +241,22 @@ fn server_tls(files: &TlsFiles) -> Result<ServerTlsConfig, ListenError> {
     };
     let cert = certificates(&files.cert).map_err(refused(&files.cert))?;
     let key = private_key(&files.key).map_err(refused(&files.key))?;
+    pair(&cert, &key).map_err(refused(&files.key))?;
     let mut config = ServerTlsConfig::new().identity(Identity::from_pem(cert, key));
     if let Some(client_ca) = &files.client_ca {
         let roots = certificates(client_ca).map_err(refused(client_ca))?;
         config = config.client_ca_root(Certificate::from_pem(roots));
     }
     Ok(config)
+}
+
+/// Whether a certificate and a key, in PEM form, belong together.
+fn pair(cert: &[u8], key: &[u8]) -> Result<(), String> {
+    let chain = CertificateDer::pem_slice_iter(cert).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| error.to_string())?;
+    CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider())
+        .map(drop)
+        .map_err(|error| format!("not the key of the certificate: {error}"))
 }
 
 /// The text of a PEM file that holds at least one certificate.
