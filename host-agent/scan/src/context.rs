@@ -4,7 +4,7 @@
 //! walking from record to record, wherever their bytes are, so that lines far from any match cost
 //! nothing.
 
-use crate::lines::Line;
+use crate::lines::{Line, Place};
 use crate::record::{Flags, Record, RecordBatch};
 use crate::scanner::Scanner;
 use crate::search::{Direction, Search};
@@ -77,7 +77,7 @@ impl Scanner {
     }
 
     /// Gives the trailing neighbours that are still due, up to a place.
-    fn trail_until(&mut self, until: (usize, u64), batch: &mut RecordBatch) {
+    fn trail_until(&mut self, until: Place, batch: &mut RecordBatch) {
         while self.context.left > 0 {
             let newer = !self.backward();
             let Some(walked) = self.context.walked else {

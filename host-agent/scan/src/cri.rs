@@ -182,6 +182,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn never_panics(line in proptest::collection::vec(any::<u8>(), 0..64), tail in ".{0,40}") {
             parse_line(&line);

@@ -2,7 +2,7 @@
 //! (`<id>/<id>-json.log`), single files and pipes.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, FileType};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::files::Files;
 use crate::format::DETECT_BYTES;
 use crate::gap::GapReason;
+use crate::generations::{Age, Entry, Generations, entries};
 use crate::lines::Lines;
 use crate::reader::{Keep, is_gzip, open_regular};
 use crate::search::ScanLimits;
@@ -225,28 +226,6 @@ fn time_near(lines: &mut Lines, file: usize, end: bool) -> Option<i64> {
     None
 }
 
-struct Entry {
-    name: String,
-    path: PathBuf,
-    kind: FileType,
-}
-
-/// The entries of a directory whose names are text, as all names in these layouts are.
-fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if let (Ok(name), Ok(kind)) = (entry.file_name().into_string(), entry.file_type()) {
-            found.push(Entry {
-                name,
-                path: entry.path(),
-                kind,
-            });
-        }
-    }
-    Ok(found)
-}
-
 fn named(name: &str) -> Source {
     Source {
         container: name.to_owned(),
@@ -342,112 +321,6 @@ fn docker_set(container: &Entry) -> Option<LogSet> {
     };
     let files = generations.into_files();
     (!files.is_empty()).then_some(LogSet { source, files })
-}
-
-/// How old a file of a set is, by its name. Orders from old to new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Age {
-    /// Numbered by Docker: the larger, the older.
-    Numbered(std::cmp::Reverse<u64>),
-    /// Stamped by kubelet, `YYYYMMDD-HHMMSS` in the node's time.
-    Stamped(u64),
-    /// The one that is written to.
-    Live,
-}
-
-impl Age {
-    /// From what stands behind `.log`. `None` for other files, such as half-written `.tmp` ones.
-    fn of(suffix: &str) -> Option<Age> {
-        let stem = suffix.strip_suffix(".gz").unwrap_or(suffix);
-        if stem.is_empty() {
-            return (stem == suffix).then_some(Age::Live);
-        }
-        let stem = stem.strip_prefix('.')?;
-        match stem.split_once('-') {
-            Some((day, clock)) => {
-                let is_stamp = day.len() == 8 && clock.len() == 6;
-                format!("{day}{clock}")
-                    .parse()
-                    .ok()
-                    .filter(|_| is_stamp)
-                    .map(Age::Stamped)
-            }
-            None => stem
-                .parse()
-                .ok()
-                .map(|number| Age::Numbered(std::cmp::Reverse(number))),
-        }
-    }
-}
-
-/// The files of one container instance by age. Of a plain file and its compressed twin, which exist
-/// side by side for a moment, only the plain one counts.
-#[derive(Default)]
-struct Generations {
-    by_age: BTreeMap<Age, LogFile>,
-}
-
-impl Generations {
-    fn add(&mut self, age: Age, file: &Entry) {
-        let is_gzip = file.name.ends_with(".gz");
-        if is_gzip && self.by_age.contains_key(&age) {
-            return;
-        }
-        // Gone since it was listed: a scan would find nothing either.
-        let Ok(metadata) = fs::metadata(&file.path) else {
-            return;
-        };
-        let path = file.path.clone();
-        let input = if is_gzip {
-            Input::Gzip(path)
-        } else {
-            Input::Plain(path)
-        };
-        self.by_age.insert(
-            age,
-            LogFile {
-                input,
-                size: metadata.len(),
-            },
-        );
-    }
-
-    /// Where the live file really is, when it is a link, as it is on nodes that run Docker.
-    fn link_target(&self) -> Option<PathBuf> {
-        let Input::Plain(live) = &self.by_age.get(&Age::Live)?.input else {
-            return None;
-        };
-        let is_link = fs::symlink_metadata(live).is_ok_and(|metadata| metadata.is_symlink());
-        is_link.then(|| fs::canonicalize(live).ok())?
-    }
-
-    /// Adds a live file of Docker's and what stands rotated beside it. Returns the container's id.
-    fn add_docker_siblings(&mut self, live: &Path) -> String {
-        let name = live
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let siblings = live
-            .parent()
-            .map(entries)
-            .and_then(Result::ok)
-            .unwrap_or_default();
-        for file in siblings {
-            if let Some(age) = file.name.strip_prefix(&name).and_then(Age::of)
-                && !self.by_age.contains_key(&Age::Live) | (age != Age::Live)
-            {
-                self.add(age, &file);
-            }
-        }
-        name.strip_suffix("-json.log")
-            .unwrap_or_default()
-            .to_owned()
-    }
-
-    fn into_files(self) -> Vec<LogFile> {
-        self.by_age.into_values().collect()
-    }
 }
 
 #[cfg(test)]

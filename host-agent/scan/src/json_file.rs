@@ -390,6 +390,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn decodes_like_serde_json(message in ".{0,40}") {
             let log = serde_json::to_string(&format!("{message}\n")).unwrap();

@@ -8,10 +8,14 @@ use memchr::{memchr, memrchr};
 use crate::files::Files;
 use crate::format::line_cap;
 use crate::source::{Format, LineHead};
+use crate::window::Window;
 use crate::{cri, json_file};
 
 /// Bytes that the window reads at once, at first: most looks aside are for one line or two.
 const WINDOW_BYTES: usize = 4 << 10;
+
+/// A place in a set: index of a file, offset in it.
+pub(crate) type Place = (usize, u64);
 
 /// Where a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,91 +32,8 @@ pub(crate) struct Line {
 
 impl Line {
     /// Orders lines as they stand in the set.
-    pub(crate) fn place(&self) -> (usize, u64) {
+    pub(crate) fn place(&self) -> Place {
         (self.file, self.start)
-    }
-}
-
-/// A piece of a file in memory.
-#[derive(Default)]
-pub(crate) struct Window {
-    file: usize,
-    start: u64,
-    /// Only `from..to` counts; the rest keeps its old content, so that nothing is zeroed twice.
-    buf: Vec<u8>,
-    from: usize,
-    to: usize,
-}
-
-impl Window {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.buf[self.from..self.to]
-    }
-
-    pub(crate) fn start(&self) -> u64 {
-        self.start
-    }
-
-    pub(crate) fn end(&self) -> u64 {
-        self.start + (self.to - self.from) as u64
-    }
-
-    fn holds(&self, file: usize, at: u64) -> bool {
-        self.file == file && self.start <= at && at < self.end()
-    }
-
-    /// The bytes from `from` to `to`, which must be inside.
-    fn slice(&self, from: u64, to: u64) -> &[u8] {
-        let at = |offset: u64| usize::try_from(offset - self.start).expect("a window is in memory");
-        &self.bytes()[at(from)..at(to)]
-    }
-
-    /// Forgets everything and stands empty at a place.
-    pub(crate) fn reset(&mut self, file: usize, start: u64) {
-        (self.file, self.start, self.from, self.to) = (file, start, 0, 0);
-    }
-
-    /// Reads up to `count` more bytes behind the end, by one read. 0 when the file ends there.
-    pub(crate) fn extend(&mut self, files: &mut Files, count: usize) -> usize {
-        if self.buf.len() < self.to + count {
-            self.buf.resize(self.to + count, 0);
-        }
-        let read = files.read_at(
-            self.file,
-            self.end(),
-            &mut self.buf[self.to..self.to + count],
-        );
-        self.to += read;
-        read
-    }
-
-    /// Reads all of `start..end`, or less when the file ends before.
-    pub(crate) fn load(&mut self, files: &mut Files, file: usize, start: u64, end: u64) {
-        self.reset(file, start);
-        loop {
-            let missing = usize::try_from(end.saturating_sub(self.end())).unwrap_or(usize::MAX);
-            if missing == 0 || self.extend(files, missing) == 0 {
-                return;
-            }
-        }
-    }
-
-    /// Lets go of the bytes before `start`, so that walking on doesn't pile up what lies behind.
-    fn forget_before(&mut self, start: u64) {
-        let surplus = usize::try_from(start - self.start).expect("a window is in memory");
-        self.buf.copy_within(self.from + surplus..self.to, 0);
-        (self.start, self.from, self.to) = (start, 0, self.to - self.from - surplus);
-    }
-
-    /// Cuts bytes off the front.
-    pub(crate) fn drop_front(&mut self, count: usize) {
-        self.from += count;
-        self.start += count as u64;
-    }
-
-    /// Keeps the first `count` bytes.
-    pub(crate) fn truncate(&mut self, count: usize) {
-        self.to = self.from + count;
     }
 }
 
@@ -125,8 +46,10 @@ pub(crate) struct Lines {
     pub(crate) long: Option<Line>,
     window: Window,
     line_bytes: usize,
-    /// The head that was parsed last. Neighbours are asked for again and again.
-    parsed: Option<((usize, u64), Option<LineHead>)>,
+    /// The heads that were parsed last. A line and its neighbour are asked for again and again.
+    parsed: [Option<(Place, Option<LineHead>)>; 2],
+    /// Format and cap of the file that was asked for last.
+    layout: Option<(usize, Format, usize)>,
 }
 
 impl Lines {
@@ -138,13 +61,31 @@ impl Lines {
             long: None,
             window,
             line_bytes,
-            parsed: None,
+            parsed: [None; 2],
+            layout: None,
         }
+    }
+
+    /// How the lines of a file are laid out.
+    pub(crate) fn format(&mut self, file: usize) -> Format {
+        self.layout(file).0
     }
 
     /// Most bytes of one line of a file that are looked at.
     pub(crate) fn cap(&mut self, file: usize) -> usize {
-        line_cap(self.files.format(file), self.line_bytes)
+        self.layout(file).1
+    }
+
+    fn layout(&mut self, file: usize) -> (Format, usize) {
+        match self.layout {
+            Some((known, format, cap)) if known == file => (format, cap),
+            _ => {
+                let format = self.files.format(file);
+                let cap = line_cap(format, self.line_bytes);
+                self.layout = Some((file, format, cap));
+                (format, cap)
+            }
+        }
     }
 
     /// The first bytes of a line, up to the cap; all of it for all but extreme lines.
@@ -171,12 +112,12 @@ impl Lines {
 
     /// The head of a line; `None` for lines that have none.
     pub(crate) fn head(&mut self, line: Line) -> Option<LineHead> {
-        if let Some((place, head)) = self.parsed
-            && place == line.place()
-        {
-            return head;
+        for (place, head) in self.parsed.into_iter().flatten() {
+            if place == line.place() {
+                return head;
+            }
         }
-        let head = match self.files.format(line.file) {
+        let head = match self.format(line.file) {
             Format::Plain => None,
             Format::Cri => cri::parse_line(self.visible(line)).map(|(head, _)| head),
             Format::JsonFile if self.is_over_cap(line) => None,
@@ -188,7 +129,7 @@ impl Lines {
 
     /// Remembers a head that was parsed elsewhere.
     pub(crate) fn note_head(&mut self, line: Line, head: Option<LineHead>) {
-        self.parsed = Some((line.place(), head));
+        self.parsed = [Some((line.place(), head)), self.parsed[0]];
     }
 
     /// The line after `line` in the set.

@@ -4,22 +4,19 @@
 //! files and pipes are streams of which a bounded window is kept.
 
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read, Seek, Write};
+use std::io::{self, ErrorKind, Seek};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use flate2::bufread::MultiGzDecoder;
 use rustix::fs::OFlags;
 
 use crate::gap::GapReason;
 use crate::source::Input;
+use crate::stream::Stream;
 
 /// What gzip data starts with (RFC 1952).
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
-/// Most that a stream gives at once.
-const CHUNK: usize = 64 << 10;
+pub(crate) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Why reading ended early.
 #[derive(Debug)]
@@ -29,14 +26,14 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    fn new(reason: GapReason, detail: impl ToString) -> Fault {
+    pub(crate) fn new(reason: GapReason, detail: impl ToString) -> Fault {
         Fault {
             reason,
             detail: detail.to_string(),
         }
     }
 
-    fn io(error: &io::Error) -> Fault {
+    pub(crate) fn io(error: &io::Error) -> Fault {
         let reason = match error.kind() {
             ErrorKind::NotFound => GapReason::Vanished,
             _ => GapReason::Unreadable,
@@ -126,15 +123,8 @@ impl FileReader {
             };
             return Ok(FileReader { kind, fault: None });
         }
-        let (source, magic_fault) = decoded_pipe(Arc::clone(file));
-        let mut stream = Stream::new(source, None, keep.reach.saturating_mul(2));
-        if keep.spool || keep.backward {
-            stream.spool = Some(tempfile::tempfile().map_err(fault)?);
-        }
-        Ok(FileReader {
-            kind: Kind::Stream(Box::new(stream)),
-            fault: magic_fault,
-        })
+        let kind = Kind::Stream(Box::new(Stream::pipe(Arc::clone(file), keep)?));
+        Ok(FileReader { kind, fault: None })
     }
 
     /// Reads some bytes at `offset`, at least one unless the file ends there. Waits for a pipe's writer.
@@ -164,7 +154,7 @@ impl FileReader {
 
     /// Whether more may still be written to what is read, so that reading can wait.
     pub(crate) fn may_wait(&self) -> bool {
-        matches!(&self.kind, Kind::Stream(stream) if stream.restart.is_none())
+        matches!(&self.kind, Kind::Stream(stream) if stream.may_wait())
     }
 
     /// The fault that ended reading, the first time it is asked for.
@@ -242,165 +232,5 @@ impl Plain {
         let detail = format!("had {} bytes when opened, then only {now}", self.len);
         let first = !std::mem::replace(&mut self.shrunk, true);
         first.then(|| Fault::new(GapReason::Shrunk, detail))
-    }
-}
-
-/// A stream with its latest bytes in memory.
-struct Stream {
-    source: Box<dyn Read + Send>,
-    /// How to start anew, for streams that can: the file, and where in it the stream starts.
-    restart: Option<(Arc<File>, u64)>,
-    /// Everything read so far, for a pipe that may be asked for older bytes.
-    spool: Option<File>,
-    window: Vec<u8>,
-    /// Offset of the window's first byte.
-    start: u64,
-    keep: usize,
-    ended: bool,
-}
-
-impl Stream {
-    fn new(source: Box<dyn Read + Send>, restart: Option<(Arc<File>, u64)>, keep: usize) -> Stream {
-        Stream {
-            source,
-            restart,
-            spool: None,
-            window: Vec::new(),
-            start: 0,
-            keep,
-            ended: false,
-        }
-    }
-
-    fn gzip(file: Arc<File>, base: u64, keep: Keep) -> Stream {
-        let source = decoder(Arc::clone(&file), base);
-        Stream::new(source, Some((file, base)), keep.window)
-    }
-
-    fn end(&self) -> u64 {
-        self.start + self.window.len() as u64
-    }
-
-    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, Fault> {
-        if offset < self.start {
-            if let Some(spool) = &self.spool {
-                let wanted = buf
-                    .len()
-                    .min(usize::try_from(self.start - offset).unwrap_or(usize::MAX));
-                return spool
-                    .read_at(&mut buf[..wanted], offset)
-                    .map_err(|error| Fault::io(&error));
-            }
-            let Some((file, base)) = &self.restart else {
-                return Ok(0);
-            };
-            self.source = decoder(Arc::clone(file), *base);
-            (self.start, self.ended) = (0, false);
-            self.window.clear();
-        }
-        while offset >= self.end() {
-            if self.ended {
-                return Ok(0);
-            }
-            self.fill()?;
-        }
-        let from = usize::try_from(offset - self.start).expect("the window is in memory");
-        let count = buf.len().min(self.window.len() - from);
-        buf[..count].copy_from_slice(&self.window[from..from + count]);
-        Ok(count)
-    }
-
-    fn run_to_end(&mut self) -> Result<(), Fault> {
-        while !self.ended {
-            self.fill()?;
-        }
-        Ok(())
-    }
-
-    /// Reads what there is, waiting for at least one byte, and lets go of what no longer fits.
-    fn fill(&mut self) -> Result<(), Fault> {
-        if self.window.len() > self.keep {
-            let surplus = self.window.len() - self.keep / 2;
-            self.window.drain(..surplus);
-            self.start += surplus as u64;
-        }
-        let old = self.window.len();
-        self.window.resize(old + CHUNK, 0);
-        let result = loop {
-            match self.source.read(&mut self.window[old..]) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                result => break result,
-            }
-        };
-        self.window
-            .truncate(old + result.as_ref().copied().unwrap_or(0));
-        self.ended = !matches!(result, Ok(1..));
-        let count = result.map_err(|error| stream_fault(&error))?;
-        if let Some(spool) = &mut self.spool {
-            let written = spool.write_all(&self.window[old..old + count]);
-            if let Err(error) = written {
-                self.ended = true;
-                return Err(Fault::new(
-                    GapReason::Unreadable,
-                    format!("can't keep what was read: {error}"),
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn stream_fault(error: &io::Error) -> Fault {
-    match error.kind() {
-        ErrorKind::UnexpectedEof => Fault::new(
-            GapReason::TruncatedGzip,
-            "the compressed data ends too early",
-        ),
-        ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::Other => {
-            Fault::new(GapReason::CorruptGzip, error)
-        }
-        _ => Fault::io(error),
-    }
-}
-
-fn decoder(file: Arc<File>, base: u64) -> Box<dyn Read + Send> {
-    let compressed = BufReader::with_capacity(CHUNK, Sequential { file, at: base });
-    Box::new(MultiGzDecoder::new(compressed))
-}
-
-/// A pipe's bytes, decompressed when they start like gzip data.
-fn decoded_pipe(file: Arc<File>) -> (Box<dyn Read + Send>, Option<Fault>) {
-    let mut magic = Vec::new();
-    let read = (&*file)
-        .take(GZIP_MAGIC.len() as u64)
-        .read_to_end(&mut magic);
-    let is_gzip = magic == GZIP_MAGIC;
-    let all = io::Cursor::new(magic).chain(SharedFile(file));
-    let source: Box<dyn Read + Send> = match is_gzip {
-        true => Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK, all))),
-        false => Box::new(all),
-    };
-    (source, read.err().map(|error| Fault::io(&error)))
-}
-
-/// Reads a file from a place of its own, so that several readers don't move each other.
-struct Sequential {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for Sequential {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buf, self.at)?;
-        self.at += count as u64;
-        Ok(count)
-    }
-}
-
-struct SharedFile(Arc<File>);
-
-impl Read for SharedFile {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buf)
     }
 }

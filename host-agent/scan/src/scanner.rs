@@ -187,7 +187,7 @@ impl Scanner {
 
     fn search_block(&mut self, file: usize, batch: &mut RecordBatch) {
         let lines = &mut self.units.lines;
-        let format = lines.files.format(file);
+        let format = lines.format(file);
         let (matcher, limit) = (self.search.matcher.as_ref(), self.search.limits.line_bytes);
         self.candidates
             .find(matcher, format, lines.block.bytes(), limit);
@@ -260,7 +260,7 @@ impl Scanner {
         };
         let time = match unit.head {
             Some(head) => Some(head.time),
-            None if self.units.lines.files.format(unit.line.file) == Format::Plain => None,
+            None if self.units.lines.format(unit.line.file) == Format::Plain => None,
             None => self.units.time_before(unit.line),
         };
         time.is_none_or(|time| window.contains(&time))

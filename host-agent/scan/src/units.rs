@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::lines::{Line, Lines};
+use crate::lines::{Line, Lines, Place};
 use crate::record::{Flags, Record, RecordBatch, Stream};
 use crate::search::ScanLimits;
 use crate::source::{Format, LineHead};
@@ -52,7 +52,7 @@ impl Units {
     /// Takes one line apart. Its message is that line's only, until [`Units::gather`] adds the rest.
     pub(crate) fn open(&mut self, line: Line) -> Unit {
         let limit = self.limits.line_bytes;
-        let format = self.lines.files.format(line.file);
+        let format = self.lines.format(line.file);
         let over_cap = self.lines.is_over_cap(line);
         let visible = self.lines.visible(line);
         let (head, mut text, length) = match format {
@@ -172,7 +172,7 @@ impl Units {
     }
 
     fn append_part(&mut self, line: Line, joined: &mut Vec<u8>) {
-        let format = self.lines.files.format(line.file);
+        let format = self.lines.format(line.file);
         let visible = self.lines.visible(line);
         if format == Format::JsonFile {
             if json_file::parse_line(visible, &mut self.part).is_some() {
@@ -196,7 +196,7 @@ impl Units {
         &mut self,
         line: Line,
         newer: bool,
-        until: Option<(usize, u64)>,
+        until: Option<Place>,
     ) -> Option<Line> {
         let mut at = line;
         loop {
