@@ -11,6 +11,15 @@ pub(crate) enum Step {
     Items,
 }
 
+impl Step {
+    fn key(&self) -> Option<&str> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Items => None,
+        }
+    }
+}
+
 /// A path, never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Path(Vec<Step>);
@@ -51,20 +60,13 @@ impl Path {
 
     /// The last key on the way: a line without it has nothing at this path.
     pub(crate) fn last_key(&self) -> &str {
-        let last = self.0.iter().rev().find_map(|step| match step {
-            Step::Key(key) => Some(key.as_str()),
-            Step::Items => None,
-        });
+        let last = self.0.iter().rev().find_map(Step::key);
         last.expect("a path starts with a key")
     }
 
     /// The keys, if the path has no `[*]`.
     pub(crate) fn keys(&self) -> Option<Vec<&str>> {
-        let key = |step| match step {
-            &Step::Key(ref key) => Some(key.as_str()),
-            Step::Items => None,
-        };
-        self.0.iter().map(key).collect()
+        self.0.iter().map(Step::key).collect()
     }
 
     /// The key of a flat record that the path stands for: its keys, joined by dots.
