@@ -34,7 +34,7 @@ pub const MAX_LIST: usize = 1024;
 /// Most regular expressions in one expression.
 pub const MAX_PATTERNS: usize = 32;
 /// Largest compiled automaton of one regular expression, in bytes. It does not bound the search cache.
-pub const MAX_PATTERN_SIZE: usize = 1 << 20;
+pub const MAX_PATTERN_SIZE: usize = 2 << 20;
 
 mod block;
 mod json;

@@ -45,11 +45,14 @@ impl Nfa {
                 states: builder.states,
                 start,
             }),
-            Err(TooLarge) => Err(format!(
-                "it needs more than {MAX_PATTERN_SIZE} bytes once compiled"
-            )),
+            Err(TooLarge) => Err(too_large()),
         }
     }
+}
+
+/// What is said of a pattern over the limit.
+pub(super) fn too_large() -> String {
+    format!("it needs more than {MAX_PATTERN_SIZE} bytes once compiled")
 }
 
 struct TooLarge;

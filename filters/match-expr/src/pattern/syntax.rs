@@ -2,13 +2,16 @@
 //! take 80 KB of a component: between the two steps all that needs them is written out as ranges.
 
 use regex_syntax::ast::{
-    self, Ast, ClassAsciiKind, ClassBracketed, ClassPerlKind, ClassSet, ClassSetItem,
+    self, Ast, ClassAsciiKind, ClassBracketed, ClassPerl, ClassPerlKind, ClassSet, ClassSetItem,
     ClassSetRange, ClassSetUnion, Flag, Flags, FlagsItemKind, GroupKind, LiteralKind, Span,
 };
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange, Hir, translate};
 
+use super::nfa;
 use super::unicode::{self, Folding};
 
+/// Most ranges that a pattern's classes are written out as. Each takes 160 bytes for a moment.
+const MAX_RANGES: usize = 100_000;
 /// Deepest nesting of groups, which bounds every recursion over a pattern.
 const MAX_NESTING: u32 = 64;
 
@@ -24,6 +27,7 @@ pub(super) fn parse(source: &str) -> Result<Hir, String> {
         case_insensitive: false,
         unicode: true,
         folding: None,
+        ranges_left: MAX_RANGES,
     }
     .ast(&mut ast)?;
     translate::TranslatorBuilder::new()
@@ -39,6 +43,7 @@ struct Writer {
     unicode: bool,
     /// Made when it is first needed.
     folding: Option<Folding>,
+    ranges_left: usize,
 }
 
 impl Writer {
@@ -48,13 +53,14 @@ impl Writer {
             Ast::Flags(set) => self.flags(&mut set.flags),
             Ast::Literal(literal) => {
                 if let Some(class) = self.folded(literal.c, literal.c) {
-                    *ast = Ast::class_bracketed(bracketed(literal.span, false, &class));
+                    let span = literal.span;
+                    *ast = Ast::class_bracketed(self.bracketed(span, false, &class)?);
                 }
             }
             Ast::ClassUnicode(_) => return Err(BY_PROPERTY.to_owned()),
             Ast::ClassPerl(perl) => {
                 if self.unicode {
-                    *ast = Ast::class_bracketed(written_out(perl));
+                    *ast = Ast::class_bracketed(self.written_out(perl)?);
                 }
             }
             Ast::ClassBracketed(class) => self.set(&mut class.kind)?,
@@ -124,7 +130,7 @@ impl Writer {
                 };
                 let negated = std::mem::take(&mut ascii.negated);
                 let span = ascii.span;
-                let mut union = items(span, &letters);
+                let mut union = self.items(span, &letters)?;
                 union.push(item.clone());
                 let kind = ClassSet::Item(ClassSetItem::Union(union));
                 *item = ClassSetItem::Bracketed(Box::new(ClassBracketed {
@@ -137,7 +143,7 @@ impl Writer {
             ClassSetItem::Unicode(_) => return Err(BY_PROPERTY.to_owned()),
             ClassSetItem::Perl(perl) => {
                 if self.unicode {
-                    *item = ClassSetItem::Bracketed(Box::new(written_out(perl)));
+                    *item = ClassSetItem::Bracketed(Box::new(self.written_out(perl)?));
                 }
                 return Ok(());
             }
@@ -147,7 +153,7 @@ impl Writer {
             }
         };
         if let Some(class) = class {
-            *item = ClassSetItem::Union(items(span, &class));
+            *item = ClassSetItem::Union(self.items(span, &class)?);
         }
         Ok(())
     }
@@ -167,40 +173,47 @@ impl Writer {
         let written = ClassUnicode::new([ClassUnicodeRange::new(start, end)]);
         (class != written).then_some(class)
     }
+
+    fn written_out(&mut self, perl: &ClassPerl) -> Result<ClassBracketed, String> {
+        let class = match perl.kind {
+            ClassPerlKind::Digit => unicode::digit(),
+            ClassPerlKind::Space => unicode::space(),
+            ClassPerlKind::Word => unicode::word(),
+        };
+        self.bracketed(perl.span, perl.negated, &class)
+    }
+
+    fn bracketed(
+        &mut self,
+        span: Span,
+        negated: bool,
+        class: &ClassUnicode,
+    ) -> Result<ClassBracketed, String> {
+        let kind = ClassSet::Item(ClassSetItem::Union(self.items(span, class)?));
+        Ok(ClassBracketed {
+            span,
+            negated,
+            kind,
+        })
+    }
+
+    fn items(&mut self, span: Span, class: &ClassUnicode) -> Result<ClassSetUnion, String> {
+        let left = self.ranges_left.checked_sub(class.ranges().len());
+        self.ranges_left = left.ok_or_else(nfa::too_large)?;
+        let literal = |c| ast::Literal {
+            span,
+            kind: LiteralKind::Verbatim,
+            c,
+        };
+        let item = |range: &ClassUnicodeRange| {
+            let (start, end) = (literal(range.start()), literal(range.end()));
+            ClassSetItem::Range(ClassSetRange { span, start, end })
+        };
+        Ok(ClassSetUnion {
+            span,
+            items: class.iter().map(item).collect(),
+        })
+    }
 }
 
 const BY_PROPERTY: &str = "classes by property, such as \\p{Greek}, are left out";
-
-fn written_out(perl: &ast::ClassPerl) -> ClassBracketed {
-    let class = match perl.kind {
-        ClassPerlKind::Digit => unicode::digit(),
-        ClassPerlKind::Space => unicode::space(),
-        ClassPerlKind::Word => unicode::word(),
-    };
-    bracketed(perl.span, perl.negated, &class)
-}
-
-fn bracketed(span: Span, negated: bool, class: &ClassUnicode) -> ClassBracketed {
-    let kind = ClassSet::Item(ClassSetItem::Union(items(span, class)));
-    ClassBracketed {
-        span,
-        negated,
-        kind,
-    }
-}
-
-fn items(span: Span, class: &ClassUnicode) -> ClassSetUnion {
-    let literal = |c| ast::Literal {
-        span,
-        kind: LiteralKind::Verbatim,
-        c,
-    };
-    let item = |range: &ClassUnicodeRange| {
-        let (start, end) = (literal(range.start()), literal(range.end()));
-        ClassSetItem::Range(ClassSetRange { span, start, end })
-    };
-    ClassSetUnion {
-        span,
-        items: class.iter().map(item).collect(),
-    }
-}

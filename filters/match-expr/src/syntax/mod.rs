@@ -127,3 +127,6 @@ impl Order {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
