@@ -4,10 +4,10 @@
 //! whole block at once; lines that it can't judge are added: parts of joined lines, lines with escape
 //! sequences in them, lines that are cut.
 
-use grep_regex::RegexMatcher;
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkMatch};
 use memchr::{memchr, memchr_iter, memmem};
 
+use crate::line_matcher::LineMatcher;
 use crate::pattern::Matcher;
 use crate::source::Format;
 use crate::{cri, json_file};
@@ -64,7 +64,7 @@ impl Candidates {
                 cri::each_partial(&self.partial, block, |start| starts.push(start));
             }
             Format::JsonFile => {
-                json_file::each_escape(&self.escape, block, |start| starts.push(start));
+                json_file::each_odd_escape(&self.escape, block, |start| starts.push(start));
                 json_file::each_suspect(block, |start| starts.push(start));
             }
         }
@@ -84,7 +84,7 @@ impl Candidates {
     }
 
     /// Whether the search went through; without it every line is a candidate.
-    fn search(&mut self, regex: &RegexMatcher, block: &[u8]) -> bool {
+    fn search(&mut self, regex: &LineMatcher, block: &[u8]) -> bool {
         self.searcher
             .search_slice(regex, block, Starts(&mut self.starts))
             .is_ok()

@@ -46,22 +46,34 @@ pub(crate) fn each_suspect(block: &[u8], mut found: impl FnMut(usize)) {
     }
 }
 
-/// Calls `found` with the start of every line of a block whose message may hold an escape character.
-pub(crate) fn each_escape(finder: &memmem::Finder<'_>, block: &[u8], mut found: impl FnMut(usize)) {
+/// Calls `found` with the start of every line of a block whose message may hold an escape character, or
+/// that writes printable ASCII by number, as no known writer does but for `<`, `>` and `&`.
+pub(crate) fn each_odd_escape(
+    finder: &memmem::Finder<'_>,
+    block: &[u8],
+    mut found: impl FnMut(usize),
+) {
     crate::cri::each_escape(block, &mut found);
     let mut from = 0;
     while let Some(at) = finder.find(&block[from..]).map(|at| from + at) {
-        from = at + 1;
-        if matches!(block.get(at + 5), Some(b'b' | b'B')) {
+        from = at + 4;
+        let digits = block.get(from..from + 2).unwrap_or_default();
+        let is_odd =
+            match [digits.first(), digits.get(1)].map(|digit| digit.map(u8::to_ascii_lowercase)) {
+                [Some(b'1'), Some(b'b')] => true,
+                [Some(b'3'), Some(b'c' | b'e')] | [Some(b'2'), Some(b'6')] => false,
+                [first, _] => matches!(first, Some(b'2'..=b'7')),
+            };
+        if is_odd {
             found(memrchr(b'\n', &block[..at]).map_or(0, |nl| nl + 1));
             from = memchr(b'\n', &block[at..]).map_or(block.len(), |nl| at + nl);
         }
     }
 }
 
-/// What [`each_escape`] looks for first.
+/// What [`each_odd_escape`] looks for first.
 pub(crate) fn escape_finder() -> memmem::Finder<'static> {
-    memmem::Finder::new(b"\\u001")
+    memmem::Finder::new(b"\\u00")
 }
 
 /// Reads a line's members. `log` reads the value of `log` and tells whether it is partial.
@@ -405,7 +417,7 @@ mod tests {
             for text in [line.as_bytes(), &bytes] {
                 for line in [text.to_vec(), [br#"{"log":""#, text].concat(), [br#"{"log":"\u"#, text, br#"","#, TIME.as_bytes(), b"}"].concat()] {
                     prop_assert_eq!(parse_line(&line, &mut out), parse_head(&line));
-                    each_escape(&escape_finder(), &line, |_| {});
+                    each_odd_escape(&escape_finder(), &line, |_| {});
                     let mut suspect = false;
                     each_suspect(&line, |_| suspect = true);
                     // What the guard lets pass is never partial.

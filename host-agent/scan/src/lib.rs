@@ -22,6 +22,7 @@ mod format;
 mod gap;
 mod generations;
 pub mod json_file;
+mod line_matcher;
 mod lines;
 mod pattern;
 mod reader;

@@ -7,11 +7,11 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use regex_automata::meta;
 use regex_syntax::hir::{Hir, HirKind, Look, Repetition};
 
 use crate::expression::{self, contains_escape};
+use crate::line_matcher::LineMatcher;
 use crate::source::Format;
 use crate::{ansi, superset};
 
@@ -131,8 +131,8 @@ pub struct Matcher {
     /// The expression that narrows the search best, and that every wanted message matches.
     narrowing: Option<Hir>,
     limits: PatternLimits,
-    verbatim: OnceLock<Option<RegexMatcher>>,
-    json: OnceLock<Option<RegexMatcher>>,
+    verbatim: OnceLock<Option<LineMatcher>>,
+    json: OnceLock<Option<LineMatcher>>,
 }
 
 impl Matcher {
@@ -253,13 +253,13 @@ impl Matcher {
     }
 
     /// What finds the raw lines of a format that may hold a wanted message; `None` when every line may.
-    pub(crate) fn raw_line(&self, format: Format) -> Option<&RegexMatcher> {
+    pub(crate) fn raw_line(&self, format: Format) -> Option<&LineMatcher> {
         let narrowing = self.narrowing.as_ref()?;
         let (cell, rewrite): (_, fn(&Hir) -> Hir) = match format {
             Format::Cri | Format::Plain => (&self.verbatim, superset::of_verbatim_line),
             Format::JsonFile => (&self.json, superset::of_json_line),
         };
-        cell.get_or_init(|| line_matcher(&rewrite(narrowing), &self.limits))
+        cell.get_or_init(|| LineMatcher::new(&rewrite(narrowing), self.limits.compiled_bytes))
             .as_ref()
     }
 }
@@ -364,20 +364,6 @@ fn before_cr(hir: &Hir) -> Hir {
         HirKind::Concat(parts) => Hir::concat(parts.iter().map(before_cr).collect()),
         HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(before_cr).collect()),
     }
-}
-
-/// `None` when the expression can match an empty text, and so any line, or can't be compiled within
-/// the limits: then every line is looked at, which is slower and as right.
-fn line_matcher(hir: &Hir, limits: &PatternLimits) -> Option<RegexMatcher> {
-    if hir.properties().minimum_len() == Some(0) {
-        return None;
-    }
-    RegexMatcherBuilder::new()
-        .line_terminator(Some(b'\n'))
-        .size_limit(limits.compiled_bytes)
-        .dfa_size_limit(limits.compiled_bytes)
-        .build(&hir.to_string())
-        .ok()
 }
 
 #[cfg(test)]

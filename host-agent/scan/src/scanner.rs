@@ -197,6 +197,7 @@ impl Scanner {
             let at = start + self.candidates.starts()[index] as u64;
             if let Some(line) = self.units.lines.line_at(file, at) {
                 wanted_by_required += u64::from(self.consider(line, batch));
+                self.units.pass(line);
             }
         }
         self.stats.candidates += self.candidates.starts().len() as u64;

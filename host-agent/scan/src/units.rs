@@ -37,6 +37,17 @@ pub(crate) struct Units {
     /// Message of the unit that was opened last, where it isn't in the raw line.
     scratch: Vec<u8>,
     part: Vec<u8>,
+    passed: Passed,
+}
+
+/// The lines that were passed one after the other, up to here: what spares the way back to the line
+/// before on the same stream. Says nothing that the files don't.
+#[derive(Default)]
+struct Passed {
+    since: Place,
+    next: Place,
+    /// For each stream, where its last line ends and whether it is partial.
+    last: [Option<(u64, bool)>; 2],
 }
 
 impl Units {
@@ -46,6 +57,7 @@ impl Units {
             limits,
             scratch: Vec::new(),
             part: Vec::new(),
+            passed: Passed::default(),
         }
     }
 
@@ -107,6 +119,15 @@ impl Units {
 
     /// Whether a line of `stream` is the continuation of an earlier one.
     pub(crate) fn is_continuation(&mut self, line: Line, stream: Stream) -> bool {
+        if self.passed.next == line.place() {
+            let known = self.passed.last[stream as usize];
+            if let Some((end, partial)) = known {
+                return partial && line.start - end <= self.limits.join_bytes;
+            }
+            if line.start - self.passed.since.1 > self.limits.join_bytes {
+                return false;
+            }
+        }
         let mut between = 0;
         let mut at = line;
         while let Some(prev) = self.lines.prev(at) {
@@ -120,6 +141,20 @@ impl Units {
             at = prev;
         }
         false
+    }
+
+    /// Notes that a line was looked at and the next one may follow.
+    pub(crate) fn pass(&mut self, line: Line) {
+        if self.passed.next != line.place() {
+            self.passed = Passed {
+                since: line.place(),
+                ..Passed::default()
+            };
+        }
+        if let Some(head) = self.lines.head(line) {
+            self.passed.last[head.stream as usize] = Some((line.next, head.partial));
+        }
+        self.passed.next = (line.file, line.next);
     }
 
     /// Adds the parts that follow to a unit whose line is partial.

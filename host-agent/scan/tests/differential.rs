@@ -213,7 +213,7 @@ fn search(asked: &Asked, direction: Direction) -> Arc<Search> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 3000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
     fn every_way_gives_what_the_model_gives(

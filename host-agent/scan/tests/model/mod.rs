@@ -290,8 +290,11 @@ fn json(time: i64, stream: Stream, partial: bool, message: &[u8], style: u32) ->
     let mut log = Vec::new();
     for chunk in message.utf8_chunks() {
         for char in chunk.valid().chars() {
-            let plain = char.is_ascii_alphanumeric() || " -_.:=,()[]{}@#%!?*+;|~".contains(char);
+            let plain =
+                char.is_ascii_alphanumeric() || " -_.:=,()[]{}@#%!?*+;|~'`^$".contains(char);
             match char {
+                'a' if style.is_multiple_of(11) => log.extend(b"\\u0061"),
+                '"' if style.is_multiple_of(11) => log.extend(b"\\u0022"),
                 '"' | '\\' => log.extend([b'\\', char as u8]),
                 '\r' if style.is_multiple_of(2) => log.extend(b"\\r"),
                 '\u{1b}' if style.is_multiple_of(4) => log.extend(b"\x1b"),
