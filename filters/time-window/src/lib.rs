@@ -178,7 +178,7 @@ fn parse_days(text: &str) -> Result<(usize, usize), ParamError> {
     let day = |name: &str| {
         let name = name.to_ascii_lowercase();
         let known = |full: &&str| name.len() >= 3 && full.starts_with(&*name);
-        NAMES.iter().position(|full| known(full)).ok_or_else(|| {
+        NAMES.iter().position(known).ok_or_else(|| {
             ParamError::new("", format!("is \"{text}\"; give mon, tue, wed, thu, fri, sat, sun, or a range such as mon-fri"))
         })
     };

@@ -131,7 +131,7 @@ impl Weekly {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::{Timestamp, tz::TimeZone};
+    use jiff::Timestamp;
     use proptest::prelude::*;
 
     const ZONES: [&str; 6] = [
@@ -153,7 +153,6 @@ mod tests {
         ) {
             let stretches: Vec<_> = stretches.into_iter().map(|(start, len)| (start, start + len)).collect();
             let weekly = Weekly::new(&stretches, Zone::get(zone).expect("the zone is known"));
-            let theirs = TimeZone::get(zone).expect("jiff knows it");
             let expected = |at: i64| {
                 let local = Timestamp::from_second(at).expect("in range").in_tz(zone).expect("jiff knows it");
                 let time = local.time();

@@ -151,13 +151,7 @@ impl Fields {
                 .ok_or_else(|| {
                     ParamError::new(
                         name,
-                        [
-                            "is missing; give ",
-                            T::due(),
-                            &spaced(&bounds.text()),
-                            T::unit(),
-                        ]
-                        .concat(),
+                        ["is missing; give ", &due_within::<T>(bounds)].concat(),
                     )
                 });
         };
@@ -168,8 +162,8 @@ impl Fields {
             .measure()
             .is_some_and(|measure| !bounds.allow(measure))
         {
-            let right = ["; give ", T::due(), &spaced(&bounds.text()), T::unit()].concat();
-            return Err(ParamError::new(name, ["is ", &told, &right].concat()));
+            let message = ["is ", &told, "; give ", &due_within::<T>(bounds)].concat();
+            return Err(ParamError::new(name, message));
         }
         Ok(parsed)
     }
@@ -485,10 +479,11 @@ fn mismatch(value: &Value, due: &str) -> ParamError {
     ParamError::new("", ["is ", &value.describe(), "; give ", due].concat())
 }
 
-fn spaced(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
+/// "a whole number from 1 to 10": what is due, with its bounds.
+fn due_within<T: ParamType>(bounds: &Bounds) -> String {
+    if *bounds == Bounds::NONE {
+        T::due().to_owned()
     } else {
-        [" ", text].concat()
+        [T::due(), " ", &bounds.text(), T::unit()].concat()
     }
 }
