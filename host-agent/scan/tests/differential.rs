@@ -43,6 +43,12 @@ const PIECES: &[&[u8]] = &[
     b"\t",
 ];
 
+/// What JSON encoders write in more than one way, among what they don't.
+const TEXTS: &[&str] = &[
+    "a", "level", "\"", "\\", "/", "<", ">", "&", "'", "é", "😀", "k", "K", "\u{212a}", "\t",
+    "\u{1}", "\u{7f}", " ", "=", "\u{2028}", "\u{fffd}",
+];
+
 const PATTERNS: &[&str] = &[
     "a",
     "b",
@@ -242,5 +248,34 @@ proptest! {
                 prop_assert_eq!(given, log.search(&search), "piped {:?}", direction);
             }
         }
+    }
+
+    #[test]
+    fn a_part_of_a_message_finds_it_however_it_is_written(
+        (pieces, from, length) in (proptest::collection::vec(proptest::sample::select(TEXTS), 1..8))
+            .prop_flat_map(|pieces| { let count = pieces.len(); (Just(pieces), 0..count, 1..4usize) }),
+        kind in proptest::sample::select(&[Kind::Cri, Kind::Json][..]),
+        (style, partial) in (any::<u32>(), any::<bool>()),
+        (form, insensitive) in (0..3u8, any::<bool>()),
+    ) {
+        let part = regex_syntax::escape(&pieces[from..(from + length).min(pieces.len())].concat());
+        let pattern = match form {
+            0 => part,
+            1 => format!(".*{part}"),
+            _ => format!("[^x]*?(?:{part}|no such text)"),
+        };
+        let case = if insensitive { Case::Insensitive } else { Case::Sensitive };
+        let spec = PatternSpec { patterns: vec![pattern], case, ..PatternSpec::default() };
+        let matcher = Matcher::new(&spec, &[], &PatternLimits::default()).unwrap();
+        let search = Arc::new(Search { matcher, ..Search::default() });
+        let message = pieces.concat().into_bytes();
+        let (delta, stream) = (1, Stream::Stdout);
+        let line = Line::Good { delta, stream, partial, message: message.clone(), style };
+        let file = FileSpec { lines: vec![line], gzip: false, final_newline: true };
+        let log = Log::new(kind, &[file], search.limits.line_bytes);
+        let dir = tempfile::tempdir().unwrap();
+        let given = scan(store(dir.path(), &log.contents, &[false]), &search);
+        prop_assert_eq!(given.len(), 1);
+        prop_assert_eq!(&given[0].message, &message);
     }
 }
