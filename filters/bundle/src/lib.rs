@@ -1,0 +1,83 @@
+//! The filters that ship with Weir, as components ready for the sandbox: every `cdylib` of the workspace in
+//! `filters/`, built and embedded by this crate's build script. Nothing here runs them.
+
+/// A filter that ships with Weir.
+#[derive(Clone, Copy, Debug)]
+pub struct Bundled {
+    /// The name that users call it by; also that of its folder.
+    pub name: &'static str,
+    /// The component's bytes.
+    pub component: &'static [u8],
+}
+
+/// All of them, sorted by name.
+#[must_use]
+pub fn all() -> &'static [Bundled] {
+    BUNDLED
+}
+
+/// The one of that name.
+#[must_use]
+pub fn get(name: &str) -> Option<&'static Bundled> {
+    BUNDLED
+        .binary_search_by_key(&name, |filter| filter.name)
+        .ok()
+        .map(|at| &BUNDLED[at])
+}
+
+// Defines `BUNDLED`.
+include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmparser::{ComponentTypeRef, Parser, Payload};
+
+    #[test]
+    fn filters_are_found_by_their_names() {
+        assert!(!all().is_empty() && all().is_sorted_by(|a, b| a.name < b.name));
+        for filter in all() {
+            assert_eq!(
+                get(filter.name).map(|found| found.component.len()),
+                Some(filter.component.len())
+            );
+        }
+        assert!(get("no-such-filter").is_none());
+    }
+
+    /// The host refuses a component that imports a function; here it is told before one ships.
+    #[test]
+    fn components_are_valid_and_import_only_types() {
+        for filter in all() {
+            wasmparser::validate(filter.component)
+                .unwrap_or_else(|e| panic!("{}: {e}", filter.name));
+            let (mut depth, mut imports, mut exports) = (0, Vec::new(), Vec::new());
+            for payload in Parser::new(0).parse_all(filter.component) {
+                match payload.expect("the component was validated") {
+                    Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                    Payload::End(_) => depth -= 1,
+                    Payload::ComponentImportSection(section) if depth == 0 => {
+                        for import in section {
+                            let import = import.expect("the component was validated");
+                            assert!(
+                                matches!(import.ty, ComponentTypeRef::Instance(_)),
+                                "{}",
+                                filter.name
+                            );
+                            imports.push(import.name.name.to_owned());
+                        }
+                    }
+                    Payload::ComponentExportSection(section) if depth == 0 => {
+                        let names = section
+                            .into_iter()
+                            .map(|e| e.expect("the component was validated").name.name);
+                        exports.extend(names.map(str::to_owned));
+                    }
+                    _ => {}
+                }
+            }
+            assert_eq!(imports, ["weir:filter/types@0.1.0"], "{}", filter.name);
+            assert_eq!(exports, ["weir:filter/filter@0.1.0"], "{}", filter.name);
+        }
+    }
+}
