@@ -3,8 +3,9 @@
 use crate::text::run_end;
 use core::ops::Range;
 
-/// Matches every line in which [`in_run`] finds a number.
-pub(crate) const PATTERN: &str = r"[0-9](?:[ \-]?[0-9]){12}";
+/// Matches every line in which [`in_run`] finds a number. What may stand before it is a part, so that the many
+/// lines with long decimal fractions don't match.
+pub(crate) const PATTERN: &str = r"(?:^\.?|[^0-9.]|[^0-9]\.)(?:[3-6]|2[2-7])(?:[ \-]?[0-9]){11}";
 
 /// Shortest and longest number (ISO/IEC 7812).
 const DIGITS: core::ops::RangeInclusive<usize> = 13..=19;

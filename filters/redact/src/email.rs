@@ -3,8 +3,8 @@
 use crate::text::{is_word, run_start};
 use core::ops::Range;
 
-/// Matches every line in which [`at_sign`] finds an address.
-pub(crate) const PATTERN: &str = r"[A-Za-z0-9_%+\-\x80-\xff]@[A-Za-z0-9\x80-\xff]";
+/// Matches every line in which [`at_sign`] finds an address. One byte alone is what a search is fastest at.
+pub(crate) const PATTERN: &str = "@";
 
 /// Longest local part looked at. RFC 5321 allows 64 octets.
 const LOCAL: usize = 128;

@@ -64,13 +64,14 @@ fn hex_digits(text: &[u8], at: usize, count: usize) -> bool {
 /// Whether a word may start at `at`: no letter or digit stands before it, unless that one ends an
 /// escape. `_` counts as a border, since names are glued to tokens with it.
 pub(crate) fn starts_word(text: &[u8], at: usize) -> bool {
-    let Some(before) = at.checked_sub(1) else {
-        return true;
-    };
-    if !text[before].is_ascii_alphanumeric() {
+    let before = |length: usize| at.checked_sub(length).map(|index| text[index]);
+    if before(1).is_none_or(|byte| !byte.is_ascii_alphanumeric()) {
         return true;
     }
-    (1..=5).any(|length| at >= length && escape_tail(text, at - length) == length)
+    let ends = |length: usize, sign: u8| {
+        before(length + 1) == Some(sign) && escape_tail(text, at - length) == length
+    };
+    ends(1, b'\\') || ends(2, b'%') || ends(5, b'\\')
 }
 
 /// Whether `text` at `at` reads `word`, ASCII case ignored. `word` is in lower case.

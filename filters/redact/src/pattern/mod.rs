@@ -223,7 +223,7 @@ mod tests {
             (r"\p{Greek}", "Unicode"),
             (r"(?u:\ba)", "Unicode"),
         ] {
-            let (index, error) = compile(&["x", pattern]).err().expect("refused");
+            let (index, error) = compile(&["x", pattern]).expect_err("refused");
             assert_eq!(index, 1);
             assert!(error.contains(reason), "{pattern}: {error}");
         }
