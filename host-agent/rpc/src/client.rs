@@ -17,9 +17,6 @@ use v1::source_service_client::SourceServiceClient;
 /// How long connecting may take, the TLS handshake included.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How often the agent is asked whether it is still there, and how long it may take to answer.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
-
 /// Largest response taken, in bytes: one record of the longest line that an agent allows, with what filters
 /// made of it.
 const RESPONSE_BYTES: usize = 64 << 20;
@@ -96,10 +93,12 @@ impl Client {
     /// trusted.
     pub async fn connect(endpoint: &Endpoint) -> Result<Client, ClientError> {
         let authorization = endpoint.token.as_deref().map(bearer).transpose()?;
+        let (silence, interval, times) = listen::KEEPALIVE;
         let transport = transport(endpoint)?
             .connect_timeout(CONNECT)
-            .http2_keep_alive_interval(KEEPALIVE.0)
-            .keep_alive_timeout(KEEPALIVE.1);
+            .tcp_keepalive(Some(silence))
+            .tcp_keepalive_interval(Some(interval))
+            .tcp_keepalive_retries(Some(times));
         let channel = transport
             .connect()
             .await

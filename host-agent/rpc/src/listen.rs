@@ -7,14 +7,21 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, UnixListener};
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 use crate::connection::{Peer, Socket};
+
+/// How a client that vanished without a word is found: the system asks after so long a silence, so often, so
+/// many times. The system's own means, and not pings of HTTP/2: a client that is held up by what reads from
+/// it, such as a pager, answers no pings, but its system still answers for it.
+pub(crate) const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 3);
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,6 +184,9 @@ impl Listener {
             Bound::Tcp(listener) => {
                 let (socket, address) = listener.accept().await?;
                 socket.set_nodelay(true)?;
+                let (silence, interval, times) = KEEPALIVE;
+                let keepalive = TcpKeepalive::new().with_time(silence).with_interval(interval).with_retries(times);
+                SockRef::from(&socket).set_tcp_keepalive(&keepalive)?;
                 Ok((Socket::Tcp(socket), Peer::Tcp(address)))
             }
             Bound::Unix { listener, .. } => {
@@ -252,7 +262,8 @@ fn server_tls(files: &TlsFiles) -> Result<ServerTlsConfig, ListenError> {
 
 /// Whether a certificate and a key, in PEM form, belong together.
 fn pair(cert: &[u8], key: &[u8]) -> Result<(), String> {
-    let chain = CertificateDer::pem_slice_iter(cert).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    let chain =
+        CertificateDer::pem_slice_iter(cert).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| error.to_string())?;
     CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider())
         .map(drop)

@@ -25,10 +25,6 @@ use v1::filter_service_server::FilterServiceServer;
 use v1::query_service_server::QueryServiceServer;
 use v1::source_service_server::SourceServiceServer;
 
-/// How often a connection is asked whether it is still there, and how long it may take to answer: a client
-/// that vanished without a word is found after the sum.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
-
 /// How long a client may take to shake hands.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -193,10 +189,7 @@ impl Server {
         set_health(health, ServingStatus::Serving).await;
         let health = tonic_health::server::HealthService::from_health_reporter(health.clone());
 
-        let mut server = tonic::transport::Server::builder()
-            .max_concurrent_streams(limits.max_streams)
-            .http2_keepalive_interval(Some(KEEPALIVE.0))
-            .http2_keepalive_timeout(Some(KEEPALIVE.1));
+        let mut server = tonic::transport::Server::builder().max_concurrent_streams(limits.max_streams);
         if let Some(tls) = listener.tls() {
             server = server.tls_config(tls.clone().timeout(HANDSHAKE)).map_err(ServeError::Tls)?;
         }

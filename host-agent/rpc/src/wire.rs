@@ -1,5 +1,5 @@
 //! The generated messages and services of `weir.v1`, as `proto/weir/v1` documents them. Within this crate
-//! only [`convert`](crate::convert) and the services touch them; they are public for clients that want
+//! only `convert` and the services touch them; they are public for clients that want
 //! the protocol itself.
 
 /// Package `weir.v1`.

@@ -57,6 +57,7 @@ impl Agent {
         let file = file.to_str().expect("a path of ours").to_owned();
         let mut child = command(dir.path(), "serve", &[&["--config", &file], args].concat())
             .stdout(Stdio::piped())
+            .stderr(fs::File::create(dir.path().join("agent.log")).expect("a file"))
             .spawn()
             .expect("the agent's binary");
         let mut line = String::new();
@@ -179,6 +180,10 @@ impl Drop for Agent {
     fn drop(&mut self) {
         if let Err(error) = self.child.kill().and_then(|()| self.child.wait().map(drop)) {
             eprintln!("the agent is left behind: {error}");
+        }
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.dir.path().join("agent.log"));
+            eprintln!("the agent's log:\n{}", log.unwrap_or_else(|error| error.to_string()));
         }
     }
 }
