@@ -35,6 +35,7 @@ mod superset;
 mod time;
 mod units;
 mod window;
+mod workspace;
 
 pub use discover::{LogRoot, ScanError, SetTimes, file_set, oldest, pipe_set, times};
 pub use gap::{Gap, GapReason, ScanStats};

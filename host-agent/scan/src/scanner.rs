@@ -13,6 +13,7 @@ use crate::record::{Record, RecordBatch};
 use crate::search::{Direction, Search};
 use crate::source::{Format, LogSet};
 use crate::units::{Unit, Units};
+use crate::workspace::Workspace;
 
 /// Size of the first block, in bytes; each block is twice as large as the one before it, up to
 /// [`ScanLimits::block_bytes`](crate::ScanLimits::block_bytes).
@@ -41,7 +42,6 @@ pub struct Scanner {
     pub(crate) source: u32,
     pub(crate) search: Arc<Search>,
     pub(crate) units: Units,
-    candidates: Candidates,
     /// The file that is being searched; `None` when the last one is done.
     file: Option<usize>,
     /// Where in it the next block starts (forward) or ends (backward); `None` at the file's start or end.
@@ -86,7 +86,6 @@ impl Scanner {
         Scanner {
             source,
             units: Units::new(lines, limits),
-            candidates: Candidates::new(),
             file,
             offset: None,
             block_size: FIRST_BLOCK.min(limits.block_bytes),
@@ -105,27 +104,12 @@ impl Scanner {
         if !std::mem::replace(&mut self.started, true) {
             self.units.lines.files.note_identities();
         }
-        let told = self.units.lines.files.gap_count();
-        let Some(file) = self.next_block() else {
-            return Step::End;
-        };
-        if self.units.lines.files.gap_count() > told {
-            let time = self.time_at_edge(file, self.backward());
-            self.units.lines.files.bound_gaps_behind(told, file, time);
-        }
-        let told = self.units.lines.files.gap_count();
-        self.search_block(file, batch);
-        if self.backward() {
-            self.found.reverse();
-        }
-        let first = batch.records.len();
-        self.weave(file, batch);
-        self.count_flags(&batch.records[first..]);
-        self.move_frontier(file);
-        self.units.lines.files.bound_gaps_ahead(told, self.frontier);
-        self.stats.blocks += 1;
-        self.stats.bytes_read = self.units.lines.files.bytes_read;
-        Step::More
+        let mut work = Workspace::take();
+        self.units.swap_buffers(&mut work.buffers);
+        let step = self.step_with(&mut work.candidates, batch);
+        self.units.swap_buffers(&mut work.buffers);
+        work.give_back();
+        step
     }
 
     /// A bound on what is still to come: no record is older (forward) or newer (backward) than this, as
@@ -141,7 +125,10 @@ impl Scanner {
 
     /// What has been done so far.
     pub fn stats(&self) -> ScanStats {
-        self.stats
+        ScanStats {
+            bytes_read: self.units.lines.files.bytes_read,
+            ..self.stats
+        }
     }
 
     /// The set that is searched.
@@ -151,6 +138,29 @@ impl Scanner {
 
     pub(crate) fn backward(&self) -> bool {
         self.search.direction == Direction::Backward
+    }
+
+    fn step_with(&mut self, candidates: &mut Candidates, batch: &mut RecordBatch) -> Step {
+        let told = self.units.lines.files.gap_count();
+        let Some(file) = self.next_block() else {
+            return Step::End;
+        };
+        if self.units.lines.files.gap_count() > told {
+            let time = self.time_at_edge(file, self.backward());
+            self.units.lines.files.bound_gaps_behind(told, file, time);
+        }
+        let told = self.units.lines.files.gap_count();
+        self.search_block(file, candidates, batch);
+        if self.backward() {
+            self.found.reverse();
+        }
+        let first = batch.records.len();
+        self.weave(file, batch);
+        self.count_flags(&batch.records[first..]);
+        self.move_frontier(file);
+        self.units.lines.files.bound_gaps_ahead(told, self.frontier);
+        self.stats.blocks += 1;
+        Step::More
     }
 
     /// Takes the next block, going from file to file. Returns the file that it is of.
@@ -185,22 +195,20 @@ impl Scanner {
         None
     }
 
-    fn search_block(&mut self, file: usize, batch: &mut RecordBatch) {
+    fn search_block(&mut self, file: usize, candidates: &mut Candidates, batch: &mut RecordBatch) {
         let lines = &mut self.units.lines;
         let format = lines.format(file);
         let (matcher, limit) = (self.search.matcher.as_ref(), self.search.limits.line_bytes);
-        self.candidates
-            .find(matcher, format, lines.block.bytes(), limit);
+        candidates.find(matcher, format, lines.block.bytes(), limit);
         let start = lines.block.start();
         let mut wanted_by_required = 0;
-        for index in 0..self.candidates.starts().len() {
-            let at = start + self.candidates.starts()[index] as u64;
-            if let Some(line) = self.units.lines.line_at(file, at) {
+        for at in candidates.starts() {
+            if let Some(line) = self.units.lines.line_at(file, start + *at as u64) {
                 wanted_by_required += u64::from(self.consider(line, batch));
                 self.units.pass(line);
             }
         }
-        self.stats.candidates += self.candidates.starts().len() as u64;
+        self.stats.candidates += candidates.starts().len() as u64;
         if self
             .search
             .matcher

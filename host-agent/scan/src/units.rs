@@ -11,6 +11,7 @@ use crate::lines::{Line, Lines, Place};
 use crate::record::{Flags, Record, RecordBatch, Stream};
 use crate::search::ScanLimits;
 use crate::source::{Format, LineHead};
+use crate::workspace::Buffers;
 use crate::{cri, json_file};
 
 /// A line that may start a record, taken apart.
@@ -59,6 +60,13 @@ impl Units {
             part: Vec::new(),
             passed: Passed::default(),
         }
+    }
+
+    /// Exchanges the buffers that only count while a block is searched.
+    pub(crate) fn swap_buffers(&mut self, buffers: &mut Buffers) {
+        self.lines.block.swap_buffer(&mut buffers.block);
+        std::mem::swap(&mut self.scratch, &mut buffers.joined);
+        std::mem::swap(&mut self.part, &mut buffers.part);
     }
 
     /// Takes one line apart. Its message is that line's only, until [`Units::gather`] adds the rest.

@@ -40,6 +40,12 @@ impl Window {
         &self.bytes()[at(from)..at(to)]
     }
 
+    /// Exchanges the buffer for another and stands empty.
+    pub(crate) fn swap_buffer(&mut self, buffer: &mut Vec<u8>) {
+        std::mem::swap(&mut self.buf, buffer);
+        (self.from, self.to) = (0, 0);
+    }
+
     /// Forgets everything and stands empty at a place.
     pub(crate) fn reset(&mut self, file: usize, start: u64) {
         (self.file, self.start, self.from, self.to) = (file, start, 0, 0);

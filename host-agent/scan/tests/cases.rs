@@ -438,3 +438,49 @@ fn a_set_without_files_ends_at_once() {
         );
     }
 }
+
+#[test]
+fn scanners_stepped_in_turn_do_not_disturb_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut scanners, mut batches) = (Vec::new(), Vec::new());
+    for (index, direction) in [0, 1, 2].into_iter().zip([BOTH[0], BOTH[1], BOTH[0]]) {
+        let path = dir.path().join(format!("{index}.log"));
+        let lines: Vec<String> = (0..3000)
+            .map(|n| cri(n, &format!("{index} line {n}")))
+            .collect();
+        fs::write(&path, lines.concat()).unwrap();
+        let context = Context {
+            before: 1,
+            after: 1,
+        };
+        let search = Search {
+            matcher: matcher("7$"),
+            direction,
+            context,
+            ..Search::default()
+        };
+        scanners.push(Scanner::new(
+            file_set(&path).unwrap(),
+            index,
+            Arc::new(search),
+        ));
+        batches.push(RecordBatch::default());
+    }
+    let mut open = true;
+    while open {
+        open = false;
+        for (scanner, batch) in scanners.iter_mut().zip(&mut batches) {
+            open |= scanner.step(batch) == Step::More;
+        }
+    }
+    for (index, batch) in batches.iter().enumerate() {
+        assert_eq!(batch.records.len(), 900);
+        let own = format!("{index} line ");
+        assert!(
+            batch
+                .records
+                .iter()
+                .all(|record| batch.message(record).starts_with(own.as_bytes()))
+        );
+    }
+}
