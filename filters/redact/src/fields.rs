@@ -1,8 +1,9 @@
-//! Names of fields whose values are secret, and how they are found before a `:` or `=`.
+//! Names of fields whose values are secret, and how they are found: before a `:` or `=`, in flags and in XML tags.
 
 use crate::detector::{Detector, Detectors};
-use crate::text::starts_word;
-use crate::value::Extent;
+use crate::text::{is_blank, is_word, run_end, starts_word};
+use crate::value::{self, Extent};
+use std::ops::Range;
 
 /// Names whose values `password` hides when the parameters name no others. Words are joined by `_`.
 pub(crate) const SECRET_NAMES: [&str; 23] = [
@@ -149,13 +150,74 @@ impl Fields {
             .take(TAIL)
             .take_while(|&&byte| is_tail(byte));
         let end = separator - tail.count();
-        let Some(&last) = end.checked_sub(1).and_then(|index| text.get(index)) else {
-            return;
-        };
         // The label of what an earlier run replaced is no name.
         if text.get(end) == Some(&b']') && crate::marker::ends_at(text, end + 1) {
             return;
         }
+        self.ending_at(text, end, &mut found);
+    }
+
+    /// Reports the value of the XML element whose start tag ends at `close`: `<name>value<`.
+    pub(crate) fn element<'f>(
+        &'f self,
+        text: &[u8],
+        close: usize,
+        mut found: impl FnMut(&'f FieldName, Range<usize>),
+    ) {
+        let within = |byte: u8| is_word(byte) || matches!(byte, b'-' | b'.' | b':');
+        let name = text[..close]
+            .iter()
+            .rev()
+            .take(TAIL)
+            .take_while(|&&byte| within(byte))
+            .count();
+        let start = close - name;
+        if start == 0 || text[start - 1] != b'<' {
+            return;
+        }
+        let value = close + 1..run_end(text, close + 1, |byte| byte != b'<');
+        if !value::is_empty(&text[value.clone()]) {
+            self.ending_at(text, close, &mut |field| found(field, value.clone()));
+        }
+    }
+
+    /// Reports the value of the command line's flag whose second dash is at `dash`: `--name value`, or as two
+    /// strings of a list, `"--name", "value"`.
+    pub(crate) fn flag<'f>(
+        &'f self,
+        text: &[u8],
+        dash: usize,
+        mut found: impl FnMut(&'f FieldName, Range<usize>),
+    ) {
+        if dash > 1 && (is_word(text[dash - 2]) || text[dash - 2] >= 0x80) {
+            return;
+        }
+        let name_end = run_end(text, dash + 1, |byte| {
+            is_word(byte) || matches!(byte, b'-' | b'.')
+        });
+        let quote = run_end(text, name_end, |byte| byte == b'\\');
+        let quote = run_end(text, quote, |byte| matches!(byte, b'"' | b'\'' | b'`'));
+        let start = run_end(text, quote, |byte| is_blank(byte) || byte == b',');
+        if start == quote {
+            return;
+        }
+        let digits = text[dash + 1..name_end]
+            .iter()
+            .rev()
+            .take_while(|&&byte| is_tail(byte))
+            .count();
+        self.ending_at(text, name_end - digits, &mut |field| {
+            let value = value::at(text, start, Extent::Word);
+            if let Some(value) = value.filter(|value| text[value.start] != b'-') {
+                found(field, value);
+            }
+        });
+    }
+
+    fn ending_at<'f>(&'f self, text: &[u8], end: usize, found: &mut impl FnMut(&'f FieldName)) {
+        let Some(&last) = end.checked_sub(1).and_then(|index| text.get(index)) else {
+            return;
+        };
         let mut left = self.by_last[usize::from(last)];
         while left != 0 {
             let name = &self.names[left.trailing_zeros() as usize];
@@ -166,7 +228,7 @@ impl Fields {
         }
     }
 
-    /// Matches every line in which [`Fields::before`] finds a name.
+    /// Matches every line in which a name is found with its value.
     pub(crate) fn pattern(&self) -> String {
         let mut names = String::new();
         for field in &self.names {
@@ -180,7 +242,17 @@ impl Fields {
                 }
             }
         }
-        ["(?i:", &names, r#")[0-9_.\-\]"'`\\ \t]*[:=]"#].concat()
+        let before = r#")[0-9_.\-\]"'`\\ \t]*[:=>]"#;
+        let flag = r#")[0-9_.\-]*[\\"'`]*[ \t,]"#;
+        [
+            "(?i:",
+            &names,
+            before,
+            r"|--[A-Za-z0-9_.\-]*(?i:",
+            &names,
+            flag,
+        ]
+        .concat()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs the chosen detectors over one line.
 
 use crate::detector::{ALL, Detector, Detectors};
-use crate::fields::Fields;
+use crate::fields::{FieldName, Fields};
 use crate::masks::{self, Next, Trigger, Wanted};
 use crate::pattern::Patterns;
 use crate::span::Span;
@@ -33,6 +33,7 @@ impl Finder {
             at: has(&[Detector::Email]),
             separator: !fields.is_empty()
                 || has(&[Detector::Ipv6, Detector::UrlPassword, Detector::ApiToken]),
+            flag: !fields.is_empty(),
             dotted_digits: has(&[Detector::Ipv4]),
             scheme: has(&[Detector::Bearer]),
             number_run: has(&[Detector::Card]),
@@ -197,6 +198,10 @@ impl<'p> Pass<'p> {
             Trigger::Escape => {}
             Trigger::At => self.add_all(Detector::Email, email::at_sign(text, at)),
             Trigger::Separator => self.separator(text, at),
+            Trigger::Flag => {
+                let fields = self.fields;
+                fields.flag(text, at, |field, value| self.value(field, value));
+            }
             Trigger::DottedDigits if at >= self.ipv4_done => {
                 if let Some(range) = ip::v4(text, at) {
                     self.ipv4_done = range.end;
@@ -243,16 +248,23 @@ impl<'p> Pass<'p> {
             }
         }
         // A value is looked at once: what looks like a name within one is a part of it.
-        if at >= self.value_done {
-            let fields = self.fields;
-            fields.before(text, at, |field| {
-                value::behind(text, at, field.extent, |range| {
-                    if range.len() >= field.least {
-                        self.value_done = self.value_done.max(range.end);
-                        self.add(field.detector, range);
-                    }
-                });
-            });
+        if at < self.value_done {
+            return;
+        }
+        let fields = self.fields;
+        if text[at] == b'>' {
+            fields.element(text, at, |field, value| self.value(field, value));
+            return;
+        }
+        fields.before(text, at, |field| {
+            value::behind(text, at, field.extent, |value| self.value(field, value));
+        });
+    }
+
+    fn value(&mut self, field: &FieldName, value: Range<usize>) {
+        if value.len() >= field.least {
+            self.value_done = self.value_done.max(value.end);
+            self.add(field.detector, value);
         }
     }
 

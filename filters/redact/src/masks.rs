@@ -20,8 +20,10 @@ pub(crate) enum Trigger {
     Escape,
     /// An `@`.
     At,
-    /// A `:` or `=`.
+    /// A `:`, `=` or `>`.
     Separator,
+    /// The second of two or more dashes.
+    Flag,
     /// A `.` between two digits.
     DottedDigits,
     /// A space behind an `r` or `c` of either case, as in `Bearer ` and `Basic `.
@@ -52,6 +54,7 @@ pub(crate) struct Wanted {
     pub(crate) escape: bool,
     pub(crate) at: bool,
     pub(crate) separator: bool,
+    pub(crate) flag: bool,
     pub(crate) dotted_digits: bool,
     pub(crate) scheme: bool,
     pub(crate) number_run: bool,
@@ -106,6 +109,8 @@ struct Masks {
 #[derive(Default)]
 struct Carry {
     digit: bool,
+    /// The last two bits of the dashes.
+    dashes: u64,
     scheme_end: bool,
     number: Runs<NUMBER_RUN>,
     token: Runs<TOKEN_RUN>,
@@ -125,12 +130,16 @@ impl Carry {
         // The byte behind the block is unknown: the detector looks again.
         let digit_behind = masks.digit >> 1 | 1 << 63;
         let scheme_before = masks.scheme_end << 1 | u64::from(self.scheme_end);
+        let dash_before = masks.dash << 1 | self.dashes >> 1;
+        let second_dash = masks.dash & dash_before & !(masks.dash << 2 | self.dashes);
         self.digit = masks.digit >> 63 == 1;
+        self.dashes = masks.dash >> 62;
         self.scheme_end = masks.scheme_end >> 63 == 1;
         let points = [
             (wanted.escape, Trigger::Escape, masks.escape),
             (wanted.at, Trigger::At, masks.at),
             (wanted.separator, Trigger::Separator, masks.separator),
+            (wanted.flag, Trigger::Flag, second_dash),
             (
                 wanted.dotted_digits,
                 Trigger::DottedDigits,
@@ -230,7 +239,7 @@ fn classify(block: &[u8; BLOCK]) -> Masks {
         let dot = is(b'.');
         masks.escape |= put(v128_or(v128_or(is(0x1b), is(b'\\')), is(b'%')));
         masks.at |= put(is(b'@'));
-        masks.separator |= put(v128_or(is(b':'), is(b'=')));
+        masks.separator |= put(v128_or(v128_or(is(b':'), is(b'=')), is(b'>')));
         masks.dot |= put(dot);
         masks.digit |= put(digit);
         masks.space |= put(is(b' '));
@@ -255,7 +264,7 @@ fn classify(block: &[u8; BLOCK]) -> Masks {
         let alphanumeric = byte.is_ascii_alphanumeric();
         masks.escape |= put(matches!(byte, 0x1b | b'\\' | b'%'));
         masks.at |= put(byte == b'@');
-        masks.separator |= put(matches!(byte, b':' | b'='));
+        masks.separator |= put(matches!(byte, b':' | b'=' | b'>'));
         masks.dot |= put(byte == b'.');
         masks.digit |= put(byte.is_ascii_digit());
         masks.space |= put(byte == b' ');
@@ -276,6 +285,7 @@ mod tests {
         escape: true,
         at: true,
         separator: true,
+        flag: true,
         dotted_digits: true,
         scheme: true,
         number_run: true,
@@ -329,6 +339,10 @@ mod tests {
             prop_assert_eq!(places(&text, Trigger::Dashes), runs(&text, 5, |b| b == b'-'));
             let at: Vec<usize> = (0..text.len()).filter(|&i| text[i] == b'@').collect();
             prop_assert_eq!(places(&text, Trigger::At), at);
+            let flags: Vec<usize> = (1..text.len())
+                .filter(|&i| text[i] == b'-' && text[i - 1] == b'-' && (i < 2 || text[i - 2] != b'-'))
+                .collect();
+            prop_assert_eq!(places(&text, Trigger::Flag), flags);
             let dotted = places(&text, Trigger::DottedDigits);
             for i in 1..text.len().saturating_sub(1) {
                 let between = text[i] == b'.' && text[i - 1].is_ascii_digit()

@@ -58,7 +58,7 @@ pub(crate) fn behind(
         list(text, at + 1, &mut found);
         return;
     }
-    if let Some(range) = value(text, at, extent) {
+    if let Some(range) = self::at(text, at, extent) {
         found(range);
     }
 }
@@ -94,7 +94,8 @@ fn list(text: &[u8], mut at: usize, found: &mut impl FnMut(Range<usize>)) {
     }
 }
 
-fn value(text: &[u8], at: usize, extent: Extent) -> Option<Range<usize>> {
+/// The value that starts at `at`.
+pub(crate) fn at(text: &[u8], at: usize, extent: Extent) -> Option<Range<usize>> {
     // Python's `u'...'` and `b'...'`.
     let prefixed =
         matches!(text.get(at), Some(b'u' | b'b')) && matches!(text.get(at + 1), Some(b'\'' | b'"'));
@@ -228,7 +229,8 @@ fn scheme(text: &[u8], range: Range<usize>) -> Option<(usize, Extent)> {
     Some((run_end(text, range.start + word.len(), is_blank), *extent))
 }
 
-fn is_empty(value: &[u8]) -> bool {
+/// Whether a value is no secret.
+pub(crate) fn is_empty(value: &[u8]) -> bool {
     value.iter().all(|&byte| matches!(byte, b'*' | b'-' | b'.'))
         || EMPTY.iter().any(|empty| value.eq_ignore_ascii_case(empty))
 }

@@ -75,6 +75,8 @@ fn any_secret() -> impl Strategy<Value = Planted> {
         "[a-z0-9!$]{4,20}".prop_map(|s| planted("https://user:", s, "@host/x")),
         "[a-zA-Z0-9!$#%/+._-]{4,20}[a-z0-9]".prop_map(|s| planted("password=", s, "")),
         "[a-zA-Z0-9 !,;&=:$#{}.-]{4,20}[a-z0-9]".prop_map(|s| planted("\"api_key\": \"", s, "\",")),
+        "[a-zA-Z0-9!$#%/+._]{4,20}[a-z0-9]".prop_map(|s| planted("run --api-key ", s, " x")),
+        "[a-zA-Z0-9 !,;&=:$#{}.-]{4,20}[a-z0-9]".prop_map(|s| planted("<password>", s, "</password>")),
         "[a-zA-Z0-9 !,;&=:$#{}.-]{4,20}[a-z0-9]".prop_map(|s| planted("{\\\"token\\\":\\\"", s, "\\\"}")),
     ]
 }
@@ -209,7 +211,7 @@ proptest! {
         Just("password"), Just("\\\""), Just("\""), Just("="), Just(": "), Just("Bearer "), Just("[REDACTED:email]"),
         Just("-----BEGIN "), Just("-----END "), Just("PRIVATE KEY-----"), Just("://"), Just("@"), Just("eyJ"), Just("."),
         Just("AKIA"), Just("\x1b["), Just("0m"), Just("["), Just("]"), Just(","), Just("a1B2c3D4"), Just(" "), Just("{"),
-        Just("4111111111111111"), Just("10.0.0.1"), Just("::1"), Just("bob@example.com"), Just("\\n"), Just("authorization"),
+        Just("4111111111111111"), Just("10.0.0.1"), Just("::1"), Just("bob@example.com"), Just("\\n"), Just("authorization"), Just("--token"), Just("<"), Just(">"), Just("--token"), Just("<"), Just(">"), Just("--"),
     ], 0..14)) {
         let line = pieces.join(" ").into_bytes();
         let once = run("{}", &line);
@@ -240,6 +242,10 @@ fn bounds_of_work_hold_for_lines_made_to_be_slow() {
         "token:[\"",
         "authorization: x=\"",
         "[REDACTED:email] a@b.co ",
+        "--token ",
+        "--token=",
+        "<token>",
+        "--",
     ] {
         let line = piece.repeat((1 << 18) / piece.len());
         run("{}", line.as_bytes());
