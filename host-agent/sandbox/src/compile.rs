@@ -28,6 +28,9 @@ const STDERR_BYTES: usize = 16 << 10;
 /// Wall time that the child gets, as a multiple of its CPU time.
 const WALL_FACTOR: u64 = 3;
 
+/// How a Rust program ends that is out of memory.
+const ABORT: i32 = Signal::ABORT.as_raw();
+
 /// Where components are compiled.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -232,16 +235,22 @@ fn judge(
     if status.success() {
         return Ok(heard.stdout);
     }
+    // Rust's allocator and wasmtime each have their words for it; the first one then aborts.
+    let no_memory = [
+        "memory allocation of",
+        "out of memory",
+        "Cannot allocate memory",
+    ];
+    let out_of_memory = no_memory.iter().any(|words| stderr.contains(words));
+    let killed = [Signal::XCPU.as_raw(), Signal::KILL.as_raw()];
     match (status.code(), status.signal()) {
-        (Some(1), _) => Err(CompileError::Refused(stderr)),
-        // The kernel kills at the limit's hard value.
-        (_, Some(signal)) if signal == Signal::XCPU.as_raw() || signal == Signal::KILL.as_raw() => {
-            Err(CompileError::Time(limits.compile_seconds))
-        }
-        (_, Some(signal))
-            if signal == Signal::ABORT.as_raw() && stderr.contains("memory allocation") =>
-        {
+        (Some(1), _) | (_, Some(ABORT)) if out_of_memory => {
             Err(CompileError::Memory(limits.compile_memory_bytes))
+        }
+        (Some(1), _) => Err(CompileError::Refused(stderr)),
+        // The kernel kills at the CPU limit's hard value.
+        (_, Some(signal)) if killed.contains(&signal) => {
+            Err(CompileError::Time(limits.compile_seconds))
         }
         _ => Err(CompileError::Child { status, stderr }),
     }

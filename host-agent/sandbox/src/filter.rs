@@ -8,10 +8,11 @@ use crate::abi::LogFilterPre;
 use crate::description::{Description, Kind, Plan};
 use crate::engine::Runtime;
 use crate::failure::FilterFailure;
-use crate::guest::{Guest, HostState, Opened};
+use crate::guest::{Guest, Opened};
 use crate::json;
 use crate::limits::FilterLimits;
 use crate::session::Session;
+use crate::store::HostState;
 
 /// How a filter came to be machine code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,8 @@
 //! After a failed call the instance is not to be used again; whoever holds it drops it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
-use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, UpdateDeadline};
+use wasmtime::Store;
 
 use crate::abi::weir::filter::types as wire;
 use crate::abi::{LogFilter, LogFilterPre};
@@ -18,22 +16,8 @@ use crate::engine::Runtime;
 use crate::failure::{FailureReason, FilterFailure, GuestCall};
 use crate::json;
 use crate::limits::FilterLimits;
+use crate::store::{Caller, HostState, Spent, new_store};
 use crate::text::{cut, one_line};
-use crate::ticker::TICK;
-
-/// Wall time that a call gets, as a multiple of its CPU time.
-const WALL_FACTOR: u32 = 20;
-/// Core instances, memories and tables of one store, whatever allocates them.
-const STORE_INSTANCES: usize = 16;
-const STORE_MEMORIES: usize = 4;
-const STORE_TABLES: usize = 8;
-
-/// Time spent in a guest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Spent {
-    pub(crate) cpu: Duration,
-    pub(crate) wall: Duration,
-}
 
 /// A filter's answer to `open`.
 pub(crate) enum Opened {
@@ -68,10 +52,7 @@ impl Guest {
         filter: &Arc<str>,
         limits: &FilterLimits,
     ) -> Result<Guest, FilterFailure> {
-        let mut store = Store::new(&runtime.engine, HostState::new(limits));
-        store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(limits.output_bytes);
-        store.epoch_deadline_callback(|mut context| Ok(context.data_mut().clock.at_deadline()));
+        let mut store = new_store(runtime, limits);
         let mut spent = Spent::default();
         let caller = Caller {
             runtime,
@@ -218,7 +199,7 @@ impl Guest {
 
     /// The most linear memory that the instance ever had, in bytes.
     pub(crate) fn peak_memory(&self) -> usize {
-        self.store.data().memory.peak
+        self.store.data().peak_memory()
     }
 
     fn failure(&self, call: GuestCall, reason: FailureReason, detail: String) -> FilterFailure {
@@ -266,227 +247,4 @@ impl Guest {
             body(exports, store)
         })
     }
-}
-
-/// What every call needs, whether there is an instance yet or not.
-struct Caller<'a> {
-    runtime: &'a Runtime,
-    filter: &'a str,
-    limits: &'a FilterLimits,
-}
-
-impl Caller<'_> {
-    /// The one way into a guest: the clock runs, the deadline is set, time is counted, a failure named.
-    fn call<R>(
-        &self,
-        call: GuestCall,
-        store: &mut Store<HostState>,
-        spent: &mut Spent,
-        body: impl FnOnce(&mut Store<HostState>) -> wasmtime::Result<R>,
-    ) -> Result<R, FilterFailure> {
-        let (budget, limit) = match call {
-            GuestCall::Process | GuestCall::BeginSource | GuestCall::Diagnostics => {
-                (self.limits.batch_time, "batch_time")
-            }
-            _ => (self.limits.setup_time, "setup_time"),
-        };
-        let failure = |reason, detail| FilterFailure {
-            filter: self.filter.to_owned(),
-            call,
-            reason,
-            detail,
-        };
-        let running = self.runtime.ticker.run().map_err(|error| {
-            failure(
-                FailureReason::Capacity,
-                format!("no thread for the clock: {error}"),
-            )
-        })?;
-        let state = store.data_mut();
-        state.memory.refused = false;
-        state.clock = CallClock::start(budget);
-        let clock = state.clock.clone();
-        store.set_epoch_deadline(ticks(budget));
-        let result = body(store);
-        drop(running);
-        spent.cpu += clock.cpu();
-        spent.wall += clock.wall();
-        result.map_err(|error| {
-            let (reason, detail) = classify(&error, store.data(), budget, limit, self.limits);
-            failure(reason, detail)
-        })
-    }
-}
-
-fn classify(
-    error: &wasmtime::Error,
-    state: &HostState,
-    budget: Duration,
-    limit: &str,
-    limits: &FilterLimits,
-) -> (FailureReason, String) {
-    if state.clock.expired {
-        return (
-            FailureReason::BatchTime,
-            format!("it ran longer than the limit {limit} ({budget:?})"),
-        );
-    }
-    if state.memory.refused {
-        let detail = format!(
-            "it needs more than the limit memory_bytes ({})",
-            limits.memory_bytes
-        );
-        return (FailureReason::Memory, detail);
-    }
-    if let Some(limit) = error.downcast_ref::<PoolConcurrencyLimitError>() {
-        return (FailureReason::Capacity, one_line(&limit.to_string()));
-    }
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => (FailureReason::Stack, Trap::StackOverflow.to_string()),
-        Some(trap) => (FailureReason::Trap, trap.to_string()),
-        None => {
-            let detail = one_line(&format!("{error:#}"));
-            // wasmtime's error for this has no public type.
-            if detail.contains("fuel allocated for hostcalls") {
-                let bytes = limits.output_bytes;
-                (
-                    FailureReason::Output,
-                    format!("its result is over the limit output_bytes ({bytes})"),
-                )
-            } else {
-                (FailureReason::Contract, detail)
-            }
-        }
-    }
-}
-
-/// The host's side of a store.
-pub(crate) struct HostState {
-    memory: MemoryGuard,
-    clock: CallClock,
-}
-
-impl HostState {
-    fn new(limits: &FilterLimits) -> HostState {
-        HostState {
-            memory: MemoryGuard {
-                limit: limits.memory_bytes,
-                table_limit: limits.table_elements,
-                used: 0,
-                peak: 0,
-                tables: 0,
-                refused: false,
-            },
-            clock: CallClock::start(Duration::ZERO),
-        }
-    }
-}
-
-/// Counts what a store's memories and tables grow to.
-struct MemoryGuard {
-    limit: usize,
-    table_limit: usize,
-    used: usize,
-    peak: usize,
-    tables: usize,
-    /// Something was refused during the current call.
-    refused: bool,
-}
-
-impl ResourceLimiter for MemoryGuard {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let used = self.used.saturating_add(desired.saturating_sub(current));
-        if used > self.limit {
-            // The guest sees a failed `memory.grow` and may cope; most then trap.
-            self.refused = true;
-            return Ok(false);
-        }
-        self.used = used;
-        self.peak = self.peak.max(used);
-        Ok(true)
-    }
-
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let tables = self.tables.saturating_add(desired.saturating_sub(current));
-        if tables > self.table_limit {
-            self.refused = true;
-            return Ok(false);
-        }
-        self.tables = tables;
-        Ok(true)
-    }
-
-    fn instances(&self) -> usize {
-        STORE_INSTANCES
-    }
-
-    fn tables(&self) -> usize {
-        STORE_TABLES
-    }
-
-    fn memories(&self) -> usize {
-        STORE_MEMORIES
-    }
-}
-
-/// Time of one call. CPU time decides, so that a busy machine fails no filter.
-#[derive(Clone)]
-struct CallClock {
-    budget: Duration,
-    cpu_start: Duration,
-    wall_start: Instant,
-    expired: bool,
-}
-
-impl CallClock {
-    fn start(budget: Duration) -> CallClock {
-        CallClock {
-            budget,
-            cpu_start: thread_cpu(),
-            wall_start: Instant::now(),
-            expired: false,
-        }
-    }
-
-    fn cpu(&self) -> Duration {
-        thread_cpu().saturating_sub(self.cpu_start)
-    }
-
-    fn wall(&self) -> Duration {
-        self.wall_start.elapsed()
-    }
-
-    fn at_deadline(&mut self) -> UpdateDeadline {
-        let left = self.budget.saturating_sub(self.cpu());
-        if left.is_zero() || self.wall() >= self.budget * WALL_FACTOR {
-            self.expired = true;
-            UpdateDeadline::Interrupt
-        } else {
-            UpdateDeadline::Continue(ticks(left))
-        }
-    }
-}
-
-/// Ticks after which `time` has surely passed, if the machine is not busy.
-fn ticks(time: Duration) -> u64 {
-    let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
-    u64::try_from(ticks)
-        .unwrap_or(u64::MAX >> 1)
-        .saturating_add(1)
-        .min(u64::MAX >> 1)
-}
-
-fn thread_cpu() -> Duration {
-    // The clock of the calling thread always exists and never is negative.
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }

@@ -75,7 +75,8 @@ pub struct FilterLimits {
     /// Failures (records found at fault, sources not begun, broken summaries) after which a session is
     /// given up; default 8. Does not count the calls that narrowed a failure down.
     pub failures: usize,
-    /// CPU time lost in failed calls after which a session is given up; default 3 s.
+    /// CPU time lost in failed calls after which a session is given up; default 3 s. A quarter of the
+    /// time of good calls comes on top, so that a slow filter may find its pace.
     pub failed_time: Duration,
 }
 

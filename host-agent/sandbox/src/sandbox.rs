@@ -15,8 +15,9 @@ use crate::compile::{CompileError, Compiler, compile};
 use crate::engine::Runtime;
 use crate::failure::FilterFailure;
 use crate::filter::{CompileInfo, Filter, FilterInner};
-use crate::guest::{Guest, HostState};
+use crate::guest::Guest;
 use crate::limits::{FilterLimits, SandboxLimits};
+use crate::store::HostState;
 use crate::text::one_line;
 
 /// How a sandbox compiles and keeps components.

@@ -9,8 +9,10 @@ use crate::batch::{Batch, Layout, Lists};
 use crate::description::{Kind, SourceMeta, SourceVerdict};
 use crate::failure::{FailureReason, FilterFailure, GuestCall};
 use crate::filter::BindingInner;
-use crate::guest::{Guest, Processed, Spent};
+use crate::guest::{Guest, Processed};
+use crate::pace::Pace;
 use crate::stats::{GaveUp, SessionStats};
+use crate::store::Spent;
 use crate::verdicts::{RawVerdicts, Verdict, Verdicts, validate};
 
 /// One worker's use of a filter in one query. Holds at most one instance, made when it is first needed,
@@ -27,6 +29,7 @@ pub struct Session {
     instances: u64,
     /// CPU time of calls that failed.
     failed_time: Duration,
+    pace: Pace,
     layout: Layout,
     work: Vec<Step>,
     stats: SessionStats,
@@ -66,6 +69,7 @@ impl Session {
             finished: false,
             instances: 0,
             failed_time: Duration::ZERO,
+            pace: Pace::default(),
             layout: Layout::default(),
             work: Vec::new(),
             stats: SessionStats::default(),
@@ -189,7 +193,16 @@ impl Session {
         if unknown || self.stats.gave_up.is_some() {
             return out.extend_with(&Verdict::Failed, range.len());
         }
-        match self.attempt(source, batch, range.clone(), out) {
+        let part = range.start + self.pace.part(range.len());
+        self.push_run(part..range.end);
+        let range = range.start..part;
+        let answer = self.attempt(source, batch, range.clone(), out);
+        match &answer {
+            Ok(_) => self.pace.good(range.len()),
+            Err(Fault::Records(failure, None)) => self.pace.failed(range.len(), failure.reason),
+            Err(_) => {}
+        }
+        match answer {
             Ok(stopped) => self.stopped |= stopped,
             Err(Fault::Records(failure, None)) if range.len() == 1 => {
                 self.fail_record(source, range.start, failure, out);
@@ -293,7 +306,8 @@ impl Session {
             self.guest = None;
             self.begun.clear();
             self.failed_time += cpu;
-            if self.failed_time > self.binding.limits.failed_time {
+            let good = self.stats.cpu.saturating_sub(self.failed_time);
+            if self.failed_time > self.binding.limits.failed_time + good / 4 {
                 self.stats.gave_up.get_or_insert(GaveUp::FailedTime);
             }
         }

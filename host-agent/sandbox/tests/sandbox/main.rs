@@ -1,5 +1,6 @@
 //! The sandbox from outside: real components, compiled and run, each limit and each trap.
 
+mod admission;
 mod guests;
 mod hostile;
 mod load;

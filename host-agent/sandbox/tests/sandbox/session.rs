@@ -1,5 +1,7 @@
 //! Batches through a session: verdicts, columns, sources, summaries, and failures narrowed down.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use weir_sandbox::{
     FailureReason, FilterLimits, GaveUp, GuestCall, Session, SourceMeta, SourceVerdict, Verdict,
@@ -352,19 +354,44 @@ fn sessions_of_one_binding_know_nothing_of_each_other() {
 }
 
 #[test]
-fn a_filter_that_changes_its_mind_is_not_used() {
-    // Opens once per memory image; the second instance of the same binding is asked again.
-    let puppet = Puppet::default();
-    let filter = crate::load(&puppet);
-    let binding = filter.open("{}", &FilterLimits::default()).expect("opens");
-    let mut session = binding.session();
-    process(&mut session, &["x"]);
+fn a_filter_that_is_slow_for_its_batches_finds_its_pace() {
+    // Endless for more than 12 records at once.
+    let slow = "(if (i32.gt_u (local.get $n) (i32.const 12)) (then (loop $ever (br $ever))))";
+    let puppet = Puppet {
+        prologue: vec![("process", slow)],
+        ..Puppet::default()
+    };
+    let limits = FilterLimits {
+        batch_time: Duration::from_millis(5),
+        ..FilterLimits::default()
+    };
+    let mut session = bind(&puppet, &limits).session();
+    for _ in 0..5 {
+        let out = process(&mut session, &["k"; 100]);
+        assert!(
+            out.as_slice()
+                .iter()
+                .all(|verdict| *verdict == Verdict::Keep)
+        );
+    }
+    let stats = session.stats();
     assert_eq!(
-        words(&process(&mut session, &["k"])),
-        ["keep"],
-        "the same answer as before"
+        (stats.failure_count, stats.kept, stats.gave_up),
+        (0, 500, None)
     );
-    assert_eq!(session.stats().gave_up, None);
+    // Four calls too many find the pace; then only one in sixteen tries for more.
+    assert!(stats.restarts <= 8, "{stats:?}");
+}
+
+fn shared<T: Send + Sync + Clone>() {}
+fn handed_over<T: Send>() {}
+
+#[test]
+fn what_threads_may_do() {
+    shared::<weir_sandbox::Sandbox>();
+    shared::<weir_sandbox::Filter>();
+    shared::<weir_sandbox::Binding>();
+    handed_over::<Session>();
 }
 
 proptest! {
