@@ -9,7 +9,7 @@ use weir_query::{
     Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, Flow, Inputs, QueryError, QuerySpec,
     SourceInfo,
 };
-use weir_rpc::client::{Client, Endpoint};
+use weir_rpc::client::{Client, ClientError, Endpoint};
 
 use crate::args::{AgentArgs, TargetArgs};
 use crate::failure::Failure;
@@ -32,6 +32,10 @@ pub(crate) enum Choice {
 impl Choice {
     /// Reads what was typed: an explicit place before the environment, that before the default folder.
     pub(crate) fn new(args: &TargetArgs) -> Result<Choice, Failure> {
+        let local = args.dir.is_some() || !args.file.is_empty();
+        if let (true, Some(flag)) = (local, agent_flag(&args.agent)) {
+            return Err(for_an_agent(flag));
+        }
         if let Some(dir) = &args.dir {
             return Ok(Choice::Local(Inputs::Root(dir.clone())));
         }
@@ -62,7 +66,11 @@ impl Choice {
                             Failure::failed(format!("cannot start the network runtime: {error}"))
                         })?;
                 let client = runtime.block_on(Client::connect(&endpoint))?;
-                Ok(Target::Agent(Box::new(Remote { runtime, client })))
+                Ok(Target::Agent(Box::new(Remote {
+                    runtime,
+                    client,
+                    endpoint,
+                })))
             }
         }
     }
@@ -80,6 +88,34 @@ pub(crate) enum Target {
 pub(crate) struct Remote {
     runtime: Runtime,
     client: Client,
+    endpoint: Endpoint,
+}
+
+impl Remote {
+    /// Makes one call, and says which agent failed where that is no answer of its own.
+    fn call<T>(
+        &mut self,
+        call: impl AsyncFnOnce(&mut Client) -> Result<T, ClientError>,
+    ) -> Result<T, Failure> {
+        let error = match self.runtime.block_on(call(&mut self.client)) {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        // With TLS 1.3 a client learns only after the handshake that its certificate was missed.
+        let anonymous = self.endpoint.url.starts_with("https:") && self.endpoint.cert.is_none();
+        let hint = match error {
+            ClientError::Lost { .. } if anonymous => {
+                "; if it wants a client certificate, give --tls-cert and --tls-key"
+            }
+            _ => "",
+        };
+        Err(match error.into() {
+            Failure::Failed(message) => {
+                Failure::failed(format!("{}: {message}{hint}", self.endpoint.url))
+            }
+            other => other,
+        })
+    }
 }
 
 impl Target {
@@ -91,7 +127,7 @@ impl Target {
     ) -> Result<(), Failure> {
         match self {
             Target::Local(engine) => engine.plan(spec)?.run(&Cancel::default(), sink),
-            Target::Agent(remote) => remote.runtime.block_on(remote.client.query(spec, sink))?,
+            Target::Agent(remote) => remote.call(async |client| client.query(spec, sink).await)?,
         }
         Ok(())
     }
@@ -100,9 +136,7 @@ impl Target {
     pub(crate) fn sources(&mut self, selectors: &[String]) -> Result<Vec<SourceInfo>, Failure> {
         match self {
             Target::Local(engine) => Ok(engine.sources(selectors, true)?),
-            Target::Agent(remote) => {
-                Ok(remote.runtime.block_on(remote.client.sources(selectors))?)
-            }
+            Target::Agent(remote) => remote.call(async |client| client.sources(selectors).await),
         }
     }
 
@@ -110,7 +144,7 @@ impl Target {
     pub(crate) fn filters(&mut self) -> Result<Vec<FilterInfo>, Failure> {
         match self {
             Target::Local(engine) => Ok(engine.filters()?),
-            Target::Agent(remote) => Ok(remote.runtime.block_on(remote.client.filters())?),
+            Target::Agent(remote) => remote.call(async |client| client.filters().await),
         }
     }
 
@@ -118,7 +152,7 @@ impl Target {
     pub(crate) fn filter(&mut self, name: &str) -> Result<FilterInfo, Failure> {
         match self {
             Target::Local(engine) => Ok(engine.filter(name)?),
-            Target::Agent(remote) => Ok(remote.runtime.block_on(remote.client.filter(name))?),
+            Target::Agent(remote) => remote.call(async |client| client.filter(name).await),
         }
     }
 }
@@ -128,18 +162,7 @@ fn endpoint(args: &AgentArgs) -> Result<Option<Endpoint>, Failure> {
         .ok()
         .filter(|url| !url.is_empty());
     let Some(url) = args.agent.clone().or(variable) else {
-        let flags = [
-            ("--tls-ca", args.tls_ca.is_some()),
-            ("--tls-cert", args.tls_cert.is_some()),
-            ("--tls-server-name", args.tls_server_name.is_some()),
-            ("--token-file", args.token_file.is_some()),
-        ];
-        return match flags.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(Failure::refused(format!(
-                "{flag} is for an agent: name it with --agent URL"
-            ))),
-            None => Ok(None),
-        };
+        return agent_flag(args).map_or(Ok(None), |flag| Err(for_an_agent(flag)));
     };
     let token = args.token_file.as_deref().map(read_token).transpose()?;
     Ok(Some(Endpoint {
@@ -150,6 +173,23 @@ fn endpoint(args: &AgentArgs) -> Result<Option<Endpoint>, Failure> {
         server_name: args.tls_server_name.clone(),
         token,
     }))
+}
+
+/// A flag that was given and means something only with an agent.
+fn agent_flag(args: &AgentArgs) -> Option<&'static str> {
+    let flags = [
+        ("--tls-ca", args.tls_ca.is_some()),
+        ("--tls-cert", args.tls_cert.is_some()),
+        ("--tls-server-name", args.tls_server_name.is_some()),
+        ("--token-file", args.token_file.is_some()),
+    ];
+    flags
+        .into_iter()
+        .find_map(|(flag, given)| given.then_some(flag))
+}
+
+fn for_an_agent(flag: &str) -> Failure {
+    Failure::refused(format!("{flag} is for an agent: name it with --agent URL"))
 }
 
 fn read_token(path: &Path) -> Result<String, Failure> {

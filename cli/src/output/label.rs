@@ -150,7 +150,10 @@ mod tests {
 
     #[test]
     fn names() {
-        assert_eq!(Label::new(source("n", "p", "c"), false, true).name, "n:p/c (restart 2)");
+        assert_eq!(
+            Label::new(source("n", "p", "c"), false, true).name,
+            "n:p/c (restart 2)"
+        );
         assert_eq!(
             Label::new(source("", "", "a.log"), false, true).name,
             "a.log (restart 2)"

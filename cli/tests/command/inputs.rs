@@ -53,7 +53,7 @@ fn limits_and_order() {
     assert_eq!(chosen(&tree, &["--tail", "3"]), [57, 58, 59]);
     assert_eq!(chosen(&tree, &["--tail", "3", "--reverse"]), [59, 58, 57]);
     assert_eq!(chosen(&tree, &["--head", "2", "-e", "error"]), [2, 5]);
-    assert_eq!(chosen(&tree, &["--tail", "0", "-e", "error"]), []);
+    assert!(chosen(&tree, &["--tail", "0", "-e", "error"]).is_empty());
     assert_eq!(chosen(&tree, &["--all"]), (0..RECORDS).collect::<Vec<_>>());
 }
 
@@ -90,8 +90,8 @@ fn patterns() {
         [11, 17]
     );
     assert_eq!(chosen(&tree, &["-i", "-e", "U59@"]), [59]);
-    assert_eq!(chosen(&tree, &["-i", "-s", "-e", "U59@"]), []);
-    assert_eq!(chosen(&tree, &["-S", "-e", "U59@"]), []);
+    assert!(chosen(&tree, &["-i", "-s", "-e", "U59@"]).is_empty());
+    assert!(chosen(&tree, &["-S", "-e", "U59@"]).is_empty());
     assert_eq!(chosen(&tree, &["-w", "-e", "u5"]), [5]);
     assert_eq!(
         chosen(&tree, &["-x", "-e", ".*u5@example.com..", "--all"]),
