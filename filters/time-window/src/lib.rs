@@ -3,6 +3,8 @@
 //! Parameters and their meaning are in the README; here they become a [`Window`], which answers for stretches of
 //! time, so that a run of lines costs two comparisons each.
 
+#![forbid(unsafe_code)]
+
 mod calendar;
 mod window;
 mod zone;

@@ -120,15 +120,20 @@ impl Set {
     #[inline]
     #[must_use]
     pub fn find(&self, haystack: &[u8]) -> Option<usize> {
+        let Some(last) = haystack.last_chunk::<16>() else {
+            return haystack.iter().position(|&byte| self.contains(byte));
+        };
         let (chunks, rest) = haystack.as_chunks::<16>();
         for (i, chunk) in chunks.iter().enumerate() {
             if let Some(at) = self.find_in_chunk(chunk) {
                 return Some(i * 16 + at);
             }
         }
-        rest.iter()
-            .position(|&byte| self.contains(byte))
-            .map(|at| chunks.len() * 16 + at)
+        if rest.is_empty() {
+            return None;
+        }
+        // It reaches back into bytes that are known to be none of them.
+        self.find_in_chunk(last).map(|at| haystack.len() - 16 + at)
     }
 
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
