@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::value::Value;
+
 /// A refused parameter object: which field, what was wrong and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParamError {
@@ -52,6 +54,11 @@ pub fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
         .filter(|&(far, name)| far <= 1 + name.len().min(given.len()) / 4)
         .min_by_key(|&(far, _)| far)
         .map(|(_, name)| name)
+}
+
+/// A value that is not what is due.
+pub(super) fn mismatch(value: &Value, due: &str) -> ParamError {
+    ParamError::new("", ["is ", &value.describe(), "; give ", due].concat())
 }
 
 /// Levenshtein distance over bytes: names are short and ASCII.

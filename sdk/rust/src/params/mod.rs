@@ -56,13 +56,16 @@
 //! as JSON where a list, a map or a struct is due. Items with commas in them need that last form.
 
 mod error;
+mod fields;
+mod parser;
 mod schema;
 mod types;
 mod value;
 
 pub use error::{ParamError, nearest};
+pub use fields::{Bound, Bounds, Fields, variant};
 pub use schema::ObjectSchema;
-pub use types::{Bound, Bounds, Fields, ParamType, variant};
+pub use types::ParamType;
 pub use value::Value;
 pub use weir_sdk_macros::Params;
 

@@ -1,6 +1,7 @@
 //! Writes the JSON Schema of a parameter object.
 
-use super::types::{Bounds, ParamType};
+use super::fields::Bounds;
+use super::types::ParamType;
 use super::value::write_string;
 
 /// An object schema in the making: the members of a JSON object, without its braces.

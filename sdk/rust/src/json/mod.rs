@@ -12,14 +12,15 @@
 //! What this does not do is validate: text that is skipped is only looked at for where it ends, so a line that is
 //! broken elsewhere still gives its fields. Of an object's equal keys the last one counts, as in `jq`.
 
+mod cursor;
+mod escape;
+
 use std::borrow::Cow;
 
-use crate::bytes::{self, Set};
-
-/// Where the brackets and strings of a skipped value are.
-const NESTING: Set = Set::new(b"{}[]\"");
-/// What ends a number or a word.
-const AFTER_SCALAR: Set = Set::new(b",}] \t\r\n");
+use crate::bytes;
+use cursor::Cursor;
+use escape::unescape;
+pub use escape::write_str;
 
 /// The value at `path` below the JSON object in `text`; with an empty path, the value itself.
 #[must_use]
@@ -34,27 +35,7 @@ pub fn get<'a>(text: &'a [u8], path: &[&str]) -> Option<Value<'a>> {
 /// The JSON value that `text` starts with, after white space.
 #[must_use]
 pub fn parse(text: &[u8]) -> Option<Value<'_>> {
-    Cursor { text, at: 0 }.value()
-}
-
-/// Appends `text` as a JSON string.
-pub fn write_str(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    for &byte in text.as_bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0..0x20 => {
-                let hex = b"0123456789abcdef";
-                let (high, low) = (hex[usize::from(byte >> 4)], hex[usize::from(byte & 15)]);
-                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
-            }
-            byte => out.push(byte),
-        }
-    }
-    out.push(b'"');
+    Cursor::new(text, 0).value()
 }
 
 /// A JSON value, as it stands in its text.
@@ -194,10 +175,7 @@ pub struct Array<'a>(&'a [u8]);
 impl<'a> Array<'a> {
     /// Its items, up to where the text stops being JSON.
     pub fn iter(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
-        let mut cursor = Cursor {
-            text: self.0,
-            at: 1,
-        };
+        let mut cursor = Cursor::new(self.0, 1);
         std::iter::from_fn(move || {
             let value = cursor.value()?;
             cursor.separator(b']');
@@ -222,10 +200,7 @@ impl<'a> Object<'a> {
 
     /// Its fields, up to where the text stops being JSON.
     pub fn iter(&self) -> impl Iterator<Item = (Str<'a>, Value<'a>)> + use<'a> {
-        let mut cursor = Cursor {
-            text: self.0,
-            at: 1,
-        };
+        let mut cursor = Cursor::new(self.0, 1);
         std::iter::from_fn(move || {
             let Value::Str(key) = cursor.value()? else {
                 return None;
@@ -233,169 +208,12 @@ impl<'a> Object<'a> {
             if cursor.peek()? != b':' {
                 return None;
             }
-            cursor.at += 1;
+            cursor.bump();
             let value = cursor.value()?;
             cursor.separator(b'}');
             Some((key, value))
         })
     }
-}
-
-/// A place in JSON text.
-struct Cursor<'a> {
-    text: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    /// The next byte that is not white space; the cursor then stands on it.
-    fn peek(&mut self) -> Option<u8> {
-        while let Some(&byte) = self.text.get(self.at) {
-            if !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
-                return Some(byte);
-            }
-            self.at += 1;
-        }
-        None
-    }
-
-    /// Takes the next value.
-    fn value(&mut self) -> Option<Value<'a>> {
-        let first = self.peek()?;
-        let start = self.at;
-        Some(match first {
-            b'"' => {
-                self.skip_string()?;
-                Value::Str(Str {
-                    quoted: &self.text[start..self.at],
-                })
-            }
-            b'{' => {
-                self.skip_nested()?;
-                Value::Object(Object(&self.text[start..self.at]))
-            }
-            b'[' => {
-                self.skip_nested()?;
-                Value::Array(Array(&self.text[start..self.at]))
-            }
-            _ => {
-                let rest = &self.text[start..];
-                let raw = &rest[..AFTER_SCALAR.find(rest).unwrap_or(rest.len())];
-                self.at += raw.len();
-                match raw {
-                    b"null" => Value::Null,
-                    b"true" => Value::Bool(true),
-                    b"false" => Value::Bool(false),
-                    _ if matches!(first, b'-' | b'0'..=b'9') => Value::Number(raw),
-                    _ => return None,
-                }
-            }
-        })
-    }
-
-    /// Takes the comma between two items; anything else, `end` included, ends the walk.
-    fn separator(&mut self, end: u8) {
-        match self.peek() {
-            Some(b',') => self.at += 1,
-            Some(byte) if byte == end => self.at = self.text.len(),
-            _ => self.at = self.text.len(),
-        }
-    }
-
-    /// From an opening quote to after the closing one.
-    fn skip_string(&mut self) -> Option<()> {
-        self.at += 1;
-        loop {
-            self.at += bytes::find_byte2(self.text.get(self.at..)?, b'"', b'\\')?;
-            if self.text[self.at] == b'"' {
-                self.at += 1;
-                return Some(());
-            }
-            self.at += 2;
-        }
-    }
-
-    /// From an opening bracket to after its closing one.
-    fn skip_nested(&mut self) -> Option<()> {
-        let mut depth = 0usize;
-        loop {
-            self.at += NESTING.find(self.text.get(self.at..)?)?;
-            match self.text[self.at] {
-                b'"' => {
-                    self.skip_string()?;
-                    continue;
-                }
-                b'{' | b'[' => depth += 1,
-                _ => depth -= 1,
-            }
-            self.at += 1;
-            if depth == 0 {
-                return Some(());
-            }
-        }
-    }
-}
-
-/// `escaped` without its escapes, the first of which is at `first`.
-fn unescape(escaped: &[u8], first: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(escaped.len());
-    out.extend_from_slice(&escaped[..first]);
-    let mut rest = &escaped[first..];
-    loop {
-        // `rest` starts with a backslash.
-        let taken = unescape_one(rest, &mut out);
-        rest = &rest[taken..];
-        let plain = bytes::find_byte(rest, b'\\').unwrap_or(rest.len());
-        out.extend_from_slice(&rest[..plain]);
-        rest = &rest[plain..];
-        if rest.is_empty() {
-            return out;
-        }
-    }
-}
-
-/// Unescapes the one escape that `text` starts with and tells its length.
-fn unescape_one(text: &[u8], out: &mut Vec<u8>) -> usize {
-    let plain = match text.get(1) {
-        Some(&byte @ (b'"' | b'\\' | b'/')) => byte,
-        Some(b'b') => 8,
-        Some(b'f') => 12,
-        Some(b'n') => b'\n',
-        Some(b'r') => b'\r',
-        Some(b't') => b'\t',
-        Some(b'u') => match hex4(text) {
-            Some(unit) => {
-                let low = hex4(&text[6..]).filter(|low| (0xDC00..0xE000).contains(low));
-                let (c, len) = match (unit, low) {
-                    (0xD800..0xDC00, Some(low)) => {
-                        (0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00), 12)
-                    }
-                    _ => (unit, 6),
-                };
-                let c = char::from_u32(c).unwrap_or(char::REPLACEMENT_CHARACTER);
-                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-                return len;
-            }
-            None => return verbatim(text, out),
-        },
-        _ => return verbatim(text, out),
-    };
-    out.push(plain);
-    2
-}
-
-/// Copies what is no escape.
-fn verbatim(text: &[u8], out: &mut Vec<u8>) -> usize {
-    out.push(text[0]);
-    1
-}
-
-/// The code unit of the `\uXXXX` that `text` starts with.
-fn hex4(text: &[u8]) -> Option<u32> {
-    let digits = text.strip_prefix(b"\\u")?.get(..4)?;
-    digits.iter().try_fold(0, |unit, &digit| {
-        Some(unit * 16 + char::from(digit).to_digit(16)?)
-    })
 }
 
 #[cfg(test)]
