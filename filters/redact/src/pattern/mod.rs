@@ -118,7 +118,22 @@ fn parse(pattern: &str) -> Result<Hir, String> {
     match hir.properties().minimum_len() {
         Some(0) => Err("matches the empty text; it must match at least one character".to_owned()),
         None => Err("can't match anything; correct it or leave it out".to_owned()),
+        Some(_) if needs_line_end(&hir) => {
+            Err("needs a line's end, but a message is one line; leave it out".to_owned())
+        }
         Some(_) => Ok(hir),
+    }
+}
+
+/// Whether every match has a line's end in it.
+fn needs_line_end(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Literal(literal) => literal.0.contains(&b'\n'),
+        HirKind::Capture(capture) => needs_line_end(&capture.sub),
+        HirKind::Repetition(repetition) => repetition.min > 0 && needs_line_end(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().any(needs_line_end),
+        HirKind::Alternation(parts) => parts.iter().all(needs_line_end),
+        HirKind::Empty | HirKind::Class(_) | HirKind::Look(_) => false,
     }
 }
 
@@ -218,6 +233,7 @@ mod tests {
         for (pattern, reason) in [
             ("a*", "matches the empty text"),
             ("[a&&b]", "can't match anything"),
+            (r"(?:a\n|\nb)c", "a message is one line"),
             ("(", "unclosed group"),
             ("(?:a{1000}){1000}", "is too large"),
             (r"\p{Greek}", "Unicode"),
