@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use crate::program::weir;
+use crate::program::{Weir, weir};
 use crate::sample::Tree;
 
 /// A running agent. It ends with the test.
@@ -23,8 +23,6 @@ impl Agent {
         let mut child = Command::new(program())
             .args([
                 "serve",
-                "--listen",
-                "127.0.0.1:0",
                 "--health-listen",
                 "127.0.0.1:0",
                 "--logs-dir",
@@ -32,6 +30,11 @@ impl Agent {
             ])
             .arg("--cache-dir")
             .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("agent-cache"))
+            .args(if flags.contains(&"--listen") {
+                &[][..]
+            } else {
+                &["--listen", "127.0.0.1:0"]
+            })
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -199,6 +202,52 @@ fn exit_codes_are_the_same() {
             assert_eq!(remote.stderr(), local.stderr(), "{question:?}");
         }
     }
+}
+
+#[test]
+fn over_a_unix_socket() {
+    let tree = Tree::sample();
+    let socket = tempfile::tempdir().expect("a folder for temporary files");
+    let path = socket.path().join("weir.sock");
+    let path = path.to_str().expect("a plain path");
+    let _agent = Agent::start(&tree, &["--listen", &format!("unix:{path}")]);
+    let url = format!("unix://{path}");
+    let remote = Weir::new(["logs", "-e", "error"])
+        .env("WEIR_AGENT", &url)
+        .run()
+        .exits(0);
+    let local = weir(&["logs", "--dir", tree.arg(), "-e", "error"]).exits(0);
+    assert_eq!(remote.stdout(), local.stdout());
+    // What the command line names comes before the environment.
+    let elsewhere = Tree::new();
+    let args = ["sources", "--dir", elsewhere.arg()];
+    Weir::new(args)
+        .env("WEIR_AGENT", &url)
+        .run()
+        .exits(0)
+        .says(&["no logs"]);
+}
+
+/// An agent runs its own filters only, unless its config says otherwise.
+#[test]
+fn components_of_ones_own() {
+    let tree = Tree::sample();
+    let redact = weir_filters::get("redact").expect("it ships with Weir");
+    let path = tree.write("mine.wasm", redact.component);
+    let path = path.to_str().expect("a plain path");
+    let ask = |agent: &Agent| {
+        let url = format!("http://{}", agent.address);
+        weir(&["logs", "--agent", &url, "--tail", "1", "--filter", path])
+    };
+    ask(&Agent::start(&tree, &[]))
+        .exits(2)
+        .says(&[path, "allow"]);
+    let outcome = ask(&Agent::start(&tree, &["--allow-components"])).exits(0);
+    assert!(
+        outcome.stdout().contains("[REDACTED:email]"),
+        "{}",
+        outcome.stdout()
+    );
 }
 
 #[test]

@@ -140,6 +140,16 @@ fn refused() {
             &["--agent", "192.0.2.1"],
         ),
         (
+            &[
+                "logs",
+                "--agent",
+                "http://127.0.0.1:1",
+                "--token-file",
+                "/no/such/token",
+            ],
+            &["--token-file", "/no/such/token"],
+        ),
+        (
             &["logs", "--agent", "nonsense://x"],
             &["--agent", "nonsense"],
         ),

@@ -1,6 +1,8 @@
 //! Where records come from, and which of them are chosen.
 
 use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
 
 use crate::program::{Weir, weir};
 use crate::sample::{RECORDS, Tree, cri};
@@ -181,4 +183,26 @@ fn several_files_and_gzip() {
         lines.iter().any(|line| line.ends_with("/b plain b")),
         "{lines:?}"
     );
+}
+
+/// `tail -f x | weir logs --file -`: what has come is shown before the pipe ends.
+#[test]
+fn a_live_pipe_is_shown_as_it_comes() {
+    let mut child = Weir::new(["logs", "--file", "-", "-e", "hit"])
+        .into_command()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("weir starts");
+    let mut stdin = child.stdin.take().expect("standard input is piped");
+    let mut stdout = BufReader::new(child.stdout.take().expect("standard output is piped"));
+    let mut line = String::new();
+    for number in 0..3 {
+        write!(stdin, "other\nhit {number}\n").expect("weir reads");
+        line.clear();
+        stdout.read_line(&mut line).expect("weir writes");
+        assert_eq!(line, format!("hit {number}\n"));
+    }
+    drop(stdin);
+    assert!(child.wait().expect("weir ends").success());
 }
