@@ -310,22 +310,15 @@ pub(crate) struct DemoArgs {
 /// Reads a size in bytes with an optional K or M (powers of 1024).
 fn parse_line_bytes(text: &str) -> Result<u32, String> {
     let lower = text.trim().to_ascii_lowercase();
-    let lower = lower
-        .strip_suffix("ib")
-        .or_else(|| lower.strip_suffix('b'))
-        .unwrap_or(&lower);
+    let lower = lower.strip_suffix("ib").or_else(|| lower.strip_suffix('b')).unwrap_or(&lower);
     let (digits, factor) = match lower.as_bytes().last() {
         Some(b'k') => (&lower[..lower.len() - 1], 1 << 10),
         Some(b'm') => (&lower[..lower.len() - 1], 1 << 20),
         _ => (lower, 1),
     };
-    let number: u32 = digits
-        .trim()
-        .parse()
-        .map_err(|_| "give a number of bytes, such as 4096, 64K or 2M".to_owned())?;
-    number
-        .checked_mul(factor)
-        .ok_or_else(|| "that is over 4 GiB".to_owned())
+    let number: u32 =
+        digits.trim().parse().map_err(|_| "give a number of bytes, such as 4096, 64K or 2M".to_owned())?;
+    number.checked_mul(factor).ok_or_else(|| "that is over 4 GiB".to_owned())
 }
 
 #[cfg(test)]
@@ -341,13 +334,9 @@ mod tests {
 
     #[test]
     fn sizes() {
-        for (text, bytes) in [
-            ("4096", 4096),
-            ("64K", 65536),
-            ("64KiB", 65536),
-            ("2m", 2 << 20),
-            ("10 kB", 10240),
-        ] {
+        for (text, bytes) in
+            [("4096", 4096), ("64K", 65536), ("64KiB", 65536), ("2m", 2 << 20), ("10 kB", 10240)]
+        {
             assert_eq!(parse_line_bytes(text), Ok(bytes), "{text}");
         }
         for text in ["", "K", "-1", "4096M", "1G", "x"] {
@@ -358,16 +347,9 @@ mod tests {
     #[test]
     fn the_last_case_flag_counts() {
         let case = |flags: &[&str]| {
-            let cli =
-                Cli::try_parse_from(["weir", "logs"].iter().chain(flags)).expect("valid flags");
-            let Command::Logs(args) = cli.command else {
-                panic!("another command")
-            };
-            (
-                args.pattern.ignore_case,
-                args.pattern.smart_case,
-                args.pattern.case_sensitive,
-            )
+            let cli = Cli::try_parse_from(["weir", "logs"].iter().chain(flags)).expect("valid flags");
+            let Command::Logs(args) = cli.command else { panic!("another command") };
+            (args.pattern.ignore_case, args.pattern.smart_case, args.pattern.case_sensitive)
         };
         assert_eq!(case(&["-i", "-S"]), (false, true, false));
         assert_eq!(case(&["-S", "-i"]), (true, false, false));

@@ -62,10 +62,7 @@ impl Failure {
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 return Exit::Complete;
             }
-            Failure::Output(error) => (
-                Exit::Incomplete,
-                format!("cannot write to standard output: {error}"),
-            ),
+            Failure::Output(error) => (Exit::Incomplete, format!("cannot write to standard output: {error}")),
             Failure::Refused(message) => (Exit::Refused, message.clone()),
             Failure::Failed(message) => (Exit::Incomplete, message.clone()),
         };

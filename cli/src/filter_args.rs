@@ -42,14 +42,10 @@ impl FilterArgs {
             match typed {
                 Typed::Filter(text) => {
                     let (name, params) = split_name(text);
-                    let filter = if is_path(name) {
-                        read_component(name)?
-                    } else {
-                        FilterRef::Name(name.to_owned())
-                    };
-                    let params = parse_params(params).map_err(|reason| {
-                        Failure::refused(format!("--filter '{text}': {reason}"))
-                    })?;
+                    let filter =
+                        if is_path(name) { read_component(name)? } else { FilterRef::Name(name.to_owned()) };
+                    let params = parse_params(params)
+                        .map_err(|reason| Failure::refused(format!("--filter '{text}': {reason}")))?;
                     filters.push((filter, params));
                 }
                 Typed::Params(text) => {
@@ -58,16 +54,12 @@ impl FilterArgs {
                             "--filter-params '{text}' comes before any --filter: put it after the one it is for"
                         )));
                     };
-                    merge_json(params, text).map_err(|reason| {
-                        Failure::refused(format!("--filter-params '{text}': {reason}"))
-                    })?;
+                    merge_json(params, text)
+                        .map_err(|reason| Failure::refused(format!("--filter-params '{text}': {reason}")))?;
                 }
             }
         }
-        let spec = |(filter, params)| FilterSpec {
-            filter,
-            params: Value::Object(params).to_string(),
-        };
+        let spec = |(filter, params)| FilterSpec { filter, params: Value::Object(params).to_string() };
         Ok(filters.into_iter().map(spec).collect())
     }
 }
@@ -106,19 +98,13 @@ impl clap::FromArgMatches for FilterArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<FilterArgs, clap::Error> {
         let values = |id: &str, wrap: fn(String) -> Typed| -> Vec<(usize, Typed)> {
             let indices = matches.indices_of(id).into_iter().flatten();
-            let texts = matches
-                .get_many::<String>(id)
-                .into_iter()
-                .flatten()
-                .cloned();
+            let texts = matches.get_many::<String>(id).into_iter().flatten().cloned();
             indices.zip(texts.map(wrap)).collect()
         };
         let mut typed = values("filter", Typed::Filter);
         typed.extend(values("filter_params", Typed::Params));
         typed.sort_by_key(|(index, _)| *index);
-        Ok(FilterArgs {
-            typed: typed.into_iter().map(|(_, typed)| typed).collect(),
-        })
+        Ok(FilterArgs { typed: typed.into_iter().map(|(_, typed)| typed).collect() })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -140,10 +126,7 @@ fn read_component(path: &str) -> Result<FilterRef, Failure> {
             COMPONENT_FILE_BYTES >> 20
         )));
     }
-    Ok(FilterRef::Component {
-        label: path.to_owned(),
-        bytes,
-    })
+    Ok(FilterRef::Component { label: path.to_owned(), bytes })
 }
 
 #[cfg(test)]
@@ -156,41 +139,16 @@ mod tests {
     fn params_belong_to_the_filter_before_them() {
         let command = FilterArgs::augment_args(Command::new("x"));
         let resolve = |args: &[&str]| {
-            let matches = command
-                .clone()
-                .try_get_matches_from([&["x"], args].concat())
-                .expect("valid flags");
-            FilterArgs::from_arg_matches(&matches)
-                .expect("valid flags")
-                .resolve()
+            let matches = command.clone().try_get_matches_from([&["x"], args].concat()).expect("valid flags");
+            FilterArgs::from_arg_matches(&matches).expect("valid flags").resolve()
         };
-        let filters = resolve(&[
-            "--filter",
-            "a:x=1",
-            "--filter",
-            "b",
-            "--filter-params",
-            "{\"y\":2}",
-        ])
-        .expect("valid");
-        let params: Vec<&str> = filters
-            .iter()
-            .map(|filter| filter.params.as_str())
-            .collect();
+        let filters =
+            resolve(&["--filter", "a:x=1", "--filter", "b", "--filter-params", "{\"y\":2}"]).expect("valid");
+        let params: Vec<&str> = filters.iter().map(|filter| filter.params.as_str()).collect();
         assert_eq!(params, ["{\"x\":1}", "{\"y\":2}"]);
-        let filters = resolve(&[
-            "--filter",
-            "a:x=1",
-            "--filter-params",
-            "{\"y\":2}",
-            "--filter",
-            "b",
-        ])
-        .expect("valid");
-        let params: Vec<&str> = filters
-            .iter()
-            .map(|filter| filter.params.as_str())
-            .collect();
+        let filters =
+            resolve(&["--filter", "a:x=1", "--filter-params", "{\"y\":2}", "--filter", "b"]).expect("valid");
+        let params: Vec<&str> = filters.iter().map(|filter| filter.params.as_str()).collect();
         assert_eq!(params, ["{\"x\":1,\"y\":2}", "{}"]);
         for wrong in [
             &["--filter-params", "{}"][..],
@@ -199,10 +157,7 @@ mod tests {
             &["--filter", "a:x=1", "--filter-params", "{\"x\":2}"],
             &["--filter", "./does-not-exist.wasm"],
         ] {
-            assert!(
-                matches!(resolve(wrong), Err(Failure::Refused(_))),
-                "{wrong:?}"
-            );
+            assert!(matches!(resolve(wrong), Err(Failure::Refused(_))), "{wrong:?}");
         }
     }
 }

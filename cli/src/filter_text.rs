@@ -47,11 +47,7 @@ pub(crate) fn parse_params(text: &str) -> Result<Map<String, Value>, String> {
         };
         let value_text = &rest[key_length + 1..];
         let end = value_end(value_text)?;
-        insert(
-            &mut params,
-            rest[..key_length].to_owned(),
-            parse_value(&value_text[..end]),
-        )?;
+        insert(&mut params, rest[..key_length].to_owned(), parse_value(&value_text[..end]))?;
         match value_text[end..].strip_prefix(',') {
             Some(next) => rest = next,
             None => return Ok(params),
@@ -62,9 +58,7 @@ pub(crate) fn parse_params(text: &str) -> Result<Map<String, Value>, String> {
 /// Adds the members of a JSON object to `params`.
 pub(crate) fn merge_json(params: &mut Map<String, Value>, text: &str) -> Result<(), String> {
     match serde_json::from_str(text) {
-        Ok(Value::Object(more)) => more
-            .into_iter()
-            .try_for_each(|(key, value)| insert(params, key, value)),
+        Ok(Value::Object(more)) => more.into_iter().try_for_each(|(key, value)| insert(params, key, value)),
         Ok(_) => Err("give a JSON object, such as {\"key\": \"value\"}".to_owned()),
         Err(error) => Err(format!("not JSON: {error}")),
     }
@@ -83,8 +77,7 @@ fn key_length(text: &str) -> Option<usize> {
     let is_key = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let length = text.bytes().position(|byte| !is_key(byte))?;
     let after = text.as_bytes().get(length + 1);
-    (length > 0 && text.as_bytes()[length] == b'=' && !matches!(after, Some(b'=' | b'~')))
-        .then_some(length)
+    (length > 0 && text.as_bytes()[length] == b'=' && !matches!(after, Some(b'=' | b'~'))).then_some(length)
 }
 
 /// Where a value ends: at the first comma that separates, or with the text.
@@ -116,12 +109,7 @@ fn parse_value(text: &str) -> Value {
         Ok(value) => return value,
     }
     match list_parts(text.trim()) {
-        Some(parts) => Value::Array(
-            parts
-                .into_iter()
-                .map(|part| parse_value(part.trim()))
-                .collect(),
-        ),
+        Some(parts) => Value::Array(parts.into_iter().map(|part| parse_value(part.trim())).collect()),
         None => Value::String(text.to_owned()),
     }
 }
@@ -188,45 +176,21 @@ mod tests {
         for (text, expected) in [
             ("", json!({})),
             ("a=1", json!({"a": 1})),
-            (
-                "a=-1.5e3,b=true,c=null",
-                json!({"a": -1500.0, "b": true, "c": "null"}),
-            ),
+            ("a=-1.5e3,b=true,c=null", json!({"a": -1500.0, "b": true, "c": "null"})),
             ("a=\"12\",b=x y", json!({"a": "12", "b": "x y"})),
             ("a=", json!({"a": ""})),
-            (
-                "detectors=[email,ipv4]",
-                json!({"detectors": ["email", "ipv4"]}),
-            ),
-            (
-                "detectors=[\"email\", 3]",
-                json!({"detectors": ["email", 3]}),
-            ),
-            (
-                "detectors=email,ipv4,key=k",
-                json!({"detectors": "email,ipv4", "key": "k"}),
-            ),
-            (
-                "where=level == \"error\", msg",
-                json!({"where": "level == \"error\", msg"}),
-            ),
+            ("detectors=[email,ipv4]", json!({"detectors": ["email", "ipv4"]})),
+            ("detectors=[\"email\", 3]", json!({"detectors": ["email", 3]})),
+            ("detectors=email,ipv4,key=k", json!({"detectors": "email,ipv4", "key": "k"})),
+            ("where=level == \"error\", msg", json!({"where": "level == \"error\", msg"})),
             ("where=a == 1,b == 2", json!({"where": "a == 1,b == 2"})),
             (
                 "where=a in [\"x\",\"y=1\"] && b == 1,n=2",
                 json!({"where": "a in [\"x\",\"y=1\"] && b == 1", "n": 2}),
             ),
-            (
-                "where=m =~ \"a, b=c\",n=2",
-                json!({"where": "m =~ \"a, b=c\"", "n": 2}),
-            ),
-            (
-                "template={level} {msg}, x={y},n=1",
-                json!({"template": "{level} {msg}", "n": 1, "x": "{y}"}),
-            ),
-            (
-                "map={\"a\": [1, 2]},n=1",
-                json!({"map": {"a": [1, 2]}, "n": 1}),
-            ),
+            ("where=m =~ \"a, b=c\",n=2", json!({"where": "m =~ \"a, b=c\"", "n": 2})),
+            ("template={level} {msg}, x={y},n=1", json!({"template": "{level} {msg}", "n": 1, "x": "{y}"})),
+            ("map={\"a\": [1, 2]},n=1", json!({"map": {"a": [1, 2]}, "n": 1})),
             ("re=a\\(,n=1", json!({"re": "a\\(,n=1"})),
             ("l=[[a,b],c]", json!({"l": [["a", "b"], "c"]})),
             ("l=[a] or [b]", json!({"l": "[a] or [b]"})),
@@ -243,13 +207,9 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        for (text, named) in [
-            ("x", "'x'"),
-            ("=1", "'=1'"),
-            ("a=1,a=2", "'a'"),
-            ("a=\"x", "not closed"),
-            ("a==1", "'a==1'"),
-        ] {
+        for (text, named) in
+            [("x", "'x'"), ("=1", "'=1'"), ("a=1,a=2", "'a'"), ("a=\"x", "not closed"), ("a==1", "'a==1'")]
+        {
             let error = parse_params(text).expect_err(text);
             assert!(error.contains(named), "{text}: {error}");
         }

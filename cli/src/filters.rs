@@ -21,14 +21,10 @@ pub(crate) fn run(args: &FiltersArgs) -> Result<Exit, Failure> {
         None => target.filters()?,
     };
     match (args.output, &args.name) {
-        (ListFormat::Jsonl, _) => filters
-            .iter()
-            .for_each(|info| push_json(&mut out.buffer, info)),
+        (ListFormat::Jsonl, _) => filters.iter().for_each(|info| push_json(&mut out.buffer, info)),
         (ListFormat::Text, None) => out.buffer.extend_from_slice(list(&filters).as_bytes()),
         (ListFormat::Text, Some(_)) => {
-            filters
-                .iter()
-                .for_each(|info| out.buffer.extend_from_slice(describe(info).as_bytes()));
+            filters.iter().for_each(|info| out.buffer.extend_from_slice(describe(info).as_bytes()));
         }
     }
     out.flush().map_err(Failure::Output)?;
@@ -48,11 +44,7 @@ fn list(filters: &[FilterInfo]) -> String {
             ]
         })
         .collect();
-    units::table(
-        &["NAME", "VERSION", "KIND", "SIZE", "SUMMARY"],
-        &rows,
-        &["SIZE"],
-    )
+    units::table(&["NAME", "VERSION", "KIND", "SIZE", "SUMMARY"], &rows, &["SIZE"])
 }
 
 fn describe(info: &FilterInfo) -> String {
@@ -68,29 +60,20 @@ fn describe(info: &FilterInfo) -> String {
     match serde_json::from_str::<Value>(&info.params_schema) {
         Ok(schema) => text.push_str(&parameters(&schema)),
         // The filter's author wrote it; show it as it is.
-        Err(error) => text.push_str(&format!(
-            "\nIts parameter schema is not JSON ({error}):\n{}\n",
-            info.params_schema
-        )),
+        Err(error) => {
+            text.push_str(&format!("\nIts parameter schema is not JSON ({error}):\n{}\n", info.params_schema))
+        }
     }
     visible::message(&text)
 }
 
 fn parameters(schema: &Value) -> String {
-    let properties: Vec<_> = schema["properties"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .collect();
+    let properties: Vec<_> = schema["properties"].as_object().into_iter().flatten().collect();
     if properties.is_empty() {
         return "\nIt takes no parameters.\n".to_owned();
     }
-    let required: Vec<&str> = schema["required"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let rows: Vec<Vec<String>> = properties
         .iter()
         .map(|(name, property)| {
@@ -101,18 +84,10 @@ fn parameters(schema: &Value) -> String {
             };
             let description = property["description"].as_str().unwrap_or_default();
             let description = description.split_whitespace().collect::<Vec<_>>().join(" ");
-            vec![
-                (*name).clone(),
-                type_name(property, schema),
-                default,
-                description,
-            ]
+            vec![(*name).clone(), type_name(property, schema), default, description]
         })
         .collect();
-    format!(
-        "\n{}",
-        units::table(&["PARAMETER", "TYPE", "DEFAULT", "MEANING"], &rows, &[])
-    )
+    format!("\n{}", units::table(&["PARAMETER", "TYPE", "DEFAULT", "MEANING"], &rows, &[]))
 }
 
 /// A property's type in few words: `string`, `list of string`, `a | b`, with bounds.
@@ -121,34 +96,19 @@ fn type_name(property: &Value, schema: &Value) -> String {
     if let Some(values) = property["enum"].as_array() {
         return values
             .iter()
-            .map(|value| {
-                value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned)
-            })
+            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
             .collect::<Vec<_>>()
             .join(" | ");
     }
-    if let Some(choices) = property["anyOf"]
-        .as_array()
-        .or_else(|| property["oneOf"].as_array())
-    {
-        return choices
-            .iter()
-            .map(|choice| type_name(choice, schema))
-            .collect::<Vec<_>>()
-            .join(" | ");
+    if let Some(choices) = property["anyOf"].as_array().or_else(|| property["oneOf"].as_array()) {
+        return choices.iter().map(|choice| type_name(choice, schema)).collect::<Vec<_>>().join(" | ");
     }
     let name = match &property["type"] {
         Value::String(name) if name == "array" => {
             format!("list of {}", type_name(&property["items"], schema))
         }
         Value::String(name) => name.clone(),
-        Value::Array(names) => names
-            .iter()
-            .filter_map(Value::as_str)
-            .collect::<Vec<_>>()
-            .join(" | "),
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" | "),
         _ => "any".to_owned(),
     };
     match (&property["minimum"], &property["maximum"]) {
@@ -161,12 +121,8 @@ fn type_name(property: &Value, schema: &Value) -> String {
 
 /// Follows one reference within the schema.
 fn resolve<'a>(property: &'a Value, schema: &'a Value) -> &'a Value {
-    let target = property["$ref"]
-        .as_str()
-        .and_then(|reference| reference.strip_prefix('#'));
-    target
-        .and_then(|pointer| schema.pointer(pointer))
-        .unwrap_or(property)
+    let target = property["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+    target.and_then(|pointer| schema.pointer(pointer)).unwrap_or(property)
 }
 
 fn push_json(out: &mut Vec<u8>, info: &FilterInfo) {
@@ -205,20 +161,14 @@ mod tests {
         });
         let table = parameters(&schema);
         let row = |name: &str| {
-            let line = table
-                .lines()
-                .find(|line| line.starts_with(name))
-                .expect(name);
+            let line = table.lines().find(|line| line.starts_with(name)).expect(name);
             line.split("  ")
                 .map(str::trim)
                 .filter(|cell| !cell.is_empty())
                 .map(str::to_owned)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(
-            row("where"),
-            ["where", "string", "required", "What to keep"]
-        );
+        assert_eq!(row("where"), ["where", "string", "required", "What to keep"]);
         assert_eq!(row("names"), ["names", "list of string", "[]"]);
         assert_eq!(row("mode"), ["mode", "label | hash", "-"]);
         assert_eq!(row("n "), ["n", "integer 1 to 9", "-"]);

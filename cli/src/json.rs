@@ -19,15 +19,9 @@ fn push_escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let mut done = 0;
     let mut at = 0;
-    while let Some(offset) = bytes[at..]
-        .iter()
-        .position(|byte| SPECIAL[usize::from(*byte)])
-    {
+    while let Some(offset) = bytes[at..].iter().position(|byte| SPECIAL[usize::from(*byte)]) {
         at += offset;
-        let character = text[at..]
-            .chars()
-            .next()
-            .expect("a special byte starts a character");
+        let character = text[at..].chars().next().expect("a special byte starts a character");
         let next = at + character.len_utf8();
         let short: Option<&[u8]> = match character {
             '"' => Some(b"\\\""),
@@ -127,10 +121,7 @@ impl<'a> Object<'a> {
             self.out.push(b',');
         }
         self.out.extend_from_slice(members);
-        Object {
-            out: self.out,
-            first: false,
-        }
+        Object { out: self.out, first: false }
     }
 
     /// Closes the object and the line.
@@ -153,13 +144,7 @@ pub(crate) fn push_time(out: &mut Vec<u8>, writer: &mut TimeWriter, nanos: Optio
 
 /// Appends JSON text on one line: a line break in it can only be white space.
 pub(crate) fn push_json(out: &mut Vec<u8>, value: &[u8]) {
-    out.extend(value.iter().map(|byte| {
-        if matches!(byte, b'\n' | b'\r') {
-            b' '
-        } else {
-            *byte
-        }
-    }));
+    out.extend(value.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
 }
 
 #[cfg(test)]

@@ -22,14 +22,11 @@ pub(crate) fn completions(shell: Shell) -> Result<Exit, Failure> {
 pub(crate) fn man(dir: Option<&Path>) -> Result<Exit, Failure> {
     let Some(dir) = dir else {
         let mut out = Out::stdout().map_err(Failure::Output)?;
-        clap_mangen::Man::new(Cli::command())
-            .render(&mut out.buffer)
-            .map_err(Failure::Output)?;
+        clap_mangen::Man::new(Cli::command()).render(&mut out.buffer).map_err(Failure::Output)?;
         out.flush().map_err(Failure::Output)?;
         return Ok(Exit::Complete);
     };
-    let refused =
-        |error: std::io::Error| Failure::refused(format!("--dir {}: {error}", dir.display()));
+    let refused = |error: std::io::Error| Failure::refused(format!("--dir {}: {error}", dir.display()));
     fs::create_dir_all(dir).map_err(refused)?;
     clap_mangen::generate_to(Cli::command(), dir).map_err(refused)?;
     Ok(Exit::Complete)

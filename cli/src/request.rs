@@ -56,11 +56,7 @@ impl LogsRequest {
             pattern,
             since,
             until,
-            direction: if args.range.reverse {
-                Direction::Backward
-            } else {
-                Direction::Forward
-            },
+            direction: if args.range.reverse { Direction::Backward } else { Direction::Forward },
             context: context(&args.pattern, args.output.quiet),
             filters,
             output,
@@ -70,12 +66,7 @@ impl LogsRequest {
             format!("the last {DEFAULT_TAIL} records, as nothing says which; --all gives everything, --tail N more")
         });
         let look = look(args, &spec);
-        Ok(LogsRequest {
-            choice,
-            spec,
-            look,
-            note,
-        })
+        Ok(LogsRequest { choice, spec, look, note })
     }
 }
 
@@ -99,10 +90,7 @@ fn context(args: &PatternArgs, quiet: bool) -> Context {
         return Context::default();
     }
     let around = args.context.unwrap_or(0);
-    Context {
-        before: args.before_context.unwrap_or(around),
-        after: args.after_context.unwrap_or(around),
-    }
+    Context { before: args.before_context.unwrap_or(around), after: args.after_context.unwrap_or(around) }
 }
 
 fn pattern(args: &PatternArgs, files: &[PathBuf]) -> Result<PatternSpec, Failure> {
@@ -110,9 +98,7 @@ fn pattern(args: &PatternArgs, files: &[PathBuf]) -> Result<PatternSpec, Failure
     for path in &args.pattern_file {
         let stdin = path.as_os_str() == "-";
         if stdin && files.iter().any(|file| file.as_os_str() == "-") {
-            return Err(Failure::refused(
-                "standard input can't be both -f/--pattern-file and --file",
-            ));
+            return Err(Failure::refused("standard input can't be both -f/--pattern-file and --file"));
         }
         patterns.extend(read_patterns(path, stdin)?);
     }
@@ -130,15 +116,11 @@ fn pattern(args: &PatternArgs, files: &[PathBuf]) -> Result<PatternSpec, Failure
         (args.fixed_strings, "-F"),
     ] {
         if given && patterns.is_empty() && args.and.is_empty() && args.not.is_empty() {
-            return Err(Failure::refused(format!(
-                "{flag} needs a pattern: add -e PATTERN"
-            )));
+            return Err(Failure::refused(format!("{flag} needs a pattern: add -e PATTERN")));
         }
     }
     if args.invert_match && patterns.is_empty() {
-        return Err(Failure::refused(
-            "-v turns round what -e looks for: add -e PATTERN, or use --not alone",
-        ));
+        return Err(Failure::refused("-v turns round what -e looks for: add -e PATTERN, or use --not alone"));
     }
     let case = match (args.ignore_case, args.smart_case) {
         (true, _) => Case::Insensitive,
@@ -159,14 +141,11 @@ fn pattern(args: &PatternArgs, files: &[PathBuf]) -> Result<PatternSpec, Failure
 
 /// One pattern a line, as ripgrep reads them: an empty line is the pattern that matches everything.
 fn read_patterns(path: &Path, stdin: bool) -> Result<Vec<String>, Failure> {
-    let refused = |reason: String| {
-        Failure::refused(format!("-f/--pattern-file {}: {reason}", path.display()))
-    };
+    let refused =
+        |reason: String| Failure::refused(format!("-f/--pattern-file {}: {reason}", path.display()));
     let mut bytes = Vec::new();
     if stdin {
-        io::stdin()
-            .read_to_end(&mut bytes)
-            .map_err(|error| refused(error.to_string()))?;
+        io::stdin().read_to_end(&mut bytes).map_err(|error| refused(error.to_string()))?;
     } else {
         bytes = fs::read(path).map_err(|error| refused(error.to_string()))?;
     }
@@ -175,10 +154,7 @@ fn read_patterns(path: &Path, stdin: bool) -> Result<Vec<String>, Failure> {
             .iter()
             .filter(|byte| **byte == b'\n')
             .count();
-        refused(format!(
-            "line {} is not UTF-8; write other bytes as \\xFF under (?-u)",
-            line + 1
-        ))
+        refused(format!("line {} is not UTF-8; write other bytes as \\xFF under (?-u)", line + 1))
     })?;
     Ok(text.lines().map(str::to_owned).collect())
 }
@@ -191,10 +167,7 @@ fn times(range: &RangeArgs) -> Result<(Option<i64>, Option<i64>), Failure> {
         };
         text.as_ref().map(parse).transpose()
     };
-    let (since, until) = (
-        read(&range.since, "--since")?,
-        read(&range.until, "--until")?,
-    );
+    let (since, until) = (read(&range.since, "--since")?, read(&range.until, "--until")?);
     if let (Some(from), Some(to)) = (since, until)
         && from >= to
     {
@@ -210,30 +183,16 @@ fn times(range: &RangeArgs) -> Result<(Option<i64>, Option<i64>), Failure> {
 fn output(args: &OutputArgs) -> Result<Output, Failure> {
     let counted = args.count || args.histogram.is_some();
     if args.per_source && !counted {
-        return Err(Failure::refused(
-            "--per-source goes with --count or --histogram",
-        ));
+        return Err(Failure::refused("--per-source goes with --count or --histogram"));
     }
     if !args.columns.is_empty() && (counted || args.output != Format::Text) {
-        return Err(Failure::refused(
-            "--columns is for records as text; it goes with neither -o nor counts",
-        ));
+        return Err(Failure::refused("--columns is for records as text; it goes with neither -o nor counts"));
     }
     if let Some(text) = &args.histogram {
-        let step =
-            parse_step(text).map_err(|error| Failure::refused(format!("--histogram: {error}")))?;
-        return Ok(Output::Histogram {
-            step,
-            per_source: args.per_source,
-        });
+        let step = parse_step(text).map_err(|error| Failure::refused(format!("--histogram: {error}")))?;
+        return Ok(Output::Histogram { step, per_source: args.per_source });
     }
-    Ok(if args.count {
-        Output::Count {
-            per_source: args.per_source,
-        }
-    } else {
-        Output::Records
-    })
+    Ok(if args.count { Output::Count { per_source: args.per_source } } else { Output::Records })
 }
 
 fn look(args: &LogsArgs, spec: &QuerySpec) -> Look {
@@ -244,17 +203,13 @@ fn look(args: &LogsArgs, spec: &QuerySpec) -> Look {
         ColorChoice::Never => false,
         ColorChoice::Auto => {
             let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-            terminal
-                && !set("NO_COLOR")
-                && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
         }
     };
     let color = color && args.output.output == Format::Text;
     // A pattern that can't be compiled is refused by whoever runs it, who says so better.
     let highlight = if color && spec.output == Output::Records && !spec.pattern.invert {
-        Matcher::new(&spec.pattern, &[], &PatternLimits::default())
-            .ok()
-            .flatten()
+        Matcher::new(&spec.pattern, &[], &PatternLimits::default()).ok().flatten()
     } else {
         None
     };

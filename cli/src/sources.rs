@@ -19,9 +19,7 @@ pub(crate) fn run(args: &SourcesArgs) -> Result<Exit, Failure> {
     let sources = target.sources(&args.sources)?;
     let mut out = Out::stdout().map_err(Failure::Output)?;
     match args.output {
-        ListFormat::Jsonl => sources
-            .iter()
-            .for_each(|info| push_json(&mut out.buffer, info)),
+        ListFormat::Jsonl => sources.iter().for_each(|info| push_json(&mut out.buffer, info)),
         ListFormat::Text if sources.is_empty() => report::say("there are no logs here"),
         ListFormat::Text => out.buffer.extend_from_slice(table(&sources).as_bytes()),
     }
@@ -30,9 +28,7 @@ pub(crate) fn run(args: &SourcesArgs) -> Result<Exit, Failure> {
 }
 
 fn table(sources: &[SourceInfo]) -> String {
-    let time = |nanos: Option<i64>| {
-        nanos.map_or_else(|| "-".to_owned(), |nanos| timestamp::text(nanos, 3))
-    };
+    let time = |nanos: Option<i64>| nanos.map_or_else(|| "-".to_owned(), |nanos| timestamp::text(nanos, 3));
     let rows: Vec<Vec<String>> = sources
         .iter()
         .map(|info| {

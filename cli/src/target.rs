@@ -58,19 +58,12 @@ impl Choice {
         match self {
             Choice::Local(inputs) => Ok(Target::Local(Box::new(local_engine(inputs)?))),
             Choice::Agent(endpoint) => {
-                let runtime =
-                    Builder::new_current_thread()
-                        .enable_all()
-                        .build()
-                        .map_err(|error| {
-                            Failure::failed(format!("cannot start the network runtime: {error}"))
-                        })?;
+                let runtime = Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .map_err(|error| Failure::failed(format!("cannot start the network runtime: {error}")))?;
                 let client = runtime.block_on(Client::connect(&endpoint))?;
-                Ok(Target::Agent(Box::new(Remote {
-                    runtime,
-                    client,
-                    endpoint,
-                })))
+                Ok(Target::Agent(Box::new(Remote { runtime, client, endpoint })))
             }
         }
     }
@@ -110,9 +103,7 @@ impl Remote {
             _ => "",
         };
         Err(match error.into() {
-            Failure::Failed(message) => {
-                Failure::failed(format!("{}: {message}{hint}", self.endpoint.url))
-            }
+            Failure::Failed(message) => Failure::failed(format!("{}: {message}{hint}", self.endpoint.url)),
             other => other,
         })
     }
@@ -158,9 +149,7 @@ impl Target {
 }
 
 fn endpoint(args: &AgentArgs) -> Result<Option<Endpoint>, Failure> {
-    let variable = std::env::var(AGENT_VARIABLE)
-        .ok()
-        .filter(|url| !url.is_empty());
+    let variable = std::env::var(AGENT_VARIABLE).ok().filter(|url| !url.is_empty());
     let Some(url) = args.agent.clone().or(variable) else {
         return agent_flag(args).map_or(Ok(None), |flag| Err(for_an_agent(flag)));
     };
@@ -183,9 +172,7 @@ fn agent_flag(args: &AgentArgs) -> Option<&'static str> {
         ("--tls-server-name", args.tls_server_name.is_some()),
         ("--token-file", args.token_file.is_some()),
     ];
-    flags
-        .into_iter()
-        .find_map(|(flag, given)| given.then_some(flag))
+    flags.into_iter().find_map(|(flag, given)| given.then_some(flag))
 }
 
 fn for_an_agent(flag: &str) -> Failure {
@@ -196,10 +183,7 @@ fn read_token(path: &Path) -> Result<String, Failure> {
     let text = fs::read_to_string(path)
         .map_err(|error| Failure::refused(format!("--token-file {}: {error}", path.display())))?;
     match text.trim() {
-        "" => Err(Failure::refused(format!(
-            "--token-file {}: the file is empty",
-            path.display()
-        ))),
+        "" => Err(Failure::refused(format!("--token-file {}: the file is empty", path.display()))),
         token => Ok(token.to_owned()),
     }
 }
@@ -208,21 +192,12 @@ fn local_engine(inputs: Inputs) -> Result<Engine, Failure> {
     if let Inputs::Root(dir) = &inputs {
         check_dir(dir)?;
     }
-    let program = std::env::current_exe().map_err(|error| {
-        Failure::failed(format!("cannot find this program's own file: {error}"))
-    })?;
-    let mut config = EngineConfig::new(
-        inputs,
-        Compiler::Child {
-            program,
-            args: vec!["compile".into()],
-        },
-    );
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::failed(format!("cannot find this program's own file: {error}")))?;
+    let mut config = EngineConfig::new(inputs, Compiler::Child { program, args: vec!["compile".into()] });
     config.cache_dir = cache_dir();
-    let builtin: Vec<(&str, &'static [u8])> = weir_filters::all()
-        .iter()
-        .map(|filter| (filter.name, filter.component))
-        .collect();
+    let builtin: Vec<(&str, &'static [u8])> =
+        weir_filters::all().iter().map(|filter| (filter.name, filter.component)).collect();
     match Engine::new(config.clone(), &builtin) {
         Ok(engine) => Ok(engine),
         // A cache that another user owns, say: slower without, but not wrong.
@@ -242,28 +217,16 @@ fn check_dir(dir: &Path) -> Result<(), Failure> {
             "--dir {}: not a folder; to search a file, use --file",
             dir.display()
         ))),
-        Err(error) => Err(Failure::refused(format!(
-            "--dir {}: {error}; {hint}",
-            dir.display()
-        ))),
+        Err(error) => Err(Failure::refused(format!("--dir {}: {error}; {hint}", dir.display()))),
     }
 }
 
 /// Where compiled filters are kept between runs: `$XDG_CACHE_HOME/weir` or `~/.cache/weir`, only for this
 /// user. `None` where there is no such place, which costs a compile in every run and nothing else.
 fn cache_dir() -> Option<PathBuf> {
-    let absolute = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let base =
-        absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
     let dir = base.join("weir");
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&dir)
-        .ok()?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).ok()?;
     Some(dir)
 }

@@ -34,8 +34,8 @@ impl TimeWriter {
     }
 
     fn set(&mut self, second: i64) {
-        let timestamp = Timestamp::from_second(second)
-            .expect("64 bits of nanoseconds span the years 1677 to 2262");
+        let timestamp =
+            Timestamp::from_second(second).expect("64 bits of nanoseconds span the years 1677 to 2262");
         let datetime = Offset::UTC.to_datetime(timestamp);
         self.second = second;
         self.text.clear();
@@ -77,14 +77,8 @@ mod tests {
 
     #[test]
     fn fractions_are_cut() {
-        assert_eq!(
-            text(1_764_000_000_123_456_789, 9),
-            "2025-11-24T16:00:00.123456789Z"
-        );
-        assert_eq!(
-            text(1_764_000_000_999_999_999, 3),
-            "2025-11-24T16:00:00.999Z"
-        );
+        assert_eq!(text(1_764_000_000_123_456_789, 9), "2025-11-24T16:00:00.123456789Z");
+        assert_eq!(text(1_764_000_000_999_999_999, 3), "2025-11-24T16:00:00.999Z");
         assert_eq!(text(0, 0), "1970-01-01T00:00:00Z");
         assert_eq!(text(-1, 9), "1969-12-31T23:59:59.999999999Z");
     }

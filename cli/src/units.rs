@@ -46,11 +46,7 @@ pub(crate) fn table(heading: &[&str], rows: &[Vec<String>], right: &[&str]) -> S
     let width = |text: &str| text.chars().count();
     let widths: Vec<usize> = (0..heading.len())
         .map(|column| {
-            rows.iter()
-                .map(|row| width(&row[column]))
-                .chain([width(heading[column])])
-                .max()
-                .unwrap_or(0)
+            rows.iter().map(|row| width(&row[column])).chain([width(heading[column])]).max().unwrap_or(0)
         })
         .collect();
     let mut out = String::new();
@@ -82,12 +78,7 @@ mod tests {
 
     #[test]
     fn sizes_and_durations() {
-        for (number, text) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1536, "1.5 KiB"),
-            ((1 << 20) - 1, "1.0 MiB"),
-        ] {
+        for (number, text) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), ((1 << 20) - 1, "1.0 MiB")] {
             assert_eq!(bytes(number), text);
         }
         assert_eq!(bytes(u64::MAX), "16384.0 PiB");
@@ -102,13 +93,7 @@ mod tests {
 
     #[test]
     fn tables_are_aligned() {
-        let rows = vec![
-            vec!["a".to_owned(), "10".to_owned()],
-            vec!["ünder".to_owned(), "9".to_owned()],
-        ];
-        assert_eq!(
-            table(&["NAME", "N"], &rows, &["N"]),
-            "NAME    N\na      10\nünder   9\n"
-        );
+        let rows = vec![vec!["a".to_owned(), "10".to_owned()], vec!["ünder".to_owned(), "9".to_owned()]];
+        assert_eq!(table(&["NAME", "N"], &rows, &["N"]), "NAME    N\na      10\nünder   9\n");
     }
 }

@@ -55,10 +55,7 @@ pub(crate) fn for_each_piece<'a>(bytes: &'a [u8], mut f: impl FnMut(Piece<'a>)) 
         if !text.is_empty() {
             f(Piece::Text(text));
         }
-        chunk
-            .invalid()
-            .iter()
-            .for_each(|byte| f(Piece::Byte(*byte)));
+        chunk.invalid().iter().for_each(|byte| f(Piece::Byte(*byte)));
     }
 }
 
@@ -66,15 +63,9 @@ pub(crate) fn for_each_piece<'a>(bytes: &'a [u8], mut f: impl FnMut(Piece<'a>)) 
 pub(crate) fn first_control(text: &str) -> Option<(usize, char)> {
     // Byte by byte up to a suspect: most text has none, and no character need be decoded for it.
     let mut from = 0;
-    while let Some(offset) = text.as_bytes()[from..]
-        .iter()
-        .position(|byte| SUSPECT[usize::from(*byte)])
-    {
+    while let Some(offset) = text.as_bytes()[from..].iter().position(|byte| SUSPECT[usize::from(*byte)]) {
         let at = from + offset;
-        let character = text[at..]
-            .chars()
-            .next()
-            .expect("a suspect byte starts a character");
+        let character = text[at..].chars().next().expect("a suspect byte starts a character");
         if is_control(character) {
             return Some((at, character));
         }
@@ -88,8 +79,7 @@ pub(crate) fn message(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         if character != '\n' && is_control(character) {
-            write!(shown, "{}", character.escape_default())
-                .expect("writing to a String does not fail");
+            write!(shown, "{}", character.escape_default()).expect("writing to a String does not fail");
         } else {
             shown.push(character);
         }
@@ -102,9 +92,7 @@ pub(crate) fn is_control(character: char) -> bool {
     match character {
         '\t' => false,
         // Arabic letter mark, left-to-right and right-to-left marks, separators, embeddings, isolates.
-        '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            true
-        }
+        '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
         other => other.is_control(),
     }
 }
@@ -142,10 +130,7 @@ mod tests {
         assert_eq!(shown(b"plain \t text"), "plain \t text");
         assert_eq!(shown("Größe – 日本 € ©".as_bytes()), "Größe – 日本 € ©");
         assert_eq!(shown(b"\x1b[31mred\x1b[0m"), "\\x1b[31mred\\x1b[0m");
-        assert_eq!(
-            shown(b"a\x1b]0;title\x07b\r\n\0\x7f"),
-            "a\\x1b]0;title\\x07b\\r\\n\\x00\\x7f"
-        );
+        assert_eq!(shown(b"a\x1b]0;title\x07b\r\n\0\x7f"), "a\\x1b]0;title\\x07b\\r\\n\\x00\\x7f");
         assert_eq!(shown("\u{9b}2J".as_bytes()), "\\x9b2J");
         assert_eq!(shown(b"\x9b2J \xff\xfe"), "\\x9b2J \\xff\\xfe");
         assert_eq!(

@@ -32,32 +32,18 @@ fn bundle() -> Result<()> {
 
     let packages = packages(&filters)?;
     watch(&filters, &packages)?;
-    let guests: BTreeMap<&str, &Package> = packages
-        .iter()
-        .filter(|p| p.is_guest)
-        .map(|p| (p.name.as_str(), p))
-        .collect();
-    ensure!(
-        !guests.is_empty(),
-        "{} has no member that is a `cdylib`",
-        filters.join("Cargo.toml").display()
-    );
+    let guests: BTreeMap<&str, &Package> =
+        packages.iter().filter(|p| p.is_guest).map(|p| (p.name.as_str(), p)).collect();
+    ensure!(!guests.is_empty(), "{} has no member that is a `cdylib`", filters.join("Cargo.toml").display());
     check_target_installed()?;
     build(&filters, &target_dir, &guests)?;
 
     let mut table = String::from("static BUNDLED: &[Bundled] = &[\n");
     for (name, package) in guests {
-        let module = target_dir
-            .join(TARGET)
-            .join("release")
-            .join(format!("{}.wasm", package.library));
-        let component = encode(&module)
-            .with_context(|| format!("{name}: no component comes of {}", module.display()))?;
-        let limit = if package.takes_patterns {
-            SIZE_WITH_PATTERNS
-        } else {
-            SIZE
-        };
+        let module = target_dir.join(TARGET).join("release").join(format!("{}.wasm", package.library));
+        let component =
+            encode(&module).with_context(|| format!("{name}: no component comes of {}", module.display()))?;
+        let limit = if package.takes_patterns { SIZE_WITH_PATTERNS } else { SIZE };
         ensure!(
             component.len() <= limit,
             "{name}: the component has {} bytes, over its limit of {limit}",
@@ -65,10 +51,7 @@ fn bundle() -> Result<()> {
         );
         let file = out.join(format!("{name}.wasm"));
         fs::write(&file, component).with_context(|| file.display().to_string())?;
-        writeln!(
-            table,
-            "    Bundled {{ name: {name:?}, component: include_bytes!({file:?}) }},"
-        )?;
+        writeln!(table, "    Bundled {{ name: {name:?}, component: include_bytes!({file:?}) }},")?;
     }
     table.push_str("];\n");
     fs::write(out.join("bundled.rs"), table).context("bundled.rs")
@@ -94,50 +77,26 @@ fn packages(filters: &Path) -> Result<Vec<Package>> {
         .output()
         .context("cannot run cargo metadata")?;
     if !output.status.success() {
-        bail!(
-            "cargo metadata: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     }
-    let metadata: Value =
-        serde_json::from_slice(&output.stdout).context("cargo metadata speaks JSON")?;
-    let packages = metadata["packages"]
-        .as_array()
-        .context("cargo metadata lists packages")?;
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata speaks JSON")?;
+    let packages = metadata["packages"].as_array().context("cargo metadata lists packages")?;
     packages.iter().map(package).collect()
 }
 
 fn package(package: &Value) -> Result<Package> {
-    let manifest = package["manifest_path"]
-        .as_str()
-        .context("a package has a manifest")?;
-    let folder = Path::new(manifest)
-        .parent()
-        .context("a manifest lies in a folder")?
-        .to_owned();
-    let name = folder
-        .file_name()
-        .context("the folder has a name")?
-        .to_string_lossy()
-        .into_owned();
+    let manifest = package["manifest_path"].as_str().context("a package has a manifest")?;
+    let folder = Path::new(manifest).parent().context("a manifest lies in a folder")?.to_owned();
+    let name = folder.file_name().context("the folder has a name")?.to_string_lossy().into_owned();
     let targets = package["targets"].as_array().map_or(&[][..], Vec::as_slice);
-    let has_type = |target: &&Value| {
-        target["crate_types"]
-            .as_array()
-            .is_some_and(|t| t.iter().any(|t| t == "cdylib"))
-    };
+    let has_type =
+        |target: &&Value| target["crate_types"].as_array().is_some_and(|t| t.iter().any(|t| t == "cdylib"));
     let guest = targets.iter().find(has_type);
     Ok(Package {
-        library: guest
-            .and_then(|t| t["name"].as_str())
-            .unwrap_or_default()
-            .replace('-', "_"),
+        library: guest.and_then(|t| t["name"].as_str()).unwrap_or_default().replace('-', "_"),
         is_guest: guest.is_some(),
         takes_patterns: package["metadata"]["weir"]["user-patterns"] == true,
-        id: package["id"]
-            .as_str()
-            .context("a package has an id")?
-            .to_owned(),
+        id: package["id"].as_str().context("a package has an id")?.to_owned(),
         name,
         folder,
     })
@@ -145,12 +104,9 @@ fn package(package: &Value) -> Result<Package> {
 
 /// Has cargo run this script again when anything changes that goes into a guest.
 fn watch(filters: &Path, packages: &[Package]) -> Result<()> {
-    let repository = filters
-        .parent()
-        .context("the filters lie in the repository")?;
+    let repository = filters.parent().context("the filters lie in the repository")?;
     let mut watched: Vec<PathBuf> = vec!["build.rs".into(), "Cargo.toml".into()];
-    watched
-        .extend(["Cargo.toml", "Cargo.lock", ".cargo/config.toml"].map(|file| filters.join(file)));
+    watched.extend(["Cargo.toml", "Cargo.lock", ".cargo/config.toml"].map(|file| filters.join(file)));
     watched.extend(
         [
             "rust-toolchain.toml",
@@ -163,23 +119,11 @@ fn watch(filters: &Path, packages: &[Package]) -> Result<()> {
         .map(|path| repository.join(path)),
     );
     for package in packages {
-        for entry in
-            fs::read_dir(&package.folder).with_context(|| package.folder.display().to_string())?
-        {
-            let path = entry
-                .with_context(|| package.folder.display().to_string())?
-                .path();
+        for entry in fs::read_dir(&package.folder).with_context(|| package.folder.display().to_string())? {
+            let path = entry.with_context(|| package.folder.display().to_string())?.path();
             // What says what a filter does, but is not in it.
-            let aside = [
-                "tests",
-                "README.md",
-                "params.schema.json",
-                "proptest-regressions",
-            ];
-            if !path
-                .file_name()
-                .is_some_and(|name| aside.iter().any(|&aside| name == aside))
-            {
+            let aside = ["tests", "README.md", "params.schema.json", "proptest-regressions"];
+            if !path.file_name().is_some_and(|name| aside.iter().any(|&aside| name == aside)) {
                 watched.push(path);
             }
         }
@@ -207,29 +151,16 @@ fn check_target_installed() -> Result<()> {
 
 fn build(filters: &Path, target_dir: &Path, guests: &BTreeMap<&str, &Package>) -> Result<()> {
     // Paths of this machine in a guest would give each machine other components.
-    let root = filters
-        .parent()
-        .context("the filters lie in the repository")?;
-    let mut flags = vec![
-        "-Ctarget-feature=+simd128".to_owned(),
-        format!("--remap-path-prefix={}=/weir", root.display()),
-    ];
-    let home = env::var("CARGO_HOME")
-        .ok()
-        .or_else(|| env::var("HOME").ok().map(|home| format!("{home}/.cargo")));
+    let root = filters.parent().context("the filters lie in the repository")?;
+    let mut flags =
+        vec!["-Ctarget-feature=+simd128".to_owned(), format!("--remap-path-prefix={}=/weir", root.display())];
+    let home =
+        env::var("CARGO_HOME").ok().or_else(|| env::var("HOME").ok().map(|home| format!("{home}/.cargo")));
     flags.extend(home.map(|home| format!("--remap-path-prefix={home}=/cargo")));
 
     let mut cargo = cargo(filters);
     cargo
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--lib",
-            "--target",
-            TARGET,
-            "--target-dir",
-        ])
+        .args(["build", "--release", "--locked", "--lib", "--target", TARGET, "--target-dir"])
         .arg(target_dir);
     for package in guests.values() {
         cargo.args(["--package", &package.id]);
@@ -238,10 +169,7 @@ fn build(filters: &Path, target_dir: &Path, guests: &BTreeMap<&str, &Package>) -
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .status()
         .context("cannot run cargo build")?;
-    ensure!(
-        status.success(),
-        "the filters do not compile; `cd filters && cargo build` shows why"
-    );
+    ensure!(status.success(), "the filters do not compile; `cd filters && cargo build` shows why");
     Ok(())
 }
 
@@ -285,16 +213,11 @@ fn cargo(folder: &Path) -> Command {
 /// A folder in the target directory for the guests of all profiles, or one of this build where none is found.
 fn target_dir(out: &Path) -> PathBuf {
     // Cargo marks its target directories so that backups leave them out.
-    let marked = out
-        .ancestors()
-        .find(|folder| folder.join("CACHEDIR.TAG").exists());
+    let marked = out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
     marked.unwrap_or(out).join("guest")
 }
 
 fn encode(module: &Path) -> Result<Vec<u8>> {
     let module = fs::read(module)?;
-    ComponentEncoder::default()
-        .module(&module)?
-        .validate(true)
-        .encode()
+    ComponentEncoder::default().module(&module)?.validate(true).encode()
 }

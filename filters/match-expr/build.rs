@@ -15,11 +15,7 @@ fn main() {
         }
         std::fs::write(Path::new(&out).join(name), bytes).expect("OUT_DIR is writable");
     };
-    for (name, pattern) in [
-        ("word.bin", r"\w"),
-        ("digit.bin", r"\d"),
-        ("space.bin", r"\s"),
-    ] {
+    for (name, pattern) in [("word.bin", r"\w"), ("digit.bin", r"\d"), ("space.bin", r"\s")] {
         write(name, gaps(&class(pattern)));
     }
     write("fold.bin", folds());
@@ -52,36 +48,19 @@ fn folds() -> Vec<u32> {
     let mut runs: Vec<(u32, u32, u32, i32)> = Vec::new();
     for c in ('\0'..='\u{1ffff}').filter(|c| c.is_alphabetic() || !c.is_ascii()) {
         let mut circle = ClassUnicode::new([ClassUnicodeRange::new(c, c)]);
-        circle
-            .try_case_fold_simple()
-            .expect("the feature unicode-case is on");
-        let members: Vec<char> = circle
-            .iter()
-            .flat_map(|range| range.start()..=range.end())
-            .collect();
+        circle.try_case_fold_simple().expect("the feature unicode-case is on");
+        let members: Vec<char> = circle.iter().flat_map(|range| range.start()..=range.end()).collect();
         if members.len() == 1 {
             continue;
         }
-        let place = members
-            .iter()
-            .position(|&member| member == c)
-            .expect("a circle has its own");
+        let place = members.iter().position(|&member| member == c).expect("a circle has its own");
         let next = members[(place + 1) % members.len()];
         let code = u32::from(c);
         let distance = u32::from(next) as i32 - code as i32;
         // Every second letter is the other case's, so that two runs are open at a time.
-        let open = runs
-            .iter_mut()
-            .rev()
-            .take(2)
-            .find(|(first, count, step, far)| {
-                *far == distance
-                    && if *count == 1 {
-                        code - *first <= 2
-                    } else {
-                        code == *first + *count * *step
-                    }
-            });
+        let open = runs.iter_mut().rev().take(2).find(|(first, count, step, far)| {
+            *far == distance && if *count == 1 { code - *first <= 2 } else { code == *first + *count * *step }
+        });
         match open {
             Some((first, count, step, _)) => {
                 if *count == 1 {
@@ -96,12 +75,7 @@ fn folds() -> Vec<u32> {
     let mut before = 0;
     let mut numbers = Vec::new();
     for (first, count, step, distance) in runs {
-        numbers.extend([
-            first - before,
-            count,
-            step,
-            (distance << 1 ^ distance >> 31) as u32,
-        ]);
+        numbers.extend([first - before, count, step, (distance << 1 ^ distance >> 31) as u32]);
         before = first;
     }
     numbers

@@ -43,12 +43,7 @@ fn encode(name: &str, tzif: &[u8]) -> Vec<u8> {
     let mut transitions = transitions(&zone);
     let standing =
         self::transitions(&TimeZone::posix(rule).unwrap_or_else(|e| panic!("{name}: {rule}: {e}")));
-    let common = transitions
-        .iter()
-        .rev()
-        .zip(standing.iter().rev())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let common = transitions.iter().rev().zip(standing.iter().rev()).take_while(|(a, b)| a == b).count();
     let by_rule = transitions.split_off(transitions.len() - common);
     // A zone whose offsets never change by rule has none to start with.
     let rule_from = by_rule.first().map_or(0, |&(at, _)| at);
@@ -65,21 +60,13 @@ fn encode(name: &str, tzif: &[u8]) -> Vec<u8> {
     let unit = unit.expect("every number of seconds is a multiple of one");
     let mut out = Vec::new();
     varint(&mut out, offsets.len() as u64);
-    offsets
-        .iter()
-        .for_each(|&offset| varint(&mut out, zigzag(offset)));
+    offsets.iter().for_each(|&offset| varint(&mut out, zigzag(offset)));
     out.push(u8::try_from(unit).expect("there are three units"));
     varint(&mut out, transitions.len() as u64);
     let mut last = 0;
     for (at, offset) in transitions {
-        varint(
-            &mut out,
-            u64::try_from((at - last) / UNITS[unit]).expect("transitions ascend from 1970 on"),
-        );
-        let index = offsets
-            .iter()
-            .position(|&o| o == offset)
-            .expect("all offsets were collected");
+        varint(&mut out, u64::try_from((at - last) / UNITS[unit]).expect("transitions ascend from 1970 on"));
+        let index = offsets.iter().position(|&o| o == offset).expect("all offsets were collected");
         out.push(u8::try_from(index).expect("a zone has few offsets"));
         last = at;
     }
@@ -93,10 +80,7 @@ fn transitions(zone: &TimeZone) -> Vec<(i64, i64)> {
     let mut last = offset_at_epoch(zone);
     let mut found = Vec::new();
     for transition in zone.following(Timestamp::UNIX_EPOCH) {
-        let (at, offset) = (
-            transition.timestamp().as_second(),
-            i64::from(transition.offset().seconds()),
-        );
+        let (at, offset) = (transition.timestamp().as_second(), i64::from(transition.offset().seconds()));
         if at > END {
             break;
         }
@@ -114,14 +98,8 @@ fn offset_at_epoch(zone: &TimeZone) -> i64 {
 
 /// The POSIX rule at the end of a TZif file (RFC 9636, section 3.3).
 fn footer(tzif: &[u8]) -> &str {
-    let text = tzif
-        .strip_suffix(b"\n")
-        .expect("a TZif file of version 2 ends in a footer");
-    let start = text
-        .iter()
-        .rposition(|&b| b == b'\n')
-        .expect("a footer starts after a newline")
-        + 1;
+    let text = tzif.strip_suffix(b"\n").expect("a TZif file of version 2 ends in a footer");
+    let start = text.iter().rposition(|&b| b == b'\n').expect("a footer starts after a newline") + 1;
     std::str::from_utf8(&text[start..]).expect("a footer is ASCII")
 }
 
@@ -132,26 +110,18 @@ fn encode_rule(out: &mut Vec<u8>, name: &str, rule: &str, from: i64) {
         out.push(0);
         return;
     };
-    let (start, end) = changes
-        .split_once(',')
-        .unwrap_or_else(|| panic!("{name}: {rule}: no end"));
+    let (start, end) = changes.split_once(',').unwrap_or_else(|| panic!("{name}: {rule}: no end"));
     let (standard, daylight) = posix_offsets(offsets);
     out.push(1);
-    varint(
-        out,
-        u64::try_from(from).expect("a rule's changes that count are from 1970 on"),
-    );
+    varint(out, u64::try_from(from).expect("a rule's changes that count are from 1970 on"));
     varint(out, zigzag(standard));
     varint(out, zigzag(daylight));
     for change in [start, end] {
         let (day, time) = change.split_once('/').unwrap_or((change, "2"));
-        let month_week_day = day
-            .strip_prefix('M')
-            .unwrap_or_else(|| panic!("{name}: {rule}: not of the form Mm.w.d"));
-        let fields: Vec<u8> = month_week_day
-            .split('.')
-            .map(|n| n.parse().expect("a POSIX rule has numbers"))
-            .collect();
+        let month_week_day =
+            day.strip_prefix('M').unwrap_or_else(|| panic!("{name}: {rule}: not of the form Mm.w.d"));
+        let fields: Vec<u8> =
+            month_week_day.split('.').map(|n| n.parse().expect("a POSIX rule has numbers")).collect();
         assert_eq!(fields.len(), 3, "{name}: {rule}");
         out.extend_from_slice(&fields);
         varint(out, zigzag(posix_time(time)));
@@ -161,19 +131,11 @@ fn encode_rule(out: &mut Vec<u8>, name: &str, rule: &str, from: i64) {
 /// `EST5EDT`, `<+1030>-10:30<+11>-11`: standard and daylight offsets, in seconds east of Greenwich.
 fn posix_offsets(text: &str) -> (i64, i64) {
     let rest = skip_name(text);
-    let end = rest
-        .find(|c: char| c == '<' || c.is_ascii_alphabetic())
-        .expect("a rule with changes has two names");
+    let end =
+        rest.find(|c: char| c == '<' || c.is_ascii_alphabetic()).expect("a rule with changes has two names");
     let standard = -posix_time(&rest[..end]);
     let rest = skip_name(&rest[end..]);
-    (
-        standard,
-        if rest.is_empty() {
-            standard + 3600
-        } else {
-            -posix_time(rest)
-        },
-    )
+    (standard, if rest.is_empty() { standard + 3600 } else { -posix_time(rest) })
 }
 
 fn skip_name(text: &str) -> &str {
@@ -189,13 +151,8 @@ fn posix_time(text: &str) -> i64 {
         Some(digits) => (-1, digits),
         None => (1, text.trim_start_matches('+')),
     };
-    let parts = digits
-        .split(':')
-        .map(|n| n.parse::<i64>().expect("a POSIX time has numbers"));
-    sign * parts
-        .zip([3600, 60, 1])
-        .map(|(n, unit)| n * unit)
-        .sum::<i64>()
+    let parts = digits.split(':').map(|n| n.parse::<i64>().expect("a POSIX time has numbers"));
+    sign * parts.zip([3600, 60, 1]).map(|(n, unit)| n * unit).sum::<i64>()
 }
 
 fn zigzag(n: i64) -> u64 {

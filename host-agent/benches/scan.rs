@@ -186,7 +186,11 @@ fn cri_line(number: u64) -> String {
     let level = if random(1).is_multiple_of(20) { "error" } else { "info" };
     let path = ["/", "/cart", "/login", "/api/items", "/about", "/static/site.css"][(random(2) % 6) as usize];
     let needle = if random(3).is_multiple_of(200_000) { " needle-in-the-log" } else { "" };
-    let id = if random(7).is_multiple_of(100_000) { format!(" {:08x}-{:04x}", random(8) as u32, random(9) as u16) } else { String::new() };
+    let id = if random(7).is_multiple_of(100_000) {
+        format!(" {:08x}-{:04x}", random(8) as u32, random(9) as u16)
+    } else {
+        String::new()
+    };
     let seconds = number / 1000;
     format!(
         "2026-11-24T{:02}:{:02}:{:02}.{:09}Z stdout F ts={number} level={level} msg=\"GET {path}\" status={} user=u{:05} \
@@ -239,7 +243,8 @@ fn run(program: &Path, arguments: &[String]) -> Cost {
 fn children_cpu() -> Duration {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage of ended children");
     let time = |value: nix::sys::time::TimeVal| {
-        Duration::from_secs(value.tv_sec().unsigned_abs()) + Duration::from_micros(value.tv_usec().unsigned_abs())
+        Duration::from_secs(value.tv_sec().unsigned_abs())
+            + Duration::from_micros(value.tv_usec().unsigned_abs())
     };
     time(usage.user_time()) + time(usage.system_time())
 }

@@ -57,7 +57,8 @@ impl Agent {
     /// # Errors
     /// A port that can't be bound, a cache folder that can't be used.
     pub async fn bind(config: Config, compiler: Compiler) -> Result<Agent, AgentError> {
-        let filters: Vec<_> = weir_filters::all().iter().map(|filter| (filter.name, filter.component)).collect();
+        let filters: Vec<_> =
+            weir_filters::all().iter().map(|filter| (filter.name, filter.component)).collect();
         let engine = EngineConfig {
             cache_dir: config.cache_dir,
             limits: config.limits.query,

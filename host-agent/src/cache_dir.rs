@@ -18,8 +18,10 @@ pub(crate) fn prepare(configured: Option<PathBuf>) -> Result<Option<PathBuf>, Co
         let usable = usable(&path);
         return usable.map(|()| Some(path)).map_err(|reason| ConfigError::value("cache_dir", reason));
     }
-    let folder = |variable: &str, below: &str| std::env::var_os(variable).map(|dir| Path::new(&dir).join(below));
-    let candidates = [Some("/var/cache/weir".into()), folder("XDG_CACHE_HOME", "weir"), folder("HOME", ".cache/weir")];
+    let folder =
+        |variable: &str, below: &str| std::env::var_os(variable).map(|dir| Path::new(&dir).join(below));
+    let candidates =
+        [Some("/var/cache/weir".into()), folder("XDG_CACHE_HOME", "weir"), folder("HOME", ".cache/weir")];
     Ok(first_usable(candidates.into_iter().flatten()))
 }
 
@@ -47,7 +49,10 @@ fn usable(path: &Path) -> Result<(), String> {
         return Err(format!("{told} belongs to another user (uid {})", found.uid()));
     }
     if found.mode() & 0o077 != 0 {
-        return Err(format!("{told} has mode {:o}; only its owner may enter it: chmod 700", found.mode() & 0o777));
+        return Err(format!(
+            "{told} has mode {:o}; only its owner may enter it: chmod 700",
+            found.mode() & 0o777
+        ));
     }
     rustix::fs::access(path, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)
         .map_err(|error| format!("{told} can't be written to: {error}"))

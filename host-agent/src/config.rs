@@ -99,11 +99,15 @@ impl Config {
         })?;
         let health_listen = settings.health_listen.as_deref().unwrap_or(HEALTH_LISTEN);
         let health_listen = health_listen.parse().map_err(|_| {
-            ConfigError::value("health_listen", format!("'{health_listen}' is not ADDRESS:PORT, such as 0.0.0.0:7412"))
+            ConfigError::value(
+                "health_listen",
+                format!("'{health_listen}' is not ADDRESS:PORT, such as 0.0.0.0:7412"),
+            )
         })?;
         let logs_dir = settings.logs_dir.unwrap_or_else(|| LOGS_DIR.into());
         if !logs_dir.is_dir() {
-            let reason = format!("{} is not a folder; give the one that holds the pods' logs", logs_dir.display());
+            let reason =
+                format!("{} is not a folder; give the one that holds the pods' logs", logs_dir.display());
             return Err(ConfigError::value("logs_dir", reason));
         }
         let drain_seconds = settings.drain_seconds.unwrap_or(DRAIN_SECONDS);
@@ -128,13 +132,20 @@ impl Config {
 
 fn tls(settings: TlsSettings) -> Result<Option<TlsFiles>, ConfigError> {
     match settings {
-        TlsSettings { cert: Some(cert), key: Some(key), client_ca } => Ok(Some(TlsFiles { cert, key, client_ca })),
-        TlsSettings { cert: None, key: None, client_ca: None } => Ok(None),
-        TlsSettings { cert: Some(_), .. } => Err(ConfigError::value("tls.key", "tls.cert is set: give its key too")),
-        TlsSettings { key: Some(_), .. } => Err(ConfigError::value("tls.cert", "tls.key is set: give its certificate")),
-        TlsSettings { client_ca: Some(_), .. } => {
-            Err(ConfigError::value("tls.cert", "tls.client_ca is set: give the agent's own certificate and key too"))
+        TlsSettings { cert: Some(cert), key: Some(key), client_ca } => {
+            Ok(Some(TlsFiles { cert, key, client_ca }))
         }
+        TlsSettings { cert: None, key: None, client_ca: None } => Ok(None),
+        TlsSettings { cert: Some(_), .. } => {
+            Err(ConfigError::value("tls.key", "tls.cert is set: give its key too"))
+        }
+        TlsSettings { key: Some(_), .. } => {
+            Err(ConfigError::value("tls.cert", "tls.key is set: give its certificate"))
+        }
+        TlsSettings { client_ca: Some(_), .. } => Err(ConfigError::value(
+            "tls.cert",
+            "tls.client_ca is set: give the agent's own certificate and key too",
+        )),
     }
 }
 

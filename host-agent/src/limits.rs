@@ -116,14 +116,29 @@ impl Limits {
         set(&mut server.max_watches, settings.max_watches, "limits.max_watches", 1..=1024)?;
         set(&mut server.max_connections, settings.max_connections, "limits.max_connections", 1..=65_536)?;
         set(&mut server.max_streams, settings.max_streams, "limits.max_streams", 1..=65_536)?;
-        set(&mut server.max_request_bytes, settings.max_request_bytes, "limits.max_request_bytes", 4096..=256 * MIB)?;
+        set(
+            &mut server.max_request_bytes,
+            settings.max_request_bytes,
+            "limits.max_request_bytes",
+            4096..=256 * MIB,
+        )?;
         set_seconds(&mut server.stall, settings.stall_seconds, "limits.stall_seconds", 1..=DAY_SECONDS)?;
-        set_seconds(&mut server.watch_interval, settings.watch_seconds, "limits.watch_seconds", 1..=DAY_SECONDS)?;
+        set_seconds(
+            &mut server.watch_interval,
+            settings.watch_seconds,
+            "limits.watch_seconds",
+            1..=DAY_SECONDS,
+        )?;
 
         let (query, set_to) = (&mut limits.query, &settings.query);
         set(&mut query.selectors, set_to.selectors, "limits.query.selectors", 1..=10_000)?;
         set(&mut query.filters, set_to.filters, "limits.query.filters", 1..=64)?;
-        set(&mut query.context_records, set_to.context_records, "limits.query.context_records", 0..=1_000_000)?;
+        set(
+            &mut query.context_records,
+            set_to.context_records,
+            "limits.query.context_records",
+            0..=1_000_000,
+        )?;
         set(&mut query.line_bytes, set_to.line_bytes, "limits.query.line_bytes", 1024..=48 * MIB)?;
         set(&mut query.held_bytes, set_to.held_bytes, "limits.query.held_bytes", MIB..=16 * GIB)?;
         set(&mut query.merge_bytes, set_to.merge_bytes, "limits.query.merge_bytes", MIB..=GIB)?;
@@ -139,7 +154,12 @@ impl Limits {
         set(&mut filter.failures, set_to.failures, "limits.filter.failures", 0..=1_000_000)?;
 
         let (sandbox, set_to) = (&mut limits.sandbox, &settings.sandbox);
-        set(&mut sandbox.component_bytes, set_to.component_bytes, "limits.sandbox.component_bytes", 1024..=256 * MIB)?;
+        set(
+            &mut sandbox.component_bytes,
+            set_to.component_bytes,
+            "limits.sandbox.component_bytes",
+            1024..=256 * MIB,
+        )?;
         let range = 64 * MIB..=16 * GIB;
         let field = "limits.sandbox.compile_memory_bytes";
         set(&mut sandbox.compile_memory_bytes, set_to.compile_memory_bytes, field, range)?;
@@ -160,7 +180,10 @@ fn set<T: TryFrom<u64>>(
     let Some(value) = value else { return Ok(false) };
     let fits = T::try_from(value).ok().filter(|_| range.contains(&value));
     *target = fits.ok_or_else(|| {
-        ConfigError::value(field, format!("{value} is out of range; give {} to {}", range.start(), range.end()))
+        ConfigError::value(
+            field,
+            format!("{value} is out of range; give {} to {}", range.start(), range.end()),
+        )
     })?;
     Ok(true)
 }

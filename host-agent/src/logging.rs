@@ -34,7 +34,9 @@ impl LogConfig {
         let format = match settings.format.as_deref() {
             None | Some("text") => LogFormat::Text,
             Some("json") => LogFormat::Json,
-            Some(other) => return Err(ConfigError::value("log.format", format!("'{other}' is not text or json"))),
+            Some(other) => {
+                return Err(ConfigError::value("log.format", format!("'{other}' is not text or json")));
+            }
         };
         let level = match settings.level.as_deref() {
             None => LevelFilter::INFO,
@@ -55,7 +57,8 @@ impl LogConfig {
 /// # Errors
 /// The process logs already.
 pub fn start(config: LogConfig) -> io::Result<()> {
-    let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(config.level).with_ansi(false);
+    let builder =
+        tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(config.level).with_ansi(false);
     match config.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),

@@ -110,7 +110,9 @@ fn respond(state: &State, request: &Request<Incoming>) -> Result<Response<Full<B
         "/readyz" => plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down"),
         "/metrics" => match state.metrics.text() {
             Ok(text) => answer(StatusCode::OK, OPEN_METRICS, text),
-            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("metrics can't be written: {error}")),
+            Err(error) => {
+                plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("metrics can't be written: {error}"))
+            }
         },
         _ => plain(StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics"),
     })

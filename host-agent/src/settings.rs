@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn flags_are_laid_over_the_file() {
-        let file = read("listen: 127.0.0.1:1\ndrain_seconds: 5\ntls: {cert: a, key: b}\nlimits: {max_queries: 3}");
+        let file =
+            read("listen: 127.0.0.1:1\ndrain_seconds: 5\ntls: {cert: a, key: b}\nlimits: {max_queries: 3}");
         let flags = Settings {
             listen: Some("127.0.0.1:2".to_owned()),
             tls: TlsSettings { cert: Some("c".into()), ..TlsSettings::default() },

@@ -24,9 +24,8 @@ impl DemoAgent {
     /// Starts an agent for the logs in `logs` and waits until it listens.
     pub(crate) fn start(logs: &Path, cache: &Path, messages: &Path) -> Result<DemoAgent, Failure> {
         let program = program()?;
-        let failed = |error: io::Error| {
-            Failure::failed(format!("cannot start {}: {error}", program.display()))
-        };
+        let failed =
+            |error: io::Error| Failure::failed(format!("cannot start {}: {error}", program.display()));
         let mut child = Command::new(&program)
             .arg("serve")
             .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
@@ -43,11 +42,7 @@ impl DemoAgent {
         let mut line = String::new();
         while stdout.read_line(&mut line).map_err(failed)? > 0 {
             if let Some(address) = ready_address(&line) {
-                return Ok(DemoAgent {
-                    url: format!("http://{address}"),
-                    child,
-                    _stdout: stdout,
-                });
+                return Ok(DemoAgent { url: format!("http://{address}"), child, _stdout: stdout });
             }
             line.clear();
         }
@@ -68,8 +63,7 @@ impl DemoAgent {
     /// Asks it to end, and waits.
     pub(crate) fn stop(mut self) -> Result<(), Failure> {
         let failed = |error: io::Error| Failure::failed(format!("cannot stop the agent: {error}"));
-        kill_process(Pid::from_child(&self.child), Signal::TERM)
-            .map_err(|error| failed(error.into()))?;
+        kill_process(Pid::from_child(&self.child), Signal::TERM).map_err(|error| failed(error.into()))?;
         let status = self.child.wait().map_err(failed)?;
         if status.success() {
             Ok(())
@@ -90,9 +84,8 @@ impl Drop for DemoAgent {
 
 /// The agent's program beside this one.
 pub(crate) fn program() -> Result<PathBuf, Failure> {
-    let own = std::env::current_exe().map_err(|error| {
-        Failure::failed(format!("cannot find this program's own file: {error}"))
-    })?;
+    let own = std::env::current_exe()
+        .map_err(|error| Failure::failed(format!("cannot find this program's own file: {error}")))?;
     let program = own.with_file_name(PROGRAM);
     if program.is_file() {
         return Ok(program);

@@ -28,9 +28,7 @@ pub(crate) enum App {
     Etl,
 }
 
-const USERS: [&str; 8] = [
-    "ann", "bert", "chloe", "dario", "eva", "farid", "grace", "hugo",
-];
+const USERS: [&str; 8] = ["ann", "bert", "chloe", "dario", "eva", "farid", "grace", "hugo"];
 const HOSTS: [&str; 3] = ["example.com", "example.org", "mail.example.net"];
 const CARDS: [&str; 5] = [
     "4111 1111 1111 1111",
@@ -39,14 +37,7 @@ const CARDS: [&str; 5] = [
     "4012888888881881",
     "6011 1111 1111 1117",
 ];
-const PATHS: [&str; 6] = [
-    "/",
-    "/cart",
-    "/api/v1/products",
-    "/api/v1/orders",
-    "/static/app.js",
-    "/healthz",
-];
+const PATHS: [&str; 6] = ["/", "/cart", "/api/v1/products", "/api/v1/orders", "/static/app.js", "/healthz"];
 const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Lines of a stack trace, after the line with the exception.
@@ -71,11 +62,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// A writer whose lines depend on `random` alone.
     pub(crate) fn new(app: App, random: Random) -> Writer {
-        Writer {
-            app,
-            random,
-            trace: 0,
-        }
+        Writer { app, random, trace: 0 }
     }
 
     /// Appends the next message, written at `time` (nanoseconds since the epoch), to `out`.
@@ -131,35 +118,11 @@ impl Writer {
             return (text, Stream::Stdout);
         }
         let (level, msg, status, ms, stream) = match r.below(100) {
-            0..=1 => (
-                "error",
-                "payment gateway timeout",
-                504,
-                r.between(3000, 9000),
-                Stream::Stderr,
-            ),
-            2 => (
-                "error",
-                "inventory service unavailable",
-                503,
-                r.between(900, 3000),
-                Stream::Stderr,
-            ),
-            3..=7 => (
-                "warn",
-                "retrying reservation",
-                409,
-                r.between(80, 900),
-                Stream::Stdout,
-            ),
+            0..=1 => ("error", "payment gateway timeout", 504, r.between(3000, 9000), Stream::Stderr),
+            2 => ("error", "inventory service unavailable", 503, r.between(900, 3000), Stream::Stderr),
+            3..=7 => ("warn", "retrying reservation", 409, r.between(80, 900), Stream::Stdout),
             8..=40 => ("info", "item added", 200, r.between(2, 40), Stream::Stdout),
-            _ => (
-                "info",
-                "order placed",
-                201,
-                r.between(20, 400),
-                Stream::Stdout,
-            ),
+            _ => ("info", "order placed", 201, r.between(20, 400), Stream::Stdout),
         };
         let text = format!(
             "{{\"level\":\"{level}\",\"msg\":\"{msg}\",\"order_id\":\"{order}\",\"user\":{{\"id\":{user},\"email\":\"{email}\"}},\
@@ -170,10 +133,7 @@ impl Writer {
 
     fn payments(&mut self) -> (String, Stream) {
         let r = &mut self.random;
-        let (order, amount) = (
-            r.hex(8),
-            format!("{}.{:02}", r.between(5, 900), r.below(100)),
-        );
+        let (order, amount) = (r.hex(8), format!("{}.{:02}", r.between(5, 900), r.below(100)));
         let text = match r.below(10) {
             0..=5 => format!(
                 "{{\"level\":\"info\",\"msg\":\"card charged\",\"order_id\":\"{order}\",\"card\":\"{}\",\"amount\":{amount},\"currency\":\"EUR\"}}",
@@ -211,11 +171,7 @@ impl Writer {
             return (text, Stream::Stderr);
         }
         let status = r.pick(&[200, 200, 200, 200, 200, 200, 200, 304, 301, 404, 499, 502]);
-        let query = if r.one_in(25) {
-            format!("?token={}", r.hex(32))
-        } else {
-            String::new()
-        };
+        let query = if r.one_in(25) { format!("?token={}", r.hex(32)) } else { String::new() };
         let text = format!(
             "{address} - - [{}] \"GET {path}{query} HTTP/1.1\" {status} {} \"-\" \"Mozilla/5.0 (X11; Linux x86_64)\" {:.3}",
             civil(time, "%d/%b/%Y:%H:%M:%S +0000"),
@@ -295,13 +251,7 @@ impl Writer {
 
     fn dns(&mut self) -> (String, Stream) {
         let r = &mut self.random;
-        let name = r.pick(&[
-            "checkout.shop",
-            "payments.shop",
-            "web.shop",
-            "auth.platform",
-            "kafka.data",
-        ]);
+        let name = r.pick(&["checkout.shop", "payments.shop", "web.shop", "auth.platform", "kafka.data"]);
         let code = if r.one_in(30) { "NXDOMAIN" } else { "NOERROR" };
         let text = format!(
             "[INFO] 10.2.0.{}:{} - {} \"A IN {name}.svc.cluster.local. udp 54 false 512\" {code} qr,aa,rd 106 0.000{}s",
@@ -322,18 +272,11 @@ impl Writer {
                 out.extend_from_slice(b"\x1b[33mWARN\x1b[0m skipped a row in latin-1: caf\xe9 ");
                 write!(out, "{row}").expect("writing to a Vec does not fail");
             }
-            1 => write!(
-                out,
-                "\x1b[31mERROR\x1b[0m row {row}: \x1b]0;owned\x07cannot parse date"
-            )
-            .expect("writing to a Vec does not fail"),
+            1 => write!(out, "\x1b[31mERROR\x1b[0m row {row}: \x1b]0;owned\x07cannot parse date")
+                .expect("writing to a Vec does not fail"),
             2 => {}
-            _ => write!(
-                out,
-                "\x1b[32mINFO\x1b[0m loaded {} rows up to {row}",
-                r.between(100, 900)
-            )
-            .expect("writing to a Vec does not fail"),
+            _ => write!(out, "\x1b[32mINFO\x1b[0m loaded {} rows up to {row}", r.between(100, 900))
+                .expect("writing to a Vec does not fail"),
         }
         Stream::Stdout
     }
@@ -345,26 +288,15 @@ fn email(r: &mut Random) -> String {
 
 fn ipv4(r: &mut Random) -> String {
     // The blocks that are set aside for documentation.
-    format!(
-        "{}.{}",
-        r.pick(&["192.0.2", "198.51.100", "203.0.113"]),
-        r.between(1, 254)
-    )
+    format!("{}.{}", r.pick(&["192.0.2", "198.51.100", "203.0.113"]), r.between(1, 254))
 }
 
 fn jwt(r: &mut Random) -> String {
-    format!(
-        "eyJhbGciOiJIUzI1NiJ9.eyJ{}.{}",
-        r.text(BASE64, 40),
-        r.text(BASE64, 43)
-    )
+    format!("eyJhbGciOiJIUzI1NiJ9.eyJ{}.{}", r.text(BASE64, 40), r.text(BASE64, 43))
 }
 
 fn civil(nanos: i64, format: &str) -> String {
     let timestamp = Timestamp::from_nanosecond(i128::from(nanos))
         .expect("64 bits of nanoseconds span the years 1677 to 2262");
-    Offset::UTC
-        .to_datetime(timestamp)
-        .strftime(format)
-        .to_string()
+    Offset::UTC.to_datetime(timestamp).strftime(format).to_string()
 }

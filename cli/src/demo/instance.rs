@@ -39,11 +39,7 @@ impl Life {
     /// Numbers of the messages at which the file was rotated: the first file is gzip by now, the second
     /// not yet. Of an earlier instance, one file is left.
     fn rotations(&self) -> [u64; 2] {
-        if self.dies {
-            [0, 0]
-        } else {
-            [self.lines / 2, self.lines * 4 / 5]
-        }
+        if self.dies { [0, 0] } else { [self.lines / 2, self.lines * 4 / 5] }
     }
 
     fn time(&self, number: u64, random: &mut Random) -> i64 {
@@ -51,12 +47,9 @@ impl Life {
             return self.end;
         }
         // Ascending, each within its own stretch of time.
-        let stretch =
-            (self.end - self.start) / i64::try_from(self.lines.max(1)).unwrap_or(i64::MAX);
+        let stretch = (self.end - self.start) / i64::try_from(self.lines.max(1)).unwrap_or(i64::MAX);
         let within = random.below(u64::try_from(stretch).unwrap_or(0).max(1));
-        self.start
-            + stretch * i64::try_from(number).unwrap_or(i64::MAX)
-            + i64::try_from(within).unwrap_or(0)
+        self.start + stretch * i64::try_from(number).unwrap_or(i64::MAX) + i64::try_from(within).unwrap_or(0)
     }
 }
 
@@ -111,13 +104,7 @@ impl Instance<'_> {
     }
 
     /// Writes a message in as many parts as it takes.
-    fn message(
-        &mut self,
-        file: &mut LogFile,
-        message: &[u8],
-        time: i64,
-        stream: Stream,
-    ) -> io::Result<()> {
+    fn message(&mut self, file: &mut LogFile, message: &[u8], time: i64, stream: Stream) -> io::Result<()> {
         let mut rest = message;
         while rest.len() > PART_BYTES {
             let (part, next) = rest.split_at(PART_BYTES);
@@ -144,9 +131,7 @@ impl Instance<'_> {
         match self.layout {
             Layout::Cri => {
                 push_go_time(line, &mut self.time, time);
-                line.extend_from_slice(
-                    format!(" {stream} {} ", if partial { 'P' } else { 'F' }).as_bytes(),
-                );
+                line.extend_from_slice(format!(" {stream} {} ", if partial { 'P' } else { 'F' }).as_bytes());
                 line.extend_from_slice(part);
             }
             Layout::JsonFile => {
@@ -176,27 +161,18 @@ struct LogFile {
 
 impl LogFile {
     fn create(path: &Path) -> io::Result<LogFile> {
-        Ok(LogFile {
-            out: BufWriter::with_capacity(64 << 10, File::create(path)?),
-            line: Vec::new(),
-        })
+        Ok(LogFile { out: BufWriter::with_capacity(64 << 10, File::create(path)?), line: Vec::new() })
     }
 
     fn finish(self) -> io::Result<()> {
-        self.out
-            .into_inner()
-            .map(drop)
-            .map_err(io::IntoInnerError::into_error)
+        self.out.into_inner().map(drop).map_err(io::IntoInnerError::into_error)
     }
 }
 
 /// Puts `<name>.gz` in place of `name`.
 fn compress(dir: &Path, name: &str) -> io::Result<()> {
     let mut from = File::open(dir.join(name))?;
-    let mut to = GzEncoder::new(
-        File::create(dir.join(format!("{name}.gz")))?,
-        Compression::default(),
-    );
+    let mut to = GzEncoder::new(File::create(dir.join(format!("{name}.gz")))?, Compression::default());
     io::copy(&mut from, &mut to)?;
     to.finish()?;
     fs::remove_file(dir.join(name))
@@ -205,15 +181,7 @@ fn compress(dir: &Path, name: &str) -> io::Result<()> {
 /// `20261124-101500`.
 fn rotation_name(nanos: i64) -> String {
     let text = crate::timestamp::text(nanos, 0);
-    text.chars()
-        .filter_map(|c| {
-            if c == 'T' {
-                Some('-')
-            } else {
-                c.is_ascii_digit().then_some(c)
-            }
-        })
-        .collect()
+    text.chars().filter_map(|c| if c == 'T' { Some('-') } else { c.is_ascii_digit().then_some(c) }).collect()
 }
 
 /// A time as Go's RFC 3339 with nanoseconds has it: without zeros at the fraction's end.

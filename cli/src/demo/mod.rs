@@ -33,11 +33,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let place = Place::prepare(args)?;
     let mut out = io::stdout().lock();
     if !args.keep {
-        let spec = TreeSpec {
-            lines: args.lines,
-            seed: args.seed,
-            end,
-        };
+        let spec = TreeSpec { lines: args.lines, seed: args.seed, end };
         let size = tree::write(&place.logs, &spec).map_err(|error| place.failed(&error))?;
         writeln!(
             out,
@@ -53,36 +49,24 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     if args.tree_only {
         return Ok(Exit::Complete);
     }
-    let agent = DemoAgent::start(
-        &place.logs,
-        &place.dir.join("cache"),
-        &place.dir.join("agent.log"),
-    )?;
-    writeln!(
-        out,
-        "# An agent serves them on loopback; `weir` asks it over gRPC.\n"
-    )
-    .map_err(Failure::Output)?;
+    let agent = DemoAgent::start(&place.logs, &place.dir.join("cache"), &place.dir.join("agent.log"))?;
+    writeln!(out, "# An agent serves them on loopback; `weir` asks it over gRPC.\n")
+        .map_err(Failure::Output)?;
     writeln!(out, "$ export {AGENT_VARIABLE}={}", agent.url()).map_err(Failure::Output)?;
     let unexpected = tour(&mut out, agent.url())?;
     agent.stop()?;
-    out.write_all(farewell(&place)?.as_bytes())
-        .map_err(Failure::Output)?;
+    out.write_all(farewell(&place)?.as_bytes()).map_err(Failure::Output)?;
     out.flush().map_err(Failure::Output)?;
     if unexpected.is_empty() {
         return Ok(Exit::Complete);
     }
-    Err(Failure::failed(format!(
-        "these commands did not end as they should:\n{}",
-        unexpected.join("\n")
-    )))
+    Err(Failure::failed(format!("these commands did not end as they should:\n{}", unexpected.join("\n"))))
 }
 
 /// Asks every question; gives back those that ended in another way than they should.
 fn tour(out: &mut io::StdoutLock<'_>, url: &str) -> Result<Vec<String>, Failure> {
-    let own = std::env::current_exe().map_err(|error| {
-        Failure::failed(format!("cannot find this program's own file: {error}"))
-    })?;
+    let own = std::env::current_exe()
+        .map_err(|error| Failure::failed(format!("cannot find this program's own file: {error}")))?;
     let mut unexpected = Vec::new();
     for step in STEPS {
         let line = command_line(step.args);
@@ -153,8 +137,7 @@ impl Place {
                 Err(not_a_demo(dir, "has no logs of a demo"))
             };
         }
-        let failed =
-            |error: io::Error| Failure::refused(format!("--dir {}: {error}", dir.display()));
+        let failed = |error: io::Error| Failure::refused(format!("--dir {}: {error}", dir.display()));
         if !marked && dir.exists() && fs::read_dir(dir).map_err(failed)?.next().is_some() {
             return Err(not_a_demo(dir, "is not empty and not of a demo"));
         }
@@ -173,10 +156,7 @@ impl Place {
     }
 
     fn at(dir: PathBuf) -> Place {
-        Place {
-            logs: dir.join("pods"),
-            dir,
-        }
+        Place { logs: dir.join("pods"), dir }
     }
 
     fn failed(&self, error: &io::Error) -> Failure {
@@ -185,13 +165,9 @@ impl Place {
 }
 
 fn absolute(dir: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(dir)
-        .map_err(|error| Failure::refused(format!("--dir {}: {error}", dir.display())))
+    std::path::absolute(dir).map_err(|error| Failure::refused(format!("--dir {}: {error}", dir.display())))
 }
 
 fn not_a_demo(dir: &Path, what: &str) -> Failure {
-    Failure::refused(format!(
-        "--dir {}: the folder {what}; name a new one",
-        dir.display()
-    ))
+    Failure::refused(format!("--dir {}: the folder {what}; name a new one", dir.display()))
 }

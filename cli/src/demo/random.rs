@@ -43,9 +43,7 @@ impl Random {
 
     /// So many characters of `alphabet`, which is ASCII.
     pub(crate) fn text(&mut self, alphabet: &[u8], length: usize) -> String {
-        (0..length)
-            .map(|_| char::from(self.pick(alphabet)))
-            .collect()
+        (0..length).map(|_| char::from(self.pick(alphabet))).collect()
     }
 
     /// So many hex digits.

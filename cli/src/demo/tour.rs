@@ -13,23 +13,10 @@ pub(crate) struct Step {
 
 /// The demo's questions, in order.
 pub(crate) const STEPS: &[Step] = &[
-    Step {
-        title: "What can be searched",
-        args: &["sources"],
-        exit: 0,
-    },
+    Step { title: "What can be searched", args: &["sources"], exit: 0 },
     Step {
         title: "A pattern, with what stands around each match",
-        args: &[
-            "logs",
-            "shop:web-*",
-            "-e",
-            "upstream timed out",
-            "-C",
-            "1",
-            "--tail",
-            "2",
-        ],
+        args: &["logs", "shop:web-*", "-e", "upstream timed out", "-C", "1", "--tail", "2"],
         exit: 0,
     },
     Step {
@@ -46,16 +33,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         title: "Secrets are taken out before anything leaves the node",
-        args: &[
-            "logs",
-            "shop:payments-*",
-            "--filter",
-            "redact",
-            "--tail",
-            "5",
-            "--columns",
-            "time,message",
-        ],
+        args: &["logs", "shop:payments-*", "--filter", "redact", "--tail", "5", "--columns", "time,message"],
         exit: 0,
     },
     Step {
@@ -90,16 +68,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         title: "When did it happen",
-        args: &[
-            "logs",
-            "--histogram",
-            "30m",
-            "-i",
-            "-e",
-            "timed out",
-            "-e",
-            "timeout",
-        ],
+        args: &["logs", "--histogram", "30m", "-i", "-e", "timed out", "-e", "timeout"],
         exit: 0,
     },
     Step {
@@ -109,14 +78,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         title: "The last words of a container that was restarted since",
-        args: &[
-            "logs",
-            "platform:ingest-*",
-            "-e",
-            "OutOfMemoryError",
-            "-B",
-            "2",
-        ],
+        args: &["logs", "platform:ingest-*", "-e", "OutOfMemoryError", "-B", "2"],
         exit: 0,
     },
     Step {
@@ -151,16 +113,8 @@ pub(crate) const STEPS: &[Step] = &[
         ],
         exit: 0,
     },
-    Step {
-        title: "For scripts: the exit code tells",
-        args: &["logs", "-q", "-e", "no such text"],
-        exit: 1,
-    },
-    Step {
-        title: "A mistake is named",
-        args: &["logs", "-e", "timed (out"],
-        exit: 2,
-    },
+    Step { title: "For scripts: the exit code tells", args: &["logs", "-q", "-e", "no such text"], exit: 1 },
+    Step { title: "A mistake is named", args: &["logs", "-e", "timed (out"], exit: 2 },
 ];
 
 /// A command as a shell would take it.
@@ -198,9 +152,6 @@ mod tests {
 
     #[test]
     fn commands_can_be_pasted() {
-        assert_eq!(
-            command_line(&["logs", "a:b-*", "-e", "it's", ""]),
-            r"weir logs 'a:b-*' -e 'it'\''s' ''"
-        );
+        assert_eq!(command_line(&["logs", "a:b-*", "-e", "it's", ""]), r"weir logs 'a:b-*' -e 'it'\''s' ''");
     }
 }

@@ -51,22 +51,8 @@ struct Container {
 }
 
 const CONTAINERS: [Container; 8] = [
-    container(
-        "shop",
-        "web-6d5f7c9b8-4kq2z",
-        "0b9c7d1e-5a41-4c62-9f0e-1d2c3b4a5f60",
-        "nginx",
-        App::Web,
-        24,
-    ),
-    container(
-        "shop",
-        "web-6d5f7c9b8-tx7wm",
-        "1c0d8e2f-6b52-4d73-8a1f-2e3d4c5b6a71",
-        "nginx",
-        App::Web,
-        20,
-    ),
+    container("shop", "web-6d5f7c9b8-4kq2z", "0b9c7d1e-5a41-4c62-9f0e-1d2c3b4a5f60", "nginx", App::Web, 24),
+    container("shop", "web-6d5f7c9b8-tx7wm", "1c0d8e2f-6b52-4d73-8a1f-2e3d4c5b6a71", "nginx", App::Web, 20),
     Container {
         restarted: true,
         ..container(
@@ -96,34 +82,13 @@ const CONTAINERS: [Container; 8] = [
     ),
     Container {
         restarted: true,
-        ..container(
-            "platform",
-            "ingest-0",
-            "5041c263-af96-41b7-8e53-6271809faeb5",
-            "worker",
-            App::Ingest,
-            8,
-        )
+        ..container("platform", "ingest-0", "5041c263-af96-41b7-8e53-6271809faeb5", "worker", App::Ingest, 8)
     },
     // A static pod has a uid of 32 hex digits.
-    container(
-        "kube-system",
-        "coredns-node-1",
-        "6152d374b0a742c89f64738291b0bfc6",
-        "coredns",
-        App::Dns,
-        7,
-    ),
+    container("kube-system", "coredns-node-1", "6152d374b0a742c89f64738291b0bfc6", "coredns", App::Dns, 7),
     Container {
         layout: Layout::JsonFile,
-        ..container(
-            "data",
-            "etl-29381400-x9d2c",
-            "7263e485-c1b8-43d9-a075-8493a2c1d0e7",
-            "job",
-            App::Etl,
-            3,
-        )
+        ..container("data", "etl-29381400-x9d2c", "7263e485-c1b8-43d9-a075-8493a2c1d0e7", "job", App::Etl, 3)
     },
 ];
 
@@ -135,16 +100,7 @@ const fn container(
     app: App,
     percent: u64,
 ) -> Container {
-    Container {
-        namespace,
-        pod,
-        uid,
-        name,
-        app,
-        percent,
-        restarted: false,
-        layout: Layout::Cri,
-    }
+    Container { namespace, pod, uid, name, app, percent, restarted: false, layout: Layout::Cri }
 }
 
 /// Writes the tree below `root`, which is made if it isn't there.
@@ -155,10 +111,7 @@ pub(crate) fn write(root: &Path, spec: &TreeSpec) -> io::Result<TreeSize> {
     let mut size = TreeSize::default();
     for (index, container) in CONTAINERS.iter().enumerate() {
         let dir = root
-            .join(format!(
-                "{}_{}_{}",
-                container.namespace, container.pod, container.uid
-            ))
+            .join(format!("{}_{}_{}", container.namespace, container.pod, container.uid))
             .join(container.name);
         fs::create_dir_all(&dir)?;
         let random = Random::new(spec.seed, index as u64);
@@ -176,28 +129,10 @@ pub(crate) fn write(root: &Path, spec: &TreeSpec) -> io::Result<TreeSize> {
         let start = end - SPAN_NANOS;
         if container.restarted {
             let death = start + SPAN_NANOS / 4;
-            instance.write(&Life {
-                restart: 0,
-                lines: lines / 4,
-                start,
-                end: death,
-                dies: true,
-            })?;
-            instance.write(&Life {
-                restart: 1,
-                lines: lines * 3 / 4,
-                start: death,
-                end,
-                dies: false,
-            })?;
+            instance.write(&Life { restart: 0, lines: lines / 4, start, end: death, dies: true })?;
+            instance.write(&Life { restart: 1, lines: lines * 3 / 4, start: death, end, dies: false })?;
         } else {
-            instance.write(&Life {
-                restart: 0,
-                lines,
-                start,
-                end,
-                dies: false,
-            })?;
+            instance.write(&Life { restart: 0, lines, start, end, dies: false })?;
         }
         size.containers += 1;
     }
@@ -208,11 +143,7 @@ pub(crate) fn write(root: &Path, spec: &TreeSpec) -> io::Result<TreeSize> {
 mod tests {
     use super::*;
 
-    const SPEC: TreeSpec = TreeSpec {
-        lines: 2000,
-        seed: 7,
-        end: 1_764_000_000_000_000_000,
-    };
+    const SPEC: TreeSpec = TreeSpec { lines: 2000, seed: 7, end: 1_764_000_000_000_000_000 };
 
     fn files(root: &Path) -> Vec<(String, Vec<u8>)> {
         let mut found = Vec::new();
@@ -221,11 +152,7 @@ mod tests {
             for container in fs::read_dir(&pod).expect("a folder") {
                 for file in fs::read_dir(container.expect("an entry").path()).expect("a folder") {
                     let path = file.expect("an entry").path();
-                    let name = path
-                        .strip_prefix(root)
-                        .expect("below the root")
-                        .display()
-                        .to_string();
+                    let name = path.strip_prefix(root).expect("below the root").display().to_string();
                     found.push((name, fs::read(&path).expect("a file")));
                 }
             }
@@ -236,10 +163,7 @@ mod tests {
 
     #[test]
     fn one_seed_gives_one_tree() {
-        let (a, b) = (
-            tempfile::tempdir().expect("a folder"),
-            tempfile::tempdir().expect("a folder"),
-        );
+        let (a, b) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         let size = write(a.path(), &SPEC).expect("written");
         assert_eq!(size, write(b.path(), &SPEC).expect("written"));
         assert_eq!(files(a.path()), files(b.path()));
@@ -250,38 +174,20 @@ mod tests {
     #[test]
     fn the_tree_has_what_makes_logs_hard() {
         let dir = tempfile::tempdir().expect("a folder");
-        write(
-            dir.path(),
-            &TreeSpec {
-                lines: 20_000,
-                ..SPEC
-            },
-        )
-        .expect("written");
+        write(dir.path(), &TreeSpec { lines: 20_000, ..SPEC }).expect("written");
         let files = files(dir.path());
         let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
         assert!(names.iter().any(|name| name.ends_with(".gz")));
-        assert!(
-            names
-                .iter()
-                .any(|name| name.contains(".log.") && !name.ends_with(".gz"))
-        );
+        assert!(names.iter().any(|name| name.contains(".log.") && !name.ends_with(".gz")));
         assert!(names.iter().any(|name| name.ends_with("/1.log")));
         let has = |needle: &str| {
-            files.iter().any(|(_, bytes)| {
-                bytes
-                    .windows(needle.len())
-                    .any(|window| window == needle.as_bytes())
-            })
+            files
+                .iter()
+                .any(|(_, bytes)| bytes.windows(needle.len()).any(|window| window == needle.as_bytes()))
         };
-        for needle in [
-            " stdout P ",
-            " stderr F ",
-            "{\"log\":",
-            "4111 1111 1111 1111",
-            "Bearer eyJ",
-            "postgres://auth:",
-        ] {
+        for needle in
+            [" stdout P ", " stderr F ", "{\"log\":", "4111 1111 1111 1111", "Bearer eyJ", "postgres://auth:"]
+        {
             assert!(has(needle), "{needle}");
         }
     }

@@ -24,18 +24,11 @@ type Labels = HashMap<u32, Label>;
 
 /// The number alone, or a number before each source.
 pub(crate) fn count_text(out: &mut Vec<u8>, counts: &[Count], labels: &Labels) {
-    let width = counts
-        .iter()
-        .map(|count| digits(count.matched))
-        .max()
-        .unwrap_or(0);
+    let width = counts.iter().map(|count| digits(count.matched)).max().unwrap_or(0);
     for count in counts {
         match count.source {
             None => line(out, format_args!("{}", count.matched)),
-            Some(id) => line(
-                out,
-                format_args!("{:>width$}  {}", count.matched, name(id, labels)),
-            ),
+            Some(id) => line(out, format_args!("{:>width$}  {}", count.matched, name(id, labels))),
         }
     }
 }
@@ -44,9 +37,7 @@ pub(crate) fn count_text(out: &mut Vec<u8>, counts: &[Count], labels: &Labels) {
 pub(crate) fn count_json(out: &mut Vec<u8>, counts: &[Count], labels: &Labels) {
     for count in counts {
         let object = Object::new(out).string("type", "count");
-        members(object, count.source, labels)
-            .value("matched", count.matched)
-            .end();
+        members(object, count.source, labels).value("matched", count.matched).end();
     }
 }
 
@@ -62,21 +53,10 @@ pub(crate) fn histogram_text(
     let step = step_nanos(step);
     let time_digits = if step % 1_000_000_000 == 0 { 0 } else { 9 };
     let time_width = if time_digits == 0 { 20 } else { 30 };
-    let most = buckets
-        .iter()
-        .map(|bucket| bucket.matched)
-        .max()
-        .unwrap_or(0);
+    let most = buckets.iter().map(|bucket| bucket.matched).max().unwrap_or(0);
     let count_width = digits(most);
-    let room = look
-        .width
-        .saturating_sub(time_width + count_width + 4)
-        .clamp(1, BAR_WIDTH);
-    let style = if look.color {
-        Style::new().fg_color(Some(AnsiColor::Cyan.into()))
-    } else {
-        Style::new()
-    };
+    let room = look.width.saturating_sub(time_width + count_width + 4).clamp(1, BAR_WIDTH);
+    let style = if look.color { Style::new().fg_color(Some(AnsiColor::Cyan.into())) } else { Style::new() };
     let row = |out: &mut Vec<u8>, title: &str, matched: u64| {
         let text = format!(
             "{title:<time_width$}  {matched:>count_width$}  {style}{}{style:#}",
@@ -96,22 +76,13 @@ pub(crate) fn histogram_text(
             last = Some(*bucket);
             continue;
         };
-        let before = last
-            .filter(|last| last.source == bucket.source)
-            .and_then(|last| last.start);
+        let before = last.filter(|last| last.source == bucket.source).and_then(|last| last.start);
         if let Some(before) = before {
             let empty = (start.saturating_sub(before) / step - 1).max(0);
             if empty > EMPTY_STEPS {
-                line(
-                    out,
-                    format_args!(
-                        "  … {} without a match",
-                        units::count(empty.unsigned_abs(), "step")
-                    ),
-                );
+                line(out, format_args!("  … {} without a match", units::count(empty.unsigned_abs(), "step")));
             } else {
-                (1..=empty)
-                    .for_each(|n| row(out, &timestamp::text(before + n * step, time_digits), 0));
+                (1..=empty).for_each(|n| row(out, &timestamp::text(before + n * step, time_digits), 0));
             }
         }
         row(out, &timestamp::text(start, time_digits), bucket.matched);
@@ -120,22 +91,12 @@ pub(crate) fn histogram_text(
 }
 
 /// One object for each step that has a match.
-pub(crate) fn histogram_json(
-    out: &mut Vec<u8>,
-    buckets: &[Bucket],
-    step: NonZeroU64,
-    labels: &Labels,
-) {
+pub(crate) fn histogram_json(out: &mut Vec<u8>, buckets: &[Bucket], step: NonZeroU64, labels: &Labels) {
     for bucket in buckets {
         let object = Object::new(out).string("type", "bucket");
         members(object, bucket.source, labels)
             .time("start", bucket.start)
-            .time(
-                "end",
-                bucket
-                    .start
-                    .map(|start| start.saturating_add(step_nanos(step))),
-            )
+            .time("end", bucket.start.map(|start| start.saturating_add(step_nanos(step))))
             .value("matched", bucket.matched)
             .end();
     }
@@ -149,10 +110,7 @@ fn members<'a>(object: Object<'a>, source: Option<u32>, labels: &Labels) -> Obje
 }
 
 fn name(id: u32, labels: &Labels) -> String {
-    labels.get(&id).map_or_else(
-        || format!("source {id}"),
-        |label| visible::message(&label.name),
-    )
+    labels.get(&id).map_or_else(|| format!("source {id}"), |label| visible::message(&label.name))
 }
 
 /// A step over 292 years is as good as one of 292 years.

@@ -26,13 +26,7 @@ pub(crate) struct RecordJson {
 
 impl RecordJson {
     /// Appends one record's line.
-    pub(crate) fn push(
-        &mut self,
-        out: &mut Vec<u8>,
-        label: &Label,
-        batch: &RecordBatch,
-        record: &Record,
-    ) {
+    pub(crate) fn push(&mut self, out: &mut Vec<u8>, label: &Label, batch: &RecordBatch, record: &Record) {
         out.extend_from_slice(b"{\"time\":");
         json::push_time(out, &mut self.time, record.time);
         out.push(b',');

@@ -25,11 +25,7 @@ pub(crate) struct Label {
 impl Label {
     /// Prepares `source`, with colours and with controls shown if so wanted.
     pub(crate) fn new(source: Source, color: bool, visible: bool) -> Label {
-        let style = if color {
-            pod_style(&source)
-        } else {
-            Style::new()
-        };
+        let style = if color { pod_style(&source) } else { Style::new() };
         let paint = |text: &str| {
             let mut out = Vec::new();
             if text.is_empty() {
@@ -63,14 +59,7 @@ impl Label {
 
     /// For a record whose source was never told.
     pub(crate) fn unknown() -> Label {
-        Label::new(
-            Source {
-                container: "?".to_owned(),
-                ..Source::default()
-            },
-            false,
-            false,
-        )
+        Label::new(Source { container: "?".to_owned(), ..Source::default() }, false, false)
     }
 }
 
@@ -86,11 +75,9 @@ pub(crate) fn source_name(source: &Source) -> String {
 /// `"namespace":…,"pod":…,"container":…,"restart":…`.
 pub(crate) fn source_members(source: &Source) -> Vec<u8> {
     let mut out = Vec::new();
-    for (key, value) in [
-        ("namespace", &source.namespace),
-        ("pod", &source.pod),
-        ("container", &source.container),
-    ] {
+    for (key, value) in
+        [("namespace", &source.namespace), ("pod", &source.pod), ("container", &source.container)]
+    {
         json::push_string(&mut out, key);
         out.push(b':');
         json::push_string(&mut out, value);
@@ -114,11 +101,7 @@ fn pod_style(source: &Source) -> Style {
         AnsiColor::BrightMagenta,
         AnsiColor::BrightCyan,
     ];
-    let who = if source.pod.is_empty() {
-        &source.container
-    } else {
-        &source.pod
-    };
+    let who = if source.pod.is_empty() { &source.container } else { &source.pod };
     // FNV-1a: the standard library's hashers may change from one version to the next.
     let hash = source
         .namespace
@@ -139,34 +122,19 @@ mod tests {
 
     fn source(namespace: &str, pod: &str, container: &str) -> Source {
         let [namespace, pod, container] = [namespace, pod, container].map(str::to_owned);
-        Source {
-            namespace,
-            pod,
-            container,
-            restart: 2,
-            ..Source::default()
-        }
+        Source { namespace, pod, container, restart: 2, ..Source::default() }
     }
 
     #[test]
     fn names() {
-        assert_eq!(
-            Label::new(source("n", "p", "c"), false, true).name,
-            "n:p/c (restart 2)"
-        );
-        assert_eq!(
-            Label::new(source("", "", "a.log"), false, true).name,
-            "a.log (restart 2)"
-        );
+        assert_eq!(Label::new(source("n", "p", "c"), false, true).name, "n:p/c (restart 2)");
+        assert_eq!(Label::new(source("", "", "a.log"), false, true).name, "a.log (restart 2)");
         assert_eq!(Label::unknown().name, "?");
     }
 
     #[test]
     fn controls_in_names_are_shown() {
-        assert_eq!(
-            Label::new(source("", "", "a\x1b[2J"), false, true).source,
-            b"a\\x1b[2J"
-        );
+        assert_eq!(Label::new(source("", "", "a\x1b[2J"), false, true).source, b"a\\x1b[2J");
     }
 
     #[test]

@@ -14,9 +14,7 @@ use std::num::NonZeroU64;
 use std::os::fd::AsFd as _;
 
 use clap::ValueEnum;
-use weir_query::{
-    Bucket, Count, Event, FilterStatus, Flags, Flow, Gap, Matcher, RecordBatch, Summary,
-};
+use weir_query::{Bucket, Count, Event, FilterStatus, Flags, Flow, Gap, Matcher, RecordBatch, Summary};
 
 use crate::args::Format;
 use crate::failure::{Exit, Failure};
@@ -130,8 +128,7 @@ impl View {
     pub(crate) fn event(&mut self, event: Event) -> Flow {
         match event {
             Event::Source { id, source } => {
-                self.labels
-                    .insert(id, Label::new(source, self.look.color, self.look.visible));
+                self.labels.insert(id, Label::new(source, self.look.color, self.look.visible));
             }
             Event::Records(batch) => return self.records(&batch),
             Event::Gap(gap) => self.gap(gap),
@@ -155,19 +152,13 @@ impl View {
         }
         self.out.flush().map_err(Failure::Output)?;
         let Some(summary) = self.summary.take() else {
-            return Err(Failure::failed(
-                "the search ended without saying whether its answer is whole",
-            ));
+            return Err(Failure::failed("the search ended without saying whether its answer is whole"));
         };
         self.result(&summary).map_err(Failure::Output)?;
         if !summary.is_complete() {
             return Ok(Exit::Incomplete);
         }
-        Ok(if self.look.quiet {
-            Exit::NothingFound
-        } else {
-            Exit::Complete
-        })
+        Ok(if self.look.quiet { Exit::NothingFound } else { Exit::Complete })
     }
 
     /// Shows what was printed so far, when a run failed half-way.
@@ -181,15 +172,8 @@ impl View {
 
     fn records(&mut self, batch: &RecordBatch) -> Flow {
         if self.look.quiet {
-            self.found |= batch
-                .records
-                .iter()
-                .any(|record| !record.flags.has(Flags::CONTEXT));
-            return if self.found {
-                Flow::Stop
-            } else {
-                Flow::Continue
-            };
+            self.found |= batch.records.iter().any(|record| !record.flags.has(Flags::CONTEXT));
+            return if self.found { Flow::Stop } else { Flow::Continue };
         }
         for record in &batch.records {
             let out = &mut self.out.buffer;
@@ -199,23 +183,16 @@ impl View {
                     out.push(b'\n');
                 }
                 Format::Jsonl => {
-                    let label = self
-                        .labels
-                        .entry(record.source)
-                        .or_insert_with(Label::unknown);
+                    let label = self.labels.entry(record.source).or_insert_with(Label::unknown);
                     self.json.push(out, label, batch, record);
                 }
                 Format::Text => {
                     // Records that stand together are neighbours in one log.
-                    let parted =
-                        record.flags.has(Flags::BREAK) || self.last_source != Some(record.source);
+                    let parted = record.flags.has(Flags::BREAK) || self.last_source != Some(record.source);
                     if self.look.context && self.last_source.is_some() && parted {
                         out.extend_from_slice(b"--\n");
                     }
-                    let label = self
-                        .labels
-                        .entry(record.source)
-                        .or_insert_with(Label::unknown);
+                    let label = self.labels.entry(record.source).or_insert_with(Label::unknown);
                     self.text.push(out, label, batch, record);
                 }
             }
@@ -272,12 +249,8 @@ impl View {
                         &self.look,
                     );
                 }
-                (None, true) => {
-                    counts::count_json(&mut self.out.buffer, &self.counts, &self.labels)
-                }
-                (None, false) => {
-                    counts::count_text(&mut self.out.buffer, &self.counts, &self.labels)
-                }
+                (None, true) => counts::count_json(&mut self.out.buffer, &self.counts, &self.labels),
+                (None, false) => counts::count_text(&mut self.out.buffer, &self.counts, &self.labels),
             }
         }
         for status in &self.filters {
@@ -285,19 +258,13 @@ impl View {
         }
         if self.look.stats && json {
             let out = &mut self.out.buffer;
-            self.gaps
-                .iter()
-                .for_each(|gap| jsonl::push_gap(out, gap, self.labels.get(&gap.source)));
-            self.filters
-                .iter()
-                .for_each(|status| jsonl::push_filter(out, status));
+            self.gaps.iter().for_each(|gap| jsonl::push_gap(out, gap, self.labels.get(&gap.source)));
+            self.filters.iter().for_each(|status| jsonl::push_filter(out, status));
             jsonl::push_summary(out, summary);
             return self.out.flush();
         }
         self.out.flush()?;
-        self.gaps
-            .iter()
-            .for_each(|gap| report::gap(gap, self.labels.get(&gap.source)));
+        self.gaps.iter().for_each(|gap| report::gap(gap, self.labels.get(&gap.source)));
         if self.look.stats {
             self.filters.iter().for_each(report::filter);
             report::summary(summary);
@@ -322,11 +289,7 @@ impl Out {
     pub(crate) fn stdout() -> io::Result<Out> {
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         let is_file = file.metadata()?.is_file();
-        Ok(Out {
-            file,
-            buffer: Vec::with_capacity(BUFFER_BYTES),
-            is_file,
-        })
+        Ok(Out { file, buffer: Vec::with_capacity(BUFFER_BYTES), is_file })
     }
 
     /// Writes what has gathered.

@@ -22,11 +22,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// A progress line, if `wanted` and standard error is a terminal.
     pub(crate) fn new(wanted: bool) -> Progress {
-        Progress {
-            wanted: wanted && io::stderr().is_terminal(),
-            started: Instant::now(),
-            line: None,
-        }
+        Progress { wanted: wanted && io::stderr().is_terminal(), started: Instant::now(), line: None }
     }
 
     /// Shows how far the search is.
@@ -35,8 +31,7 @@ impl Progress {
             return;
         }
         let line = self.line.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("{spinner} {msg}")
-                .expect("the template is well formed");
+            let style = ProgressStyle::with_template("{spinner} {msg}").expect("the template is well formed");
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
         });
         // What is read is counted decompressed, what is on disk isn't, so there is no honest percentage.

@@ -19,25 +19,14 @@ pub(crate) fn say(text: &str) {
 
 /// A hole in the answer.
 pub(crate) fn gap(gap: &Gap, label: Option<&Label>) {
-    let whose = label.map_or_else(
-        || format!("source {}", gap.source),
-        |label| label.name.clone(),
-    );
-    let time = |nanos: Option<i64>, otherwise: &str| {
-        nanos.map_or(otherwise.to_owned(), |n| timestamp::text(n, 3))
-    };
+    let whose = label.map_or_else(|| format!("source {}", gap.source), |label| label.name.clone());
+    let time =
+        |nanos: Option<i64>, otherwise: &str| nanos.map_or(otherwise.to_owned(), |n| timestamp::text(n, 3));
     let span = match (gap.from, gap.to) {
         (None, None) => String::new(),
-        (from, to) => format!(
-            " (between {} and {})",
-            time(from, "the start"),
-            time(to, "the end")
-        ),
+        (from, to) => format!(" (between {} and {})", time(from, "the start"), time(to, "the end")),
     };
-    say(&format!(
-        "missing from {whose}: {} {}: {}{span}",
-        gap.file, gap.reason, gap.detail
-    ));
+    say(&format!("missing from {whose}: {} {}: {}{span}", gap.file, gap.reason, gap.detail));
 }
 
 /// What aggregates found: on standard output, as it is their result.
@@ -75,11 +64,7 @@ pub(crate) fn filter(status: &FilterStatus) {
             done.push(format!("{number} {what}"));
         }
     }
-    let compiled = if status.compile_cached {
-        "from the cache"
-    } else {
-        "compiled"
-    };
+    let compiled = if status.compile_cached { "from the cache" } else { "compiled" };
     say(&format!(
         "filter {} {} ({}, {}): {}; {} in the guest, at most {} of memory; {compiled} in {}",
         status.name,
@@ -91,18 +76,12 @@ pub(crate) fn filter(status: &FilterStatus) {
         units::bytes(status.peak_memory),
         units::duration(status.compile_time),
     ));
-    status
-        .failures
-        .iter()
-        .for_each(|failure| say(&format!("filter {}: {failure}", status.name)));
+    status.failures.iter().for_each(|failure| say(&format!("filter {}: {failure}", status.name)));
 }
 
 /// What a filter wants to tell its author.
 pub(crate) fn diagnostics(status: &FilterStatus) {
-    status
-        .diagnostics
-        .iter()
-        .for_each(|text| say(&format!("filter {}: {text}", status.name)));
+    status.diagnostics.iter().for_each(|text| say(&format!("filter {}: {text}", status.name)));
 }
 
 /// Figures of the whole search.
@@ -115,10 +94,7 @@ pub(crate) fn summary(summary: &Summary) {
         units::bytes(summary.bytes_read),
         units::duration(summary.elapsed),
     );
-    for (number, what) in [
-        (summary.malformed, "malformed"),
-        (summary.truncated, "truncated"),
-    ] {
+    for (number, what) in [(summary.malformed, "malformed"), (summary.truncated, "truncated")] {
         if number > 0 {
             text.push_str(&format!(", {number} {what}"));
         }
@@ -128,10 +104,7 @@ pub(crate) fn summary(summary: &Summary) {
     }
     say(&text);
     if let Some(oldest) = summary.oldest {
-        say(&format!(
-            "the oldest record on disk is of {}",
-            timestamp::text(oldest, 3)
-        ));
+        say(&format!("the oldest record on disk is of {}", timestamp::text(oldest, 3)));
     }
     if summary.is_complete() {
         say("the answer is complete");
@@ -141,10 +114,7 @@ pub(crate) fn summary(summary: &Summary) {
 /// Why the answer isn't whole, in one line, when it isn't.
 pub(crate) fn incomplete(summary: &Summary) {
     if !summary.is_complete() {
-        say(&format!(
-            "the answer is incomplete: {}",
-            summary.incomplete.join("; ")
-        ));
+        say(&format!("the answer is incomplete: {}", summary.incomplete.join("; ")));
     }
 }
 

@@ -55,24 +55,14 @@ impl RecordText {
             columns: std::mem::take(&mut look.columns),
             visible: look.visible,
             highlight: look.highlight.take(),
-            paint: if look.color {
-                Paint::colors()
-            } else {
-                Paint::default()
-            },
+            paint: if look.color { Paint::colors() } else { Paint::default() },
             time: TimeWriter::default(),
             spans: Vec::new(),
         }
     }
 
     /// Appends one record's line.
-    pub(crate) fn push(
-        &mut self,
-        out: &mut Vec<u8>,
-        label: &Label,
-        batch: &RecordBatch,
-        record: &Record,
-    ) {
+    pub(crate) fn push(&mut self, out: &mut Vec<u8>, label: &Label, batch: &RecordBatch, record: &Record) {
         let start = out.len();
         for index in 0..self.columns.len() {
             let before = out.len();

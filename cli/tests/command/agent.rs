@@ -21,20 +21,10 @@ struct Agent {
 impl Agent {
     fn start(tree: &Tree, flags: &[&str]) -> Agent {
         let mut child = Command::new(program())
-            .args([
-                "serve",
-                "--health-listen",
-                "127.0.0.1:0",
-                "--logs-dir",
-                tree.arg(),
-            ])
+            .args(["serve", "--health-listen", "127.0.0.1:0", "--logs-dir", tree.arg()])
             .arg("--cache-dir")
             .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("agent-cache"))
-            .args(if flags.contains(&"--listen") {
-                &[][..]
-            } else {
-                &["--listen", "127.0.0.1:0"]
-            })
+            .args(if flags.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] })
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -43,19 +33,10 @@ impl Agent {
             .expect("the agent starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("standard output is piped"));
         let mut line = String::new();
-        stdout
-            .read_line(&mut line)
-            .expect("the agent says where it listens");
-        let address = line
-            .split_whitespace()
-            .find_map(|word| word.strip_prefix("grpc="))
-            .expect(&line)
-            .to_owned();
-        Agent {
-            child,
-            address,
-            _stdout: stdout,
-        }
+        stdout.read_line(&mut line).expect("the agent says where it listens");
+        let address =
+            line.split_whitespace().find_map(|word| word.strip_prefix("grpc=")).expect(&line).to_owned();
+        Agent { child, address, _stdout: stdout }
     }
 }
 
@@ -78,28 +59,13 @@ pub(crate) fn program() -> &'static Path {
             return program;
         }
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args([
-            "build",
-            "--quiet",
-            "--package",
-            "weir-agent",
-            "--bin",
-            "weir-agent",
-            "--manifest-path",
-        ]);
+        cargo.args(["build", "--quiet", "--package", "weir-agent", "--bin", "weir-agent", "--manifest-path"]);
         cargo.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
-        cargo.arg("--target-dir").arg(
-            folder
-                .parent()
-                .expect("a profile's folder is in the target folder"),
-        );
+        cargo.arg("--target-dir").arg(folder.parent().expect("a profile's folder is in the target folder"));
         if folder.ends_with("release") {
             cargo.arg("--release");
         }
-        assert!(
-            cargo.status().expect("cargo runs").success(),
-            "the agent can be built"
-        );
+        assert!(cargo.status().expect("cargo runs").success(), "the agent can be built");
         program
     })
 }
@@ -123,22 +89,8 @@ const QUESTIONS: &[&[&str]] = &[
     &["--count", "--per-source", "-o", "jsonl"],
     &["--histogram", "7m", "--per-source"],
     &["--histogram", "10m", "-o", "jsonl", "-e", "error"],
-    &[
-        "--filter",
-        "json-match:where=level == \"error\"",
-        "--filter",
-        "redact",
-        "--tail",
-        "7",
-    ],
-    &[
-        "--filter",
-        "project:template=n={n}",
-        "-o",
-        "raw",
-        "--head",
-        "3",
-    ],
+    &["--filter", "json-match:where=level == \"error\"", "--filter", "redact", "--tail", "7"],
+    &["--filter", "project:template=n={n}", "-o", "raw", "--head", "3"],
     &["--all", "--line-bytes", "10"],
 ];
 
@@ -163,16 +115,9 @@ fn an_agent_gives_the_same_bytes() {
         assert_eq!(remote.stdout(), local.stdout());
     }
     let local = weir(&["filters", "-o", "jsonl"]).exits(0);
+    assert_eq!(weir(&["filters", "-o", "jsonl", "--agent", &url]).exits(0).stdout(), local.stdout());
     assert_eq!(
-        weir(&["filters", "-o", "jsonl", "--agent", &url])
-            .exits(0)
-            .stdout(),
-        local.stdout()
-    );
-    assert_eq!(
-        weir(&["filters", "redact", "--agent", &url])
-            .exits(0)
-            .stdout(),
+        weir(&["filters", "redact", "--agent", &url]).exits(0).stdout(),
         weir(&["filters", "redact"]).exits(0).stdout()
     );
 }
@@ -180,10 +125,7 @@ fn an_agent_gives_the_same_bytes() {
 #[test]
 fn exit_codes_are_the_same() {
     let tree = Tree::sample();
-    tree.write(
-        "shop_bad-0_u/app/0.log.20261124-100000.gz",
-        b"\x1f\x8b\x08\0 this is no gzip",
-    );
+    tree.write("shop_bad-0_u/app/0.log.20261124-100000.gz", b"\x1f\x8b\x08\0 this is no gzip");
     let agent = Agent::start(&tree, &[]);
     let url = format!("http://{}", agent.address);
     for (question, code) in [
@@ -212,20 +154,13 @@ fn over_a_unix_socket() {
     let path = path.to_str().expect("a plain path");
     let _agent = Agent::start(&tree, &["--listen", &format!("unix:{path}")]);
     let url = format!("unix://{path}");
-    let remote = Weir::new(["logs", "-e", "error"])
-        .env("WEIR_AGENT", &url)
-        .run()
-        .exits(0);
+    let remote = Weir::new(["logs", "-e", "error"]).env("WEIR_AGENT", &url).run().exits(0);
     let local = weir(&["logs", "--dir", tree.arg(), "-e", "error"]).exits(0);
     assert_eq!(remote.stdout(), local.stdout());
     // What the command line names comes before the environment.
     let elsewhere = Tree::new();
     let args = ["sources", "--dir", elsewhere.arg()];
-    Weir::new(args)
-        .env("WEIR_AGENT", &url)
-        .run()
-        .exits(0)
-        .says(&["no logs"]);
+    Weir::new(args).env("WEIR_AGENT", &url).run().exits(0).says(&["no logs"]);
 }
 
 /// An agent runs its own filters only, unless its config says otherwise.
@@ -239,42 +174,18 @@ fn components_of_ones_own() {
         let url = format!("http://{}", agent.address);
         weir(&["logs", "--agent", &url, "--tail", "1", "--filter", path])
     };
-    ask(&Agent::start(&tree, &[]))
-        .exits(2)
-        .says(&[path, "allow"]);
+    ask(&Agent::start(&tree, &[])).exits(2).says(&[path, "allow"]);
     let outcome = ask(&Agent::start(&tree, &["--allow-components"])).exits(0);
-    assert!(
-        outcome.stdout().contains("[REDACTED:email]"),
-        "{}",
-        outcome.stdout()
-    );
+    assert!(outcome.stdout().contains("[REDACTED:email]"), "{}", outcome.stdout());
 }
 
 #[test]
 fn over_tls_with_certificates_on_both_sides() {
     let tree = Tree::sample();
     let certificates = Certificates::new();
-    let file = |name: &str| {
-        certificates
-            .dir
-            .path()
-            .join(name)
-            .to_str()
-            .expect("a plain path")
-            .to_owned()
-    };
+    let file = |name: &str| certificates.dir.path().join(name).to_str().expect("a plain path").to_owned();
     let (ca, cert, key) = (file("ca.pem"), file("agent.pem"), file("agent.key"));
-    let agent = Agent::start(
-        &tree,
-        &[
-            "--tls-cert",
-            &cert,
-            "--tls-key",
-            &key,
-            "--tls-client-ca",
-            &ca,
-        ],
-    );
+    let agent = Agent::start(&tree, &["--tls-cert", &cert, "--tls-key", &key, "--tls-client-ca", &ca]);
     let port = agent.address.rsplit(':').next().expect("a port");
     let url = format!("https://127.0.0.1:{port}");
     let (client_cert, client_key) = (file("client.pem"), file("client.key"));
@@ -287,19 +198,11 @@ fn over_tls_with_certificates_on_both_sides() {
     assert_eq!(remote.stdout(), local.stdout());
     ask(&trust).exits(3).says(&[&url]);
     ask(&identity).exits(3).says(&[&url]);
-    ask(&[
-        &["--tls-ca", &ca, "--tls-server-name", "other.test"][..],
-        &identity,
-    ]
-    .concat())
-    .exits(3)
-    .says(&[&url]);
-    ask(&["--tls-ca", "/no/such/ca.pem"])
-        .exits(2)
-        .says(&["--tls-ca", "/no/such/ca.pem"]);
-    ask(&["--tls-cert", &client_cert])
-        .exits(2)
-        .says(&["--tls-key"]);
+    ask(&[&["--tls-ca", &ca, "--tls-server-name", "other.test"][..], &identity].concat())
+        .exits(3)
+        .says(&[&url]);
+    ask(&["--tls-ca", "/no/such/ca.pem"]).exits(2).says(&["--tls-ca", "/no/such/ca.pem"]);
+    ask(&["--tls-cert", &client_cert]).exits(2).says(&["--tls-key"]);
 }
 
 /// A certificate authority with one certificate for the agent and one for a client.
@@ -310,20 +213,16 @@ struct Certificates {
 impl Certificates {
     fn new() -> Certificates {
         let dir = tempfile::tempdir().expect("a folder for temporary files");
-        let write =
-            |name: &str, text: String| std::fs::write(dir.path().join(name), text).expect("a file");
+        let write = |name: &str, text: String| std::fs::write(dir.path().join(name), text).expect("a file");
         let mut params = CertificateParams::new(Vec::new()).expect("valid parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"))
-            .expect("a certificate");
+        let ca =
+            CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate");
         write("ca.pem", ca.pem());
         for (name, host) in [("agent", "agent.test"), ("client", "client.test")] {
             let key = KeyPair::generate().expect("a key");
             let params = CertificateParams::new(vec![host.to_owned()]).expect("valid parameters");
-            write(
-                &format!("{name}.pem"),
-                params.signed_by(&key, &ca).expect("a certificate").pem(),
-            );
+            write(&format!("{name}.pem"), params.signed_by(&key, &ca).expect("a certificate").pem());
             write(&format!("{name}.key"), key.serialize_pem());
         }
         Certificates { dir }

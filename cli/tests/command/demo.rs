@@ -26,20 +26,11 @@ fn the_demo_shows_the_main_job() {
     ] {
         assert!(shown.contains(part), "no '{part}' in:\n{shown}");
     }
-    let commands =
-        fs::read_to_string(Path::new(dir).join("commands.txt")).expect("the commands are left");
+    let commands = fs::read_to_string(Path::new(dir).join("commands.txt")).expect("the commands are left");
     assert!(commands.contains("weir sources"));
     // The tree is left to play with, and can be shown again as it is.
     let logs = Path::new(dir).join("pods");
-    weir(&[
-        "logs",
-        "--dir",
-        logs.to_str().expect("a plain path"),
-        "-q",
-        "-e",
-        "OutOfMemoryError",
-    ])
-    .exits(0);
+    weir(&["logs", "--dir", logs.to_str().expect("a plain path"), "-q", "-e", "OutOfMemoryError"]).exits(0);
     let again = weir(&["demo", "--dir", dir, "--keep"]).exits(0);
     assert!(!again.stdout().contains(" of log, below "));
 }
@@ -61,15 +52,7 @@ fn a_tree_for_benches() {
         ];
         weir(&[&args[..], &[tree.arg()]].concat()).exits(0);
         let pods = tree.path().join("pods");
-        weir(&[
-            "logs",
-            "--dir",
-            pods.to_str().expect("a plain path"),
-            "--all",
-            "-o",
-            "jsonl",
-        ])
-        .exits(0)
+        weir(&["logs", "--dir", pods.to_str().expect("a plain path"), "--all", "-o", "jsonl"]).exits(0)
     };
     let (first, second) = (write(&a), write(&b));
     assert_eq!(first.bytes(), second.bytes());
@@ -81,23 +64,8 @@ fn a_tree_for_benches() {
 fn only_what_a_demo_wrote_is_replaced() {
     let tree = Tree::new();
     let mine = tree.write("mine.txt", "precious");
-    weir(&["demo", "--tree-only", "--dir", tree.arg()])
-        .exits(2)
-        .says(&[tree.arg(), "not empty"]);
-    weir(&["demo", "--keep", "--dir", tree.arg()])
-        .exits(2)
-        .says(&[tree.arg()]);
-    assert_eq!(
-        fs::read_to_string(mine).expect("it is still there"),
-        "precious"
-    );
-    weir(&[
-        "demo",
-        "--tree-only",
-        "--end",
-        "soon",
-        "--dir",
-        "/proc/none",
-    ])
-    .exits(2);
+    weir(&["demo", "--tree-only", "--dir", tree.arg()]).exits(2).says(&[tree.arg(), "not empty"]);
+    weir(&["demo", "--keep", "--dir", tree.arg()]).exits(2).says(&[tree.arg()]);
+    assert_eq!(fs::read_to_string(mine).expect("it is still there"), "precious");
+    weir(&["demo", "--tree-only", "--end", "soon", "--dir", "/proc/none"]).exits(2);
 }

@@ -44,122 +44,44 @@ fn refused() {
         (&["logs", "--dir", "DIR", "-e", "(unclosed"], &["(unclosed"]),
         (&["logs", "--dir", "DIR", "nowhere:"], &["nowhere:"]),
         (&["logs", "--dir", "DIR", "a:b/c/d"], &["a:b/c/d"]),
-        (
-            &["logs", "--dir", "/no/such/dir"],
-            &["--dir", "/no/such/dir", "--file"],
-        ),
+        (&["logs", "--dir", "/no/such/dir"], &["--dir", "/no/such/dir", "--file"]),
         (&["logs", "--dir", file], &["--dir", file, "--file"]),
         (&["logs", "--file", "/no/such/file"], &["/no/such/file"]),
-        (
-            &["logs", "--file", file, "other.txt"],
-            &["other.txt", "--file"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "--file", file],
-            &["--dir", "--file"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "--since", "soon"],
-            &["--since", "soon"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "--until", "2026-99-01"],
-            &["--until", "2026-99-01"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "--since", "1m", "--until", "5m"],
-            &["--since 1m", "--until 5m"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "--histogram", "often"],
-            &["--histogram", "often"],
-        ),
+        (&["logs", "--file", file, "other.txt"], &["other.txt", "--file"]),
+        (&["logs", "--dir", "DIR", "--file", file], &["--dir", "--file"]),
+        (&["logs", "--dir", "DIR", "--since", "soon"], &["--since", "soon"]),
+        (&["logs", "--dir", "DIR", "--until", "2026-99-01"], &["--until", "2026-99-01"]),
+        (&["logs", "--dir", "DIR", "--since", "1m", "--until", "5m"], &["--since 1m", "--until 5m"]),
+        (&["logs", "--dir", "DIR", "--histogram", "often"], &["--histogram", "often"]),
         (&["logs", "--dir", "DIR", "--head", "x"], &["--head", "x"]),
-        (
-            &["logs", "--dir", "DIR", "--head", "1", "--tail", "1"],
-            &["--head", "--tail"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "--count", "--histogram", "1m"],
-            &["--count", "--histogram"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "--per-source"],
-            &["--per-source", "--count"],
-        ),
+        (&["logs", "--dir", "DIR", "--head", "1", "--tail", "1"], &["--head", "--tail"]),
+        (&["logs", "--dir", "DIR", "--count", "--histogram", "1m"], &["--count", "--histogram"]),
+        (&["logs", "--dir", "DIR", "--per-source"], &["--per-source", "--count"]),
         (&["logs", "--dir", "DIR", "-v"], &["-v", "-e"]),
         (&["logs", "--dir", "DIR", "-w"], &["-w", "-e"]),
-        (
-            &["logs", "--dir", "DIR", "-f", "/no/such/patterns"],
-            &["-f", "/no/such/patterns"],
-        ),
+        (&["logs", "--dir", "DIR", "-f", "/no/such/patterns"], &["-f", "/no/such/patterns"]),
         (&["logs", "--dir", "DIR", "-f", latin], &[latin, "line 2"]),
         (&["logs", "--dir", "DIR", "-o", "xml"], &["xml", "jsonl"]),
+        (&["logs", "--dir", "DIR", "--columns", "tiem"], &["tiem", "time"]),
+        (&["logs", "--dir", "DIR", "-o", "raw", "--columns", "time"], &["--columns"]),
+        (&["logs", "--dir", "DIR", "--line-bytes", "0"], &["line_bytes", "0"]),
+        (&["logs", "--dir", "DIR", "--line-bytes", "1G"], &["--line-bytes", "1G"]),
+        (&["logs", "--dir", "DIR", "-e", "x", "-C", "1000000"], &["context", "1000000"]),
+        (&["logs", "--dir", "DIR", "--filter", "no-such-filter"], &["no-such-filter", "redact"]),
+        (&["logs", "--dir", "DIR", "--filter", "redact:oops"], &["redact:oops", "key=value"]),
+        (&["logs", "--dir", "DIR", "--filter-params", "{}"], &["--filter-params", "--filter"]),
+        (&["logs", "--dir", "DIR", "--filter", "./none.wasm"], &["./none.wasm"]),
+        (&["logs", "--dir", "DIR", "--tls-ca", file], &["--tls-ca", "--agent"]),
+        (&["logs", "--agent", "http://192.0.2.1:7411"], &["--agent", "192.0.2.1"]),
         (
-            &["logs", "--dir", "DIR", "--columns", "tiem"],
-            &["tiem", "time"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "-o", "raw", "--columns", "time"],
-            &["--columns"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "--line-bytes", "0"],
-            &["line_bytes", "0"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "--line-bytes", "1G"],
-            &["--line-bytes", "1G"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "-e", "x", "-C", "1000000"],
-            &["context", "1000000"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "--filter", "no-such-filter"],
-            &["no-such-filter", "redact"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "--filter", "redact:oops"],
-            &["redact:oops", "key=value"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "--filter-params", "{}"],
-            &["--filter-params", "--filter"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "--filter", "./none.wasm"],
-            &["./none.wasm"],
-        ),
-        (
-            &["logs", "--dir", "DIR", "--tls-ca", file],
-            &["--tls-ca", "--agent"],
-        ),
-        (
-            &["logs", "--agent", "http://192.0.2.1:7411"],
-            &["--agent", "192.0.2.1"],
-        ),
-        (
-            &[
-                "logs",
-                "--agent",
-                "http://127.0.0.1:1",
-                "--token-file",
-                "/no/such/token",
-            ],
+            &["logs", "--agent", "http://127.0.0.1:1", "--token-file", "/no/such/token"],
             &["--token-file", "/no/such/token"],
         ),
-        (
-            &["logs", "--agent", "nonsense://x"],
-            &["--agent", "nonsense"],
-        ),
+        (&["logs", "--agent", "nonsense://x"], &["--agent", "nonsense"]),
         (&["sources", "--dir", "DIR", "nowhere:"], &["nowhere:"]),
         (&["filters", "no-such-filter"], &["no-such-filter"]),
     ] {
-        let args: Vec<&str> = args
-            .iter()
-            .map(|arg| if *arg == "DIR" { tree.arg() } else { arg })
-            .collect();
+        let args: Vec<&str> = args.iter().map(|arg| if *arg == "DIR" { tree.arg() } else { arg }).collect();
         let outcome = weir(&args).exits(2).says(named);
         assert_eq!(outcome.stdout(), "", "{args:?}");
     }
@@ -175,39 +97,18 @@ fn incomplete() {
     tree.write("shop_web-0_u/app/0.log", cri(&[b"four"]));
 
     let outcome = weir(&["logs", "--dir", tree.arg(), "--all"]).exits(3);
-    assert!(
-        outcome.stdout().ends_with("four\n"),
-        "what is readable is given"
-    );
+    assert!(outcome.stdout().ends_with("four\n"), "what is readable is given");
     let outcome = outcome.says(&["0.log.20261124-100000.gz", "shop:web-0/app", "incomplete"]);
-    assert_eq!(
-        outcome.stderr().matches("incomplete").count(),
-        1,
-        "one line says why"
-    );
+    assert_eq!(outcome.stderr().matches("incomplete").count(), 1, "one line says why");
 
-    let outcome = weir(&[
-        "logs",
-        "--dir",
-        tree.arg(),
-        "--all",
-        "-o",
-        "jsonl",
-        "--stats",
-    ])
-    .exits(3);
+    let outcome = weir(&["logs", "--dir", tree.arg(), "--all", "-o", "jsonl", "--stats"]).exits(3);
     let objects = outcome.objects();
-    let kinds: Vec<&str> = objects
-        .iter()
-        .filter_map(|object| object["type"].as_str())
-        .collect();
+    let kinds: Vec<&str> = objects.iter().filter_map(|object| object["type"].as_str()).collect();
     assert_eq!(kinds, ["gap", "summary"]);
     assert_eq!(objects.last().expect("a summary")["complete"], false);
     // A match is a match, whatever else is missing; no match can't be told.
     weir(&["logs", "--dir", tree.arg(), "-q", "-e", "four"]).exits(0);
-    weir(&["logs", "--dir", tree.arg(), "-q", "-e", "no such text"])
-        .exits(3)
-        .says(&["incomplete"]);
+    weir(&["logs", "--dir", tree.arg(), "-q", "-e", "no such text"]).exits(3).says(&["incomplete"]);
 }
 
 #[test]
@@ -217,21 +118,14 @@ fn an_agent_that_does_not_answer() {
     drop(listener);
     let url = format!("http://{address}");
     weir(&["logs", "--agent", &url]).exits(3).says(&[&url]);
-    Weir::new(["sources"])
-        .env("WEIR_AGENT", &url)
-        .run()
-        .exits(3)
-        .says(&[&url]);
+    Weir::new(["sources"]).env("WEIR_AGENT", &url).run().exits(3).says(&[&url]);
 }
 
 /// `weir logs | head -1`: whoever reads has enough, and that is no failure.
 #[test]
 fn a_closed_pipe_ends_quietly() {
     let tree = Tree::new();
-    tree.write(
-        "shop_web-0_u/app/0.log",
-        cri(&[&[b'x'; 1000][..]; 50]).repeat(100),
-    );
+    tree.write("shop_web-0_u/app/0.log", cri(&[&[b'x'; 1000][..]; 50]).repeat(100));
     for format in ["text", "raw", "jsonl"] {
         let mut child = Weir::new(["logs", "--dir", tree.arg(), "--all", "-o", format])
             .into_command()

@@ -15,12 +15,7 @@ fn json_match_chooses() {
         "json-match:where=level == \"error\" && n >= 30",
     ];
     assert_eq!(weir(&args).exits(0).stdout(), "10\n");
-    let params = [
-        "--filter",
-        "json-match",
-        "--filter-params",
-        r#"{"where": "n in [1, 2, 3]"}"#,
-    ];
+    let params = ["--filter", "json-match", "--filter-params", r#"{"where": "n in [1, 2, 3]"}"#];
     let args = [&["logs", "--dir", tree.arg(), "--count"][..], &params].concat();
     assert_eq!(weir(&args).exits(0).stdout(), "3\n");
 }
@@ -28,27 +23,10 @@ fn json_match_chooses() {
 #[test]
 fn redact_replaces() {
     let tree = Tree::sample();
-    for params in [
-        "redact",
-        "redact:detectors=[email,ipv4]",
-        "redact:detectors=email,ipv4",
-    ] {
-        let outcome = weir(&[
-            "logs",
-            "--dir",
-            tree.arg(),
-            "--filter",
-            params,
-            "--tail",
-            "5",
-        ])
-        .exits(0);
+    for params in ["redact", "redact:detectors=[email,ipv4]", "redact:detectors=email,ipv4"] {
+        let outcome = weir(&["logs", "--dir", tree.arg(), "--filter", params, "--tail", "5"]).exits(0);
         assert_eq!(outcome.lines().len(), 5);
-        assert!(
-            !outcome.stdout().contains("@example.com"),
-            "{params}: {}",
-            outcome.stdout()
-        );
+        assert!(!outcome.stdout().contains("@example.com"), "{params}: {}", outcome.stdout());
     }
 }
 
@@ -56,28 +34,10 @@ fn redact_replaces() {
 fn filters_run_in_order() {
     let tree = Tree::sample();
     let chosen = "json-match:where=user == \"u7@example.com\"";
-    let first = weir(&[
-        "logs",
-        "--dir",
-        tree.arg(),
-        "--filter",
-        chosen,
-        "--filter",
-        "redact",
-    ])
-    .exits(0);
+    let first = weir(&["logs", "--dir", tree.arg(), "--filter", chosen, "--filter", "redact"]).exits(0);
     assert_eq!(first.lines().len(), 1);
     assert!(!first.stdout().contains("@example.com"));
-    let last = weir(&[
-        "logs",
-        "--dir",
-        tree.arg(),
-        "--filter",
-        "redact",
-        "--filter",
-        chosen,
-    ])
-    .exits(0);
+    let last = weir(&["logs", "--dir", tree.arg(), "--filter", "redact", "--filter", chosen]).exits(0);
     assert_eq!(last.stdout(), "", "what was redacted can't be asked for");
 }
 
@@ -96,18 +56,11 @@ fn stats_tell_what_a_filter_did() {
     ];
     let outcome = weir(&args).exits(0);
     let objects = outcome.objects();
-    let status = objects
-        .iter()
-        .find(|object| object["type"] == "filter")
-        .expect("a filter's status");
+    let status = objects.iter().find(|object| object["type"] == "filter").expect("a filter's status");
     assert_eq!(status["name"], "json-match");
     assert_eq!(status["records_in"], RECORDS);
     assert_eq!(status["kept"], RECORDS / 3);
-    assert!(
-        status["digest"]
-            .as_str()
-            .is_some_and(|digest| digest.starts_with("sha256:"))
-    );
+    assert!(status["digest"].as_str().is_some_and(|digest| digest.starts_with("sha256:")));
     weir(&["logs", "--dir", tree.arg(), "--filter", "redact", "--stats"])
         .exits(0)
         .says(&["filter redact", "in"]);
@@ -122,9 +75,7 @@ fn wrong_parameters_are_named() {
         ("json-match:wehre=x", &["wehre", "where"]),
         ("redact:detectors=[emial]", &["emial", "email"]),
     ] {
-        let outcome = weir(&["logs", "--dir", tree.arg(), "--filter", filter])
-            .exits(2)
-            .says(named);
+        let outcome = weir(&["logs", "--dir", tree.arg(), "--filter", filter]).exits(2).says(named);
         assert_eq!(outcome.stdout(), "");
     }
 }
@@ -132,24 +83,12 @@ fn wrong_parameters_are_named() {
 #[test]
 fn a_component_from_a_file() {
     let tree = Tree::sample();
-    let redact = weir_filters::all()
-        .iter()
-        .find(|filter| filter.name == "redact")
-        .expect("it ships with Weir");
+    let redact =
+        weir_filters::all().iter().find(|filter| filter.name == "redact").expect("it ships with Weir");
     tree.write("my filters/mine.wasm", redact.component);
     tree.write("broken.wasm", b"\0asm and then nothing");
     let run = |filter: &str| {
-        Weir::new([
-            "logs",
-            "--dir",
-            tree.arg(),
-            "--tail",
-            "3",
-            "--filter",
-            filter,
-        ])
-        .in_dir(tree.path())
-        .run()
+        Weir::new(["logs", "--dir", tree.arg(), "--tail", "3", "--filter", filter]).in_dir(tree.path()).run()
     };
     let outcome = run("./my filters/mine.wasm:detectors=[email]").exits(0);
     assert!(!outcome.stdout().contains("@example.com"));
@@ -161,14 +100,7 @@ fn a_component_from_a_file() {
 #[test]
 fn limits_count_what_filters_leave() {
     let tree = Tree::sample();
-    let args = [
-        "logs",
-        "--dir",
-        tree.arg(),
-        "--filter",
-        "json-match:where=level == \"error\"",
-        "--tail",
-        "5",
-    ];
+    let args =
+        ["logs", "--dir", tree.arg(), "--filter", "json-match:where=level == \"error\"", "--tail", "5"];
     assert_eq!(weir(&args).exits(0).lines().len(), 5);
 }

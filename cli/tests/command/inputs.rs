@@ -12,8 +12,7 @@ fn chosen(tree: &Tree, args: &[&str]) -> Vec<usize> {
     let outcome = weir(&[&["logs", "--dir", tree.arg(), "-o", "jsonl"], args].concat()).exits(0);
     let number = |object: &serde_json::Value| {
         let message: serde_json::Value =
-            serde_json::from_str(object["message"].as_str().expect("a message"))
-                .expect("messages are JSON");
+            serde_json::from_str(object["message"].as_str().expect("a message")).expect("messages are JSON");
         usize::try_from(message["n"].as_u64().expect("a number")).expect("a small number")
     };
     outcome.objects().iter().map(number).collect()
@@ -22,28 +21,15 @@ fn chosen(tree: &Tree, args: &[&str]) -> Vec<usize> {
 #[test]
 fn without_a_question_the_last_ten() {
     let tree = Tree::sample();
-    let outcome = weir(&["logs", "--dir", tree.arg()])
-        .exits(0)
-        .says(&["last 10 records", "--all"]);
+    let outcome = weir(&["logs", "--dir", tree.arg()]).exits(0).says(&["last 10 records", "--all"]);
     assert_eq!(outcome.lines().len(), 10);
     assert_eq!(chosen(&tree, &[]), (50..60).collect::<Vec<_>>());
-    assert_eq!(
-        chosen(&tree, &["--reverse"]),
-        (50..60).rev().collect::<Vec<_>>()
-    );
-    for question in [
-        &["--all"][..],
-        &["-e", "."],
-        &["--since", "2026-11-24"],
-        &["--not", "zzz"],
-        &["--tail", "60"],
-    ] {
+    assert_eq!(chosen(&tree, &["--reverse"]), (50..60).rev().collect::<Vec<_>>());
+    for question in
+        [&["--all"][..], &["-e", "."], &["--since", "2026-11-24"], &["--not", "zzz"], &["--tail", "60"]]
+    {
         let outcome = weir(&[&["logs", "--dir", tree.arg()], question].concat()).exits(0);
-        assert_eq!(
-            (outcome.lines().len(), outcome.stderr().as_str()),
-            (RECORDS, ""),
-            "{question:?}"
-        );
+        assert_eq!((outcome.lines().len(), outcome.stderr().as_str()), (RECORDS, ""), "{question:?}");
     }
 }
 
@@ -62,21 +48,10 @@ fn limits_and_order() {
 #[test]
 fn time_ranges() {
     let tree = Tree::sample();
-    assert_eq!(
-        chosen(&tree, &["--since", "2026-11-24T10:57:00Z"]),
-        [57, 58, 59]
-    );
+    assert_eq!(chosen(&tree, &["--since", "2026-11-24T10:57:00Z"]), [57, 58, 59]);
     assert_eq!(chosen(&tree, &["--until", "2026-11-24 10:02"]), [0, 1]);
     assert_eq!(
-        chosen(
-            &tree,
-            &[
-                "--since",
-                "2026-11-24T11:10:00+01:00",
-                "--until",
-                "2026-11-24T10:12"
-            ]
-        ),
+        chosen(&tree, &["--since", "2026-11-24T11:10:00+01:00", "--until", "2026-11-24T10:12"]),
         [10, 11]
     );
 }
@@ -87,24 +62,15 @@ fn patterns() {
     assert_eq!(chosen(&tree, &["-e", "\"n\":7,", "-g", "\"n\":9,"]), [7, 9]);
     assert_eq!(chosen(&tree, &["-F", "--grep", "u1@", "-e", "u2@"]), [1, 2]);
     assert_eq!(chosen(&tree, &["-e", "u1", "--and", "error"]), [11, 14, 17]);
-    assert_eq!(
-        chosen(&tree, &["-e", "u1", "--and", "error", "--not", "4"]),
-        [11, 17]
-    );
+    assert_eq!(chosen(&tree, &["-e", "u1", "--and", "error", "--not", "4"]), [11, 17]);
     assert_eq!(chosen(&tree, &["-i", "-e", "U59@"]), [59]);
     assert!(chosen(&tree, &["-i", "-s", "-e", "U59@"]).is_empty());
     assert!(chosen(&tree, &["-S", "-e", "U59@"]).is_empty());
     assert_eq!(chosen(&tree, &["-w", "-e", "u5"]), [5]);
-    assert_eq!(
-        chosen(&tree, &["-x", "-e", ".*u5@example.com..", "--all"]),
-        [5]
-    );
+    assert_eq!(chosen(&tree, &["-x", "-e", ".*u5@example.com..", "--all"]), [5]);
     assert_eq!(chosen(&tree, &["-v", "-e", "info"]).len(), RECORDS / 3);
     let file = tree.write("patterns.txt", "u3@\r\nu4@\n");
-    assert_eq!(
-        chosen(&tree, &["-f", file.to_str().expect("a plain path")]),
-        [3, 4]
-    );
+    assert_eq!(chosen(&tree, &["-f", file.to_str().expect("a plain path")]), [3, 4]);
 }
 
 #[test]
@@ -118,10 +84,7 @@ fn sources_are_chosen() {
 fn standard_input() {
     let text = "one\ntwo\nthree";
     let from_pipe = |args: &[&str]| {
-        let outcome = Weir::new([&["logs", "--file", "-"], args].concat())
-            .stdin(text)
-            .run()
-            .exits(0);
+        let outcome = Weir::new([&["logs", "--file", "-"], args].concat()).stdin(text).run().exits(0);
         outcome.stdout().to_owned()
     };
     assert_eq!(from_pipe(&["-e", "t"]), "two\nthree\n");
@@ -129,35 +92,24 @@ fn standard_input() {
     assert_eq!(from_pipe(&["--tail", "1"]), "three\n");
     assert_eq!(from_pipe(&["-e", "two", "-B1"]), "one\ntwo\n");
     assert_eq!(from_pipe(&["--count"]), "3\n");
-    let outcome = Weir::new(["logs", "--file", "-"])
-        .stdin("line\n".repeat(12))
-        .run()
-        .exits(0);
+    let outcome = Weir::new(["logs", "--file", "-"]).stdin("line\n".repeat(12)).run().exits(0);
     assert_eq!(outcome.says(&["last 10"]).lines().len(), 10);
     // What runtimes write is recognised on a pipe too.
-    let outcome = Weir::new(["logs", "--file", "-", "-o", "raw", "--all"])
-        .stdin(cri(&[b"a", b"b"]))
-        .run()
-        .exits(0);
+    let outcome =
+        Weir::new(["logs", "--file", "-", "-o", "raw", "--all"]).stdin(cri(&[b"a", b"b"])).run().exits(0);
     assert_eq!(outcome.stdout(), "a\nb\n");
     let empty = Weir::new(["logs", "--file", "-", "--all"]).run().exits(0);
     assert_eq!(empty.stdout(), "");
 
     let tree = Tree::new();
     let file = File::open(tree.write("in.txt", text)).expect("the file is there");
-    let outcome = Weir::new(["logs", "--file", "-", "--tail", "1"])
-        .run_with_stdin_file(file)
-        .exits(0);
+    let outcome = Weir::new(["logs", "--file", "-", "--tail", "1"]).run_with_stdin_file(file).exits(0);
     assert_eq!(outcome.stdout(), "three\n");
 
-    let patterns = Weir::new(["logs", "--dir", Tree::sample().arg(), "-f", "-", "--count"])
-        .stdin("u1@\nu2@\n")
-        .run();
+    let patterns =
+        Weir::new(["logs", "--dir", Tree::sample().arg(), "-f", "-", "--count"]).stdin("u1@\nu2@\n").run();
     assert_eq!(patterns.exits(0).stdout(), "2\n");
-    Weir::new(["logs", "--file", "-", "-f", "-"])
-        .run()
-        .exits(2)
-        .says(&["-f", "--file"]);
+    Weir::new(["logs", "--file", "-", "-f", "-"]).run().exits(2).says(&["-f", "--file"]);
 }
 
 #[test]
@@ -175,14 +127,8 @@ fn several_files_and_gzip() {
     ];
     let outcome = weir(&args).exits(0);
     let lines = outcome.lines();
-    assert!(
-        lines.iter().any(|line| line.ends_with("a.log a")),
-        "{lines:?}"
-    );
-    assert!(
-        lines.iter().any(|line| line.ends_with("/b plain b")),
-        "{lines:?}"
-    );
+    assert!(lines.iter().any(|line| line.ends_with("a.log a")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.ends_with("/b plain b")), "{lines:?}");
 }
 
 /// `tail -f x | weir logs --file -`: what has come is shown before the pipe ends.

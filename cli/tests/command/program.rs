@@ -26,10 +26,7 @@ impl Weir {
             .env("TERM", "xterm")
             .env("TZ", "UTC")
             .env("XDG_CACHE_HOME", cache());
-        Weir {
-            command,
-            stdin: Vec::new(),
-        }
+        Weir { command, stdin: Vec::new() }
     }
 
     /// Gives it these bytes on a pipe as standard input.
@@ -103,13 +100,7 @@ impl Outcome {
     /// Fails the test unless the exit code is this one.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Outcome {
-        assert_eq!(
-            self.output.status.code(),
-            Some(code),
-            "{}\n{}",
-            self.shown,
-            self.stderr()
-        );
+        assert_eq!(self.output.status.code(), Some(code), "{}\n{}", self.shown, self.stderr());
         self
     }
 
@@ -139,8 +130,7 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn objects(&self) -> Vec<Value> {
         let parse = |line: &str| -> Value {
-            let value: Value =
-                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
             assert!(value.is_object(), "{line}");
             value
         };
@@ -152,11 +142,7 @@ impl Outcome {
     pub(crate) fn says(self, needles: &[&str]) -> Outcome {
         let stderr = self.stderr();
         for needle in needles {
-            assert!(
-                stderr.contains(needle),
-                "{}\nsays nothing of '{needle}':\n{stderr}",
-                self.shown
-            );
+            assert!(stderr.contains(needle), "{}\nsays nothing of '{needle}':\n{stderr}", self.shown);
         }
         self
     }

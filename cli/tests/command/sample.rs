@@ -15,9 +15,7 @@ pub(crate) struct Tree {
 impl Tree {
     /// An empty root.
     pub(crate) fn new() -> Tree {
-        Tree {
-            dir: tempfile::tempdir().expect("a folder for temporary files"),
-        }
+        Tree { dir: tempfile::tempdir().expect("a folder for temporary files") }
     }
 
     /// Two pods in `shop`, one in `ops`; [`RECORDS`] records a minute apart, in turn, from 10:00 on. Each third
@@ -26,21 +24,14 @@ impl Tree {
         let tree = Tree::new();
         let mut files = [Vec::new(), Vec::new(), Vec::new()];
         for number in 0..RECORDS {
-            let (time, level) = (
-                sample_time(number),
-                if number % 3 == 2 { "error" } else { "info" },
-            );
-            let message = format!(
-                "{{\"n\":{number},\"level\":\"{level}\",\"user\":\"u{number}@example.com\"}}"
-            );
+            let (time, level) = (sample_time(number), if number % 3 == 2 { "error" } else { "info" });
+            let message =
+                format!("{{\"n\":{number},\"level\":\"{level}\",\"user\":\"u{number}@example.com\"}}");
             files[number % 3].push(format!("{time} stdout F {message}\n"));
         }
         let [web, api, ops] = files;
         let half = web.len() / 2;
-        tree.gzip(
-            &format!("{WEB}/nginx/0.log.20261124-103000.gz"),
-            web[..half].concat().as_bytes(),
-        );
+        tree.gzip(&format!("{WEB}/nginx/0.log.20261124-103000.gz"), web[..half].concat().as_bytes());
         tree.write(&format!("{WEB}/nginx/0.log"), web[half..].concat());
         tree.write(&format!("{API}/app/2.log"), api.concat());
         tree.write(&format!("{OPS}/agent/0.log"), ops.concat());
@@ -50,8 +41,7 @@ impl Tree {
     /// Writes a file and the folders above it.
     pub(crate) fn write(&self, path: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.dir.path().join(path);
-        fs::create_dir_all(path.parent().expect("a path below the root"))
-            .expect("folders can be made");
+        fs::create_dir_all(path.parent().expect("a path below the root")).expect("folders can be made");
         fs::write(&path, bytes).expect("a file can be written");
         path
     }
@@ -59,10 +49,8 @@ impl Tree {
     /// Writes a gzip file.
     pub(crate) fn gzip(&self, path: &str, bytes: &[u8]) -> PathBuf {
         let path = self.write(path, b"");
-        let mut encoder = GzEncoder::new(
-            File::create(&path).expect("a file can be made"),
-            Compression::fast(),
-        );
+        let mut encoder =
+            GzEncoder::new(File::create(&path).expect("a file can be made"), Compression::fast());
         std::io::Write::write_all(&mut encoder, bytes).expect("a file can be written");
         encoder.finish().expect("a file can be written");
         path
@@ -75,10 +63,7 @@ impl Tree {
 
     /// The root, for a command line.
     pub(crate) fn arg(&self) -> &str {
-        self.dir
-            .path()
-            .to_str()
-            .expect("folders for temporary files have plain names")
+        self.dir.path().to_str().expect("folders for temporary files have plain names")
     }
 }
 

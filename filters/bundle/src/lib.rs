@@ -19,10 +19,7 @@ pub fn all() -> &'static [Bundled] {
 /// The one of that name.
 #[must_use]
 pub fn get(name: &str) -> Option<&'static Bundled> {
-    BUNDLED
-        .binary_search_by_key(&name, |filter| filter.name)
-        .ok()
-        .map(|at| &BUNDLED[at])
+    BUNDLED.binary_search_by_key(&name, |filter| filter.name).ok().map(|at| &BUNDLED[at])
 }
 
 // Defines `BUNDLED`.
@@ -37,10 +34,7 @@ mod tests {
     fn filters_are_found_by_their_names() {
         assert!(!all().is_empty() && all().is_sorted_by(|a, b| a.name < b.name));
         for filter in all() {
-            assert_eq!(
-                get(filter.name).map(|found| found.component.len()),
-                Some(filter.component.len())
-            );
+            assert_eq!(get(filter.name).map(|found| found.component.len()), Some(filter.component.len()));
         }
         assert!(get("no-such-filter").is_none());
     }
@@ -49,8 +43,7 @@ mod tests {
     #[test]
     fn components_are_valid_and_import_only_types() {
         for filter in all() {
-            wasmparser::validate(filter.component)
-                .unwrap_or_else(|e| panic!("{}: {e}", filter.name));
+            wasmparser::validate(filter.component).unwrap_or_else(|e| panic!("{}: {e}", filter.name));
             let (mut depth, mut imports, mut exports) = (0, Vec::new(), Vec::new());
             for payload in Parser::new(0).parse_all(filter.component) {
                 match payload.expect("the component was validated") {
@@ -59,18 +52,13 @@ mod tests {
                     Payload::ComponentImportSection(section) if depth == 0 => {
                         for import in section {
                             let import = import.expect("the component was validated");
-                            assert!(
-                                matches!(import.ty, ComponentTypeRef::Instance(_)),
-                                "{}",
-                                filter.name
-                            );
+                            assert!(matches!(import.ty, ComponentTypeRef::Instance(_)), "{}", filter.name);
                             imports.push(import.name.name.to_owned());
                         }
                     }
                     Payload::ComponentExportSection(section) if depth == 0 => {
-                        let names = section
-                            .into_iter()
-                            .map(|e| e.expect("the component was validated").name.name);
+                        let names =
+                            section.into_iter().map(|e| e.expect("the component was validated").name.name);
                         exports.extend(names.map(str::to_owned));
                     }
                     _ => {}

@@ -37,12 +37,9 @@ impl Select for JsonMatch {
     type Params = Args;
 
     fn open(args: Args) -> Result<JsonMatch, ParamError> {
-        let expr = JsonExpr::parse(&args.expression)
-            .map_err(|error| ParamError::new("where", error.to_string()))?;
-        Ok(JsonMatch {
-            expr,
-            non_json: args.non_json,
-        })
+        let expr =
+            JsonExpr::parse(&args.expression).map_err(|error| ParamError::new("where", error.to_string()))?;
+        Ok(JsonMatch { expr, non_json: args.non_json })
     }
 
     fn prefilter(&self) -> Option<String> {
@@ -72,26 +69,17 @@ mod tests {
 
     #[test]
     fn keeping_other_lines_leaves_no_prefilter() {
-        let plan = |params: &str| {
-            FilterTest::<JsonMatch>::open(params)
-                .expect(params)
-                .plan()
-                .prefilter
-                .clone()
-        };
+        let plan =
+            |params: &str| FilterTest::<JsonMatch>::open(params).expect(params).plan().prefilter.clone();
         assert!(plan(r#"{"where":"a == 'xyz'"}"#).is_some());
         assert_eq!(plan(r#"{"where":"a == 'xyz'","non-json":"keep"}"#), None);
     }
 
     #[test]
     fn a_mistake_is_shown_at_its_place() {
-        let error = FilterTest::<JsonMatch>::open(r#"{"where":"level == error"}"#)
-            .map(|_| ())
-            .expect_err("refused");
+        let error =
+            FilterTest::<JsonMatch>::open(r#"{"where":"level == error"}"#).map(|_| ()).expect_err("refused");
         assert_eq!(error.field, "where");
-        assert!(
-            error.message.ends_with("\n  level == error\n           ^"),
-            "{error}"
-        );
+        assert!(error.message.ends_with("\n  level == error\n           ^"), "{error}");
     }
 }

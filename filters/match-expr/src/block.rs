@@ -64,9 +64,7 @@ pub(crate) use lanes::Block;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod lanes {
     //! simd128. The 16 single bytes of `load` compile to one `v128.load`.
-    use core::arch::wasm32::{
-        u8x16, u8x16_bitmask, u8x16_eq, u8x16_le, u8x16_splat, v128, v128_or,
-    };
+    use core::arch::wasm32::{u8x16, u8x16_bitmask, u8x16_eq, u8x16_le, u8x16_splat, v128, v128_or};
 
     /// 16 bytes, or 16 lanes that are all ones or all zeros.
     #[derive(Clone, Copy)]
@@ -76,8 +74,8 @@ mod lanes {
         #[inline(always)]
         pub(crate) fn load(b: &[u8; 16]) -> Block {
             Block(u8x16(
-                b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
-                b[13], b[14], b[15],
+                b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
+                b[14], b[15],
             ))
         }
 
@@ -144,10 +142,7 @@ mod lanes {
 
         #[inline(always)]
         pub(crate) fn mask(self) -> u32 {
-            self.0
-                .iter()
-                .rev()
-                .fold(0, |mask, lane| mask << 1 | u32::from(lane >> 7))
+            self.0.iter().rev().fold(0, |mask, lane| mask << 1 | u32::from(lane >> 7))
         }
     }
 }
@@ -164,11 +159,7 @@ mod tests {
                 line[hit] = b'"';
                 for from in 0..=len {
                     let want = (from <= hit).then_some(hit);
-                    assert_eq!(
-                        find(&line, from, |b| b.eq(b'"')),
-                        want,
-                        "{len} {hit} {from}"
-                    );
+                    assert_eq!(find(&line, from, |b| b.eq(b'"')), want, "{len} {hit} {from}");
                 }
             }
         }

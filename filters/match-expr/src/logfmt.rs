@@ -55,10 +55,7 @@ impl LogfmtExpr {
                 _ => false,
             };
             if nulls {
-                return wrong(
-                    predicate.operand_at,
-                    "logfmt has no null; a missing field is `!field exists`",
-                );
+                return wrong(predicate.operand_at, "logfmt has no null; a missing field is `!field exists`");
             }
             let slot = keys.iter().position(|known| **known == *key.as_bytes());
             places.push(slot.unwrap_or(keys.len()));
@@ -67,37 +64,20 @@ impl LogfmtExpr {
             }
         }
         let slots = vec![None; keys.len()];
-        Ok(LogfmtExpr {
-            root,
-            predicates,
-            places,
-            keys,
-            slots,
-            scratch: Vec::new(),
-        })
+        Ok(LogfmtExpr { root, predicates, places, keys, slots, scratch: Vec::new() })
     }
 
     /// Whether the expression holds on one line. Takes time linear in the line's length, and allocates
     /// nothing once the longest escaped text was seen.
     pub fn holds(&mut self, line: &[u8]) -> bool {
-        let LogfmtExpr {
-            root,
-            predicates,
-            places,
-            keys,
-            slots,
-            scratch,
-        } = self;
+        let LogfmtExpr { root, predicates, places, keys, slots, scratch } = self;
         slots.fill(None);
         scan(line, keys, slots);
         let verdict = root.holds(&mut |index| {
             let Some(slot) = slots[places[index]] else {
                 return Ok(false);
             };
-            let text = Text {
-                raw: &line[slot.start..slot.end],
-                escaped: slot.escaped,
-            };
+            let text = Text { raw: &line[slot.start..slot.end], escaped: slot.escaped };
             let text = text.decode(scratch, Unknown::Kept)?;
             Ok(passes(text, &mut predicates[index].test))
         });
@@ -132,11 +112,7 @@ fn scan(line: &[u8], keys: &[Box<[u8]>], slots: &mut [Option<Slot>]) {
         let start = at;
         at = block::find(line, at, ends_key).unwrap_or(line.len());
         let key = &line[start..at];
-        let mut slot = Slot {
-            start: at,
-            end: at,
-            escaped: false,
-        };
+        let mut slot = Slot { start: at, end: at, escaped: false };
         match line.get(at) {
             Some(b'=') if line.get(at + 1) == Some(&b'"') => (slot, at) = quoted(line, at + 2),
             Some(b'=') => {
@@ -160,24 +136,10 @@ fn scan(line: &[u8], keys: &[Box<[u8]>], slots: &mut [Option<Slot>]) {
 /// The text that begins at `start` and the place after its closing quote, or to the end of the line.
 fn quoted(line: &[u8], start: usize) -> (Slot, usize) {
     match text::closing_quote(line, start) {
-        Some((end, escaped)) => (
-            Slot {
-                start,
-                end,
-                escaped,
-            },
-            end + 1,
-        ),
+        Some((end, escaped)) => (Slot { start, end, escaped }, end + 1),
         None => {
             let escaped = line[start..].contains(&b'\\');
-            (
-                Slot {
-                    start,
-                    end: line.len(),
-                    escaped,
-                },
-                line.len(),
-            )
+            (Slot { start, end: line.len(), escaped }, line.len())
         }
     }
 }
@@ -286,10 +248,7 @@ ew'",
             for length in 1..40 {
                 let (pad, text) = ("x".repeat(before), "y".repeat(length));
                 let line = format!("{pad} {text}=\"{text} {text}\" k={text}");
-                holds(
-                    &line,
-                    &[&format!("{text} == '{text} {text}' && k == '{text}'")],
-                );
+                holds(&line, &[&format!("{text} == '{text} {text}' && k == '{text}'")]);
             }
         }
     }

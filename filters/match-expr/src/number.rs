@@ -43,9 +43,8 @@ pub(crate) fn parse(raw: &[u8]) -> Option<f64> {
 /// With so few digits both the mantissa and the power of ten are exact, so one division rounds right.
 const EXACT_DIGITS: usize = 15;
 
-const POWERS: [f64; EXACT_DIGITS + 1] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-];
+const POWERS: [f64; EXACT_DIGITS + 1] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
 fn digit_count(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|b| b.is_ascii_digit()).count()
@@ -58,8 +57,8 @@ mod tests {
     #[test]
     fn what_json_calls_a_number_and_nothing_else() {
         for bad in [
-            "", "-", "+1", "01", "-01", ".5", "5.", "1e", "1e+", "1.e3", "0x10", "NaN", "inf",
-            "1 ", "1_000", "--1", "1.2.3", "1e5x", "1x",
+            "", "-", "+1", "01", "-01", ".5", "5.", "1e", "1e+", "1.e3", "0x10", "NaN", "inf", "1 ", "1_000",
+            "--1", "1.2.3", "1e5x", "1x",
         ] {
             assert_eq!(parse(bad.as_bytes()), None, "{bad}");
         }

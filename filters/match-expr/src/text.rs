@@ -27,11 +27,7 @@ pub(crate) struct Text<'a> {
 impl<'a> Text<'a> {
     /// The text itself, put into `scratch` if it differs from what is written.
     #[inline]
-    pub(crate) fn decode<'b>(
-        &self,
-        scratch: &'b mut Vec<u8>,
-        unknown: Unknown,
-    ) -> Result<&'b [u8], Malformed>
+    pub(crate) fn decode<'b>(&self, scratch: &'b mut Vec<u8>, unknown: Unknown) -> Result<&'b [u8], Malformed>
     where
         'a: 'b,
     {
@@ -102,22 +98,14 @@ fn unicode_escape(raw: &[u8], slash: usize) -> (char, usize) {
         && let Some(low @ 0xdc00..0xe000) = hex4(raw, after + 2)
     {
         let code = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-        return (
-            char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
-            after + 6,
-        );
+        return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), after + 6);
     }
-    (
-        char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER),
-        after,
-    )
+    (char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER), after)
 }
 
 fn hex4(raw: &[u8], at: usize) -> Option<u32> {
     let digits = raw.get(at..at + 4)?;
-    digits
-        .iter()
-        .try_fold(0, |n, &b| Some(n << 4 | char::from(b).to_digit(16)?))
+    digits.iter().try_fold(0, |n, &b| Some(n << 4 | char::from(b).to_digit(16)?))
 }
 
 #[cfg(test)]
@@ -126,30 +114,22 @@ mod tests {
 
     fn decoded(raw: &str, unknown: Unknown) -> Result<String, Malformed> {
         let mut scratch = Vec::new();
-        let text = Text {
-            raw: raw.as_bytes(),
-            escaped: true,
-        };
+        let text = Text { raw: raw.as_bytes(), escaped: true };
         let bytes = text.decode(&mut scratch, unknown)?;
         Ok(String::from_utf8(bytes.to_vec()).expect("the input is UTF-8"))
     }
 
     #[test]
     fn escapes_mean_what_rfc_8259_says() {
-        let all = decoded(
-            r#"\"\\\/\b\f\n\r\t\u0041\u00e9\ud83d\ude00x"#,
-            Unknown::Refused,
-        );
+        let all = decoded(r#"\"\\\/\b\f\n\r\t\u0041\u00e9\ud83d\ude00x"#, Unknown::Refused);
         assert_eq!(all.as_deref(), Ok("\"\\/\u{8}\u{c}\n\r\tAé😀x"));
     }
 
     #[test]
     fn half_a_surrogate_pair_is_a_replacement_character() {
-        for (raw, want) in [
-            (r"\ud83dx", "\u{fffd}x"),
-            (r"\ude00\ud83d", "\u{fffd}\u{fffd}"),
-            (r"\ud83d\u0041", "\u{fffd}A"),
-        ] {
+        for (raw, want) in
+            [(r"\ud83dx", "\u{fffd}x"), (r"\ude00\ud83d", "\u{fffd}\u{fffd}"), (r"\ud83d\u0041", "\u{fffd}A")]
+        {
             assert_eq!(decoded(raw, Unknown::Refused).as_deref(), Ok(want), "{raw}");
         }
     }

@@ -32,13 +32,7 @@ impl Transform for Project {
 
     fn open(args: Args) -> Result<Self, ParamError> {
         let (rewriter, pairs, written) = Default::default();
-        Ok(Self {
-            format: args.format(),
-            work: args.work()?,
-            rewriter,
-            pairs,
-            written,
-        })
+        Ok(Self { format: args.format(), work: args.work()?, rewriter, pairs, written })
     }
 
     fn prefilter(&self) -> Option<String> {

@@ -24,9 +24,7 @@ impl Pair {
 pub(crate) fn parse(line: &[u8], strict: bool, pairs: &mut Vec<Pair>) -> Option<()> {
     let mut at = blanks_end(line, 0);
     while at < line.len() {
-        let key = at..end_of(line, at, |byte| {
-            byte == b'=' || is_blank(byte) || byte == b'"'
-        });
+        let key = at..end_of(line, at, |byte| byte == b'=' || is_blank(byte) || byte == b'"');
         if key.is_empty() {
             return None;
         }
@@ -96,18 +94,13 @@ pub(crate) fn rewrite(line: &[u8], pairs: &[Pair], rules: &Rules, out: &mut Vec<
 
 /// The last value of `key`.
 pub(crate) fn get<'l>(line: &'l [u8], pairs: &[Pair], key: &str) -> Option<&'l [u8]> {
-    let pair = pairs
-        .iter()
-        .rfind(|pair| &line[pair.key.clone()] == key.as_bytes())?;
+    let pair = pairs.iter().rfind(|pair| &line[pair.key.clone()] == key.as_bytes())?;
     Some(pair.value.clone().map_or(&b""[..], |value| &line[value]))
 }
 
 /// Appends a value without its quotes and escapes; other escapes than `\"` and `\\` stay.
 pub(crate) fn write_plain(value: &[u8], out: &mut Vec<u8>) {
-    let Some(inner) = value
-        .strip_prefix(b"\"")
-        .and_then(|rest| rest.strip_suffix(b"\""))
-    else {
+    let Some(inner) = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) else {
         out.extend_from_slice(value);
         return;
     };
@@ -140,10 +133,7 @@ fn is_blank(byte: u8) -> bool {
 }
 
 fn end_of(line: &[u8], at: usize, ends: impl Fn(u8) -> bool) -> usize {
-    line[at..]
-        .iter()
-        .position(|&byte| ends(byte))
-        .map_or(line.len(), |length| at + length)
+    line[at..].iter().position(|&byte| ends(byte)).map_or(line.len(), |length| at + length)
 }
 
 fn blanks_end(line: &[u8], at: usize) -> usize {

@@ -72,11 +72,7 @@ impl Rewriter {
             }
             let before = out.len();
             // The first that is left stands where the first one stood.
-            let opening = if last.is_some() {
-                &member
-            } else {
-                &self.members[base]
-            };
+            let opening = if last.is_some() { &member } else { &self.members[base] };
             if let Some(last) = last.clone() {
                 out.extend_from_slice(&line[last]);
                 out.push(b',');
@@ -99,14 +95,7 @@ impl Rewriter {
         }
         self.members.truncate(base);
         out.push(line[end - 1]);
-        Some((
-            end,
-            if last.is_some() {
-                Left::Something
-            } else {
-                Left::Nothing
-            },
-        ))
+        Some((end, if last.is_some() { Left::Something } else { Left::Nothing }))
     }
 
     fn value(
@@ -123,11 +112,7 @@ impl Rewriter {
             && matches!(line[start], b'{' | b'[')
         {
             let (_, left) = self.nested(line, start, rule, restrict_below, out)?;
-            return Some(if restrict_below {
-                left
-            } else {
-                Left::Something
-            });
+            return Some(if restrict_below { left } else { Left::Something });
         }
         if restrict_below {
             return Some(Left::Nothing);
@@ -148,20 +133,12 @@ impl Rewriter {
     }
 
     /// The members whose names others get: those take their place.
-    fn replaced_by_renames(
-        &self,
-        line: &[u8],
-        base: usize,
-        node: &Node,
-        restrict: bool,
-    ) -> Vec<usize> {
+    fn replaced_by_renames(&self, line: &[u8], base: usize, node: &Node, restrict: bool) -> Vec<usize> {
         if !node.renames() {
             return Vec::new();
         }
-        let rules: Vec<_> = self.members[base..]
-            .iter()
-            .map(|member| (member, self.rule(line, member, node)))
-            .collect();
+        let rules: Vec<_> =
+            self.members[base..].iter().map(|member| (member, self.rule(line, member, node))).collect();
         let stays = |rule: &Node| !rule.drop && (!restrict || rule.keeps());
         let names: Vec<&str> = rules
             .iter()
@@ -174,21 +151,14 @@ impl Rewriter {
                     .and_then(|key| key.as_str())
                     .is_some_and(|key| names.iter().any(|name| key == **name))
         };
-        (0..rules.len())
-            .filter(|&index| is_replaced(&rules[index]))
-            .map(|index| base + index)
-            .collect()
+        (0..rules.len()).filter(|&index| is_replaced(&rules[index])).map(|index| base + index).collect()
     }
 }
 
 impl Member {
     /// Where it starts behind the blanks.
     fn start(&self) -> usize {
-        if self.key.is_empty() {
-            self.value.start
-        } else {
-            self.key.start
-        }
+        if self.key.is_empty() { self.value.start } else { self.key.start }
     }
 
     fn blanks_behind(&self) -> Range<usize> {
@@ -231,11 +201,7 @@ fn members(line: &[u8], at: usize, all: &mut Vec<Member>) -> Option<usize> {
         };
         let end = value_end(line, start)?;
         let next = blanks_end(line, end);
-        all.push(Member {
-            whole: at..next,
-            key,
-            value: start..end,
-        });
+        all.push(Member { whole: at..next, key, value: start..end });
         match line.get(next) {
             Some(b',') => at = next + 1,
             Some(byte) if *byte == close => return Some(next + 1),
@@ -325,17 +291,11 @@ mod tests {
         rules.drop(&path("a"));
         rules.drop(&path("o.x"));
         for (line, expected) in [
-            (
-                r#" {"a": 1, "b": 1.00, "c":"\u00e9"} "#,
-                Some(r#" {"b": 1.00, "c":"\u00e9"} "#),
-            ),
+            (r#" {"a": 1, "b": 1.00, "c":"\u00e9"} "#, Some(r#" {"b": 1.00, "c":"\u00e9"} "#)),
             (r#"{ "b": 1, "a": 2 }"#, Some(r#"{ "b": 1 }"#)),
             (r#"{"a":1}"#, Some("{}")),
             (r#"{"\u0061":1,"b":2}"#, Some(r#"{"b":2}"#)),
-            (
-                r#"{"o":{"x":1},"p":{"x":1}}"#,
-                Some(r#"{"o":{},"p":{"x":1}}"#),
-            ),
+            (r#"{"o":{"x":1},"p":{"x":1}}"#, Some(r#"{"o":{},"p":{"x":1}}"#)),
             (r#"{"o":"x"}"#, Some(r#"{"o":"x"}"#)),
             (r#"{"a":1"#, None),
             (r#"{"a":1} x"#, None),
@@ -356,10 +316,7 @@ mod tests {
         }
         rules.drop(&path("c.secret"));
         for (line, expected) in [
-            (
-                r#"{"a":1,"u":{"id":7,"n":"x"},"c":{"secret":1,"d":2}}"#,
-                r#"{"u":{"id":7},"c":{"d":2}}"#,
-            ),
+            (r#"{"a":1,"u":{"id":7,"n":"x"},"c":{"secret":1,"d":2}}"#, r#"{"u":{"id":7},"c":{"d":2}}"#),
             (r#"{"u":{"n":"x"}}"#, "{}"),
             (r#"{"u":"text"}"#, "{}"),
             (r#"{"l":[{"id":1,"x":2},{"x":3},4]}"#, r#"{"l":[{"id":1}]}"#),

@@ -63,10 +63,9 @@ impl Args {
                 name,
                 "can't go with `template`, which says itself what is shown; give one or the other",
             )),
-            (None, None) => Err(ParamError::new(
-                "",
-                "has nothing to do; give `keep`, `drop`, `rename` or `template`",
-            )),
+            (None, None) => {
+                Err(ParamError::new("", "has nothing to do; give `keep`, `drop`, `rename` or `template`"))
+            }
             (Some(template), None) => Template::parse(template)
                 .map(Work::Template)
                 .map_err(|message| ParamError::new("template", message)),
@@ -91,9 +90,7 @@ impl Args {
                 );
                 return Err(ParamError::new(field(), message));
             }
-            rules
-                .rename(&parsed, name)
-                .map_err(|message| ParamError::new(field(), message))?;
+            rules.rename(&parsed, name).map_err(|message| ParamError::new(field(), message))?;
         }
         Ok(rules)
     }

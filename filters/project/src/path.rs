@@ -34,12 +34,7 @@ pub(crate) struct PathError {
 
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "is no path: expected {} at character {}",
-            self.due,
-            self.at + 1
-        )
+        write!(f, "is no path: expected {} at character {}", self.due, self.at + 1)
     }
 }
 
@@ -94,11 +89,7 @@ impl Parser<'_> {
         }
         if self.take("[") {
             let key = self.quoted()?;
-            return if self.take("]") {
-                Ok(Step::Key(key))
-            } else {
-                Err(self.due("`]`"))
-            };
+            return if self.take("]") { Ok(Step::Key(key)) } else { Err(self.due("`]`")) };
         }
         Err(self.due("`.`, `[*]`, `[\"key\"]` or the end"))
     }
@@ -107,10 +98,7 @@ impl Parser<'_> {
         if self.rest().starts_with('"') {
             return self.quoted();
         }
-        let length = self
-            .rest()
-            .find(['.', '[', ']', '"'])
-            .unwrap_or(self.rest().len());
+        let length = self.rest().find(['.', '[', ']', '"']).unwrap_or(self.rest().len());
         if length == 0 {
             return Err(self.due("a key"));
         }
@@ -155,10 +143,7 @@ impl Parser<'_> {
     }
 
     fn due(&self, due: &'static str) -> PathError {
-        PathError {
-            at: self.text[..self.at].chars().count(),
-            due,
-        }
+        PathError { at: self.text[..self.at].chars().count(), due }
     }
 }
 

@@ -14,8 +14,7 @@ pub(crate) fn of(format: Format, work: &Work) -> String {
         Work::Rules(rules) => rules.keys(),
         Work::Template(_) => None,
     };
-    keys.and_then(|keys| having(format, keys))
-        .unwrap_or_else(|| any.to_owned())
+    keys.and_then(|keys| having(format, keys)).unwrap_or_else(|| any.to_owned())
 }
 
 /// The lines that have one of the keys; `None` if a key can be written in too many ways.
@@ -53,19 +52,10 @@ mod tests {
     #[test]
     fn keys_become_literals() {
         let having = |format, keys: &[&str]| {
-            having(
-                format,
-                &keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>(),
-            )
+            having(format, &keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>())
         };
-        assert_eq!(
-            having(Format::Json, &["a", "b.c"]).as_deref(),
-            Some(r#"\\u|"a"|"b\.c""#)
-        );
-        assert_eq!(
-            having(Format::Logfmt, &["a", "@t"]).as_deref(),
-            Some("a|@t")
-        );
+        assert_eq!(having(Format::Json, &["a", "b.c"]).as_deref(), Some(r#"\\u|"a"|"b\.c""#));
+        assert_eq!(having(Format::Logfmt, &["a", "@t"]).as_deref(), Some("a|@t"));
         assert_eq!(having(Format::Auto, &["a/b"]), None);
     }
 }

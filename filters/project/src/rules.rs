@@ -58,24 +58,15 @@ impl Rules {
         if *last == Step::Items {
             return Err("ends in `[*]`; items of an array have no name, so end the path in a key");
         }
-        let parent = parents
-            .iter()
-            .fold(&mut self.root, |node, step| node.step(step));
-        let taken = |(_, field): &(String, Node)| {
-            field
-                .rename
-                .as_ref()
-                .is_some_and(|given| given.plain == name)
-        };
+        let parent = parents.iter().fold(&mut self.root, |node, step| node.step(step));
+        let taken =
+            |(_, field): &(String, Node)| field.rename.as_ref().is_some_and(|given| given.plain == name);
         if parent.fields.iter().any(taken) {
             return Err("gets the name that another field beside it gets; choose another name");
         }
         let mut quoted = Vec::new();
         json::write_str(&mut quoted, name);
-        parent.step(last).rename = Some(Name {
-            plain: name.to_owned(),
-            quoted,
-        });
+        parent.step(last).rename = Some(Name { plain: name.to_owned(), quoted });
         self.keys.push(path.last_key().to_owned());
         Ok(())
     }
@@ -94,10 +85,7 @@ impl Rules {
 impl Node {
     /// The rules for the field `key` below.
     pub(crate) fn field(&self, key: &[u8]) -> Option<&Node> {
-        self.fields
-            .iter()
-            .find(|(name, _)| name.as_bytes() == key)
-            .map(|(_, node)| node)
+        self.fields.iter().find(|(name, _)| name.as_bytes() == key).map(|(_, node)| node)
     }
 
     /// The rules for the items of the array that stands here.
@@ -141,11 +129,9 @@ impl Node {
     }
 
     fn flat(&self, key: &[u8]) -> Option<&Node> {
-        self.fields
-            .iter()
-            .find_map(|(name, node)| match key.strip_prefix(name.as_bytes())? {
-                b"" => Some(node),
-                rest => node.flat(rest.strip_prefix(b".")?),
-            })
+        self.fields.iter().find_map(|(name, node)| match key.strip_prefix(name.as_bytes())? {
+            b"" => Some(node),
+            rest => node.flat(rest.strip_prefix(b".")?),
+        })
     }
 }

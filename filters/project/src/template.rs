@@ -41,7 +41,9 @@ impl Template {
                 ));
             };
             let end = inner.find('}').ok_or_else(|| {
-                format!("has a `{{` at character {place} that is not closed; write `{{{{` for the brace itself")
+                format!(
+                    "has a `{{` at character {place} that is not closed; write `{{{{` for the brace itself"
+                )
             })?;
             if !plain.is_empty() {
                 pieces.push(Piece::Text(std::mem::take(&mut plain)));
@@ -53,10 +55,7 @@ impl Template {
         if !plain.is_empty() {
             pieces.push(Piece::Text(plain));
         }
-        if !pieces
-            .iter()
-            .any(|piece| matches!(piece, Piece::Field { .. }))
-        {
+        if !pieces.iter().any(|piece| matches!(piece, Piece::Field { .. })) {
             return Err("names no field; name one in braces, as in `{level} {msg}`".to_owned());
         }
         Ok(Self(pieces))
@@ -79,11 +78,7 @@ impl Template {
     }
 
     /// Appends the template filled by `write`, which is handed a key without nesting.
-    pub(crate) fn fill_flat(
-        &self,
-        out: &mut Vec<u8>,
-        write: impl Fn(&str, &mut Vec<u8>) -> Option<()>,
-    ) {
+    pub(crate) fn fill_flat(&self, out: &mut Vec<u8>, write: impl Fn(&str, &mut Vec<u8>) -> Option<()>) {
         self.fill(out, |_, flat, out| write(flat, out));
     }
 
@@ -91,11 +86,7 @@ impl Template {
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Field {
-                    keys,
-                    flat,
-                    default,
-                } => {
+                Piece::Field { keys, flat, default } => {
                     if write(keys, flat, out).is_none() {
                         out.extend_from_slice(default.as_bytes());
                     }
@@ -110,18 +101,9 @@ fn field(inner: &str) -> Result<Piece, String> {
     let told = |reason: String| format!("has `{{{inner}}}`, and `{path}` {reason}");
     let path = Path::parse(path).map_err(|error| told(error.to_string()))?;
     let no_items = || told("has `[*]`; a template shows single fields, so name one".to_owned());
-    let keys = path
-        .keys()
-        .ok_or_else(no_items)?
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let keys = path.keys().ok_or_else(no_items)?.into_iter().map(str::to_owned).collect();
     let flat = path.flat().ok_or_else(no_items)?;
-    Ok(Piece::Field {
-        keys,
-        flat,
-        default: default.to_owned(),
-    })
+    Ok(Piece::Field { keys, flat, default: default.to_owned() })
 }
 
 /// Appends a string. One with control characters stays escaped: a record is one line.
@@ -136,16 +118,13 @@ mod tests {
 
     fn filled(template: &str, line: &str) -> String {
         let mut out = Vec::new();
-        Template::parse(template)
-            .expect("valid")
-            .fill_json(line.as_bytes(), &mut out);
+        Template::parse(template).expect("valid").fill_json(line.as_bytes(), &mut out);
         String::from_utf8(out).expect("the cases are UTF-8")
     }
 
     #[test]
     fn fields_defaults_and_braces() {
-        let line =
-            r#"{"level":"info","user":{"id":7},"n":null,"s":"a\nb","q":"say \"hi\"","l":[1, 2]}"#;
+        let line = r#"{"level":"info","user":{"id":7},"n":null,"s":"a\nb","q":"say \"hi\"","l":[1, 2]}"#;
         for (template, expected) in [
             ("{level} user={user.id}", "info user=7"),
             ("{none}|{none:-x}|{n:-null}|{user.none:-}", "|x|null|"),

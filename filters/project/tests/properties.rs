@@ -33,8 +33,7 @@ type Path = Vec<Option<&'static str>>;
 fn any_path() -> impl Strategy<Value = Path> {
     let key = || (0..KEYS.len()).prop_map(|index| Some(KEYS[index]));
     let step = prop_oneof![4 => key(), 1 => Just(None)];
-    (key(), proptest::collection::vec(step, 0..3))
-        .prop_map(|(first, rest)| [vec![first], rest].concat())
+    (key(), proptest::collection::vec(step, 0..3)).prop_map(|(first, rest)| [vec![first], rest].concat())
 }
 
 fn written(path: &Path) -> String {
@@ -51,11 +50,7 @@ fn kept(value: &Value, paths: &[&[Option<&str>]]) -> Option<Value> {
         return Some(value.clone());
     }
     let below = |step: Option<&str>| -> Vec<&[Option<&str>]> {
-        paths
-            .iter()
-            .filter(|path| path[0] == step)
-            .map(|path| &path[1..])
-            .collect()
+        paths.iter().filter(|path| path[0] == step).map(|path| &path[1..]).collect()
     };
     let left = match value {
         Value::Object(fields) => {
@@ -65,10 +60,7 @@ fn kept(value: &Value, paths: &[&[Option<&str>]]) -> Option<Value> {
                 .collect();
             Value::Object(left)
         }
-        Value::Array(items) => items
-            .iter()
-            .filter_map(|item| kept(item, &below(None)))
-            .collect(),
+        Value::Array(items) => items.iter().filter_map(|item| kept(item, &below(None))).collect(),
         _ => return None,
     };
     (left != json!({}) && left != json!([])).then_some(left)
@@ -79,25 +71,17 @@ fn drop_at(value: &mut Value, path: &[Option<&str>]) {
         (Value::Object(fields), [Some(key)]) => drop(fields.shift_remove(*key)),
         (Value::Array(items), [None]) => items.clear(),
         (Value::Object(fields), [Some(key), rest @ ..]) => {
-            fields
-                .get_mut(*key)
-                .into_iter()
-                .for_each(|value| drop_at(value, rest));
+            fields.get_mut(*key).into_iter().for_each(|value| drop_at(value, rest));
         }
-        (Value::Array(items), [None, rest @ ..]) => {
-            items.iter_mut().for_each(|item| drop_at(item, rest))
-        }
+        (Value::Array(items), [None, rest @ ..]) => items.iter_mut().for_each(|item| drop_at(item, rest)),
         _ => {}
     }
 }
 
 fn run(params: &Value, line: &str) -> String {
-    let mut test =
-        FilterTest::<Project>::open(&params.to_string()).expect("the parameters are valid");
+    let mut test = FilterTest::<Project>::open(&params.to_string()).expect("the parameters are valid");
     let outcome = test.run(&[line]).remove(0);
-    let message = outcome
-        .message(line.as_bytes())
-        .expect("lines are never dropped");
+    let message = outcome.message(line.as_bytes()).expect("lines are never dropped");
     String::from_utf8(message.to_vec()).expect("the lines are UTF-8")
 }
 

@@ -18,9 +18,7 @@ const HASH_DIGITS: usize = 8;
 /// is whole groups of digits with one space or dash between them; it begins as an issuer's does (3 to
 /// 6, or 2221 to 2720), so that times in milli- or nanoseconds aren't taken for one.
 pub(crate) fn in_run(text: &[u8], start: usize, mut found: impl FnMut(Range<usize>)) {
-    let end = run_end(text, start, |byte| {
-        byte.is_ascii_digit() || matches!(byte, b' ' | b'-')
-    });
+    let end = run_end(text, start, |byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-'));
     let mut at = start;
     while let Some(skip) = text[at..end].iter().position(u8::is_ascii_digit) {
         at += skip;
@@ -63,9 +61,7 @@ fn from_group(text: &[u8], start: usize, limit: usize, found: &mut impl FnMut(Ra
 fn is_issuer(digits: &[u8]) -> bool {
     match digits.first() {
         Some(b'3'..=b'6') => true,
-        Some(b'2') => digits
-            .first_chunk::<4>()
-            .is_some_and(|four| (b"2221"..=b"2720").contains(&four)),
+        Some(b'2') => digits.first_chunk::<4>().is_some_and(|four| (b"2221"..=b"2720").contains(&four)),
         _ => false,
     }
 }
@@ -82,13 +78,8 @@ fn in_a_longer_word(text: &[u8], number: Range<usize>) -> bool {
     if behind.first() == Some(&b'.') && behind.get(1).is_some_and(u8::is_ascii_digit) {
         return true;
     }
-    let before = text[..number.start]
-        .iter()
-        .rev()
-        .take_while(|byte| byte.is_ascii_alphanumeric());
-    let behind = behind
-        .iter()
-        .take_while(|byte| byte.is_ascii_alphanumeric());
+    let before = text[..number.start].iter().rev().take_while(|byte| byte.is_ascii_alphanumeric());
+    let behind = behind.iter().take_while(|byte| byte.is_ascii_alphanumeric());
     let mut around = before.chain(behind).take(HASH_DIGITS);
     around.clone().count() == HASH_DIGITS && around.all(u8::is_ascii_hexdigit)
 }
@@ -121,9 +112,7 @@ mod tests {
 
     fn cards(text: &str) -> Vec<&str> {
         let mut found = Vec::new();
-        let start = text
-            .find(|c: char| c.is_ascii_digit())
-            .expect("each case has a digit");
+        let start = text.find(|c: char| c.is_ascii_digit()).expect("each case has a digit");
         in_run(text.as_bytes(), start, |range| found.push(&text[range]));
         found
     }

@@ -92,10 +92,6 @@ impl Detectors {
 
 impl FromIterator<Detector> for Detectors {
     fn from_iter<I: IntoIterator<Item = Detector>>(detectors: I) -> Self {
-        Self(
-            detectors
-                .into_iter()
-                .fold(0, |set, detector| set | 1 << detector as u16),
-        )
+        Self(detectors.into_iter().fold(0, |set, detector| set | 1 << detector as u16))
     }
 }

@@ -26,32 +26,20 @@ pub(crate) fn at_sign(text: &[u8], at: usize) -> Option<Range<usize>> {
         return None;
     }
     let domain = &text[at + 1..text.len().min(at + 1 + DOMAIN)];
-    let length = domain
-        .iter()
-        .position(|&byte| !is_domain(byte))
-        .unwrap_or(domain.len());
+    let length = domain.iter().position(|&byte| !is_domain(byte)).unwrap_or(domain.len());
     let length = domain_length(&domain[..length])?;
     Some(start..at + 1 + length)
 }
 
 /// The part of `domain` that ends with a plausible top-level label.
 fn domain_length(mut domain: &[u8]) -> Option<usize> {
-    if !domain
-        .first()
-        .is_some_and(|&byte| byte.is_ascii_alphanumeric() || byte >= 0x80)
-    {
+    if !domain.first().is_some_and(|&byte| byte.is_ascii_alphanumeric() || byte >= 0x80) {
         return None;
     }
     loop {
-        let dot = domain
-            .iter()
-            .rposition(|&byte| byte == b'.')
-            .filter(|&dot| dot > 0)?;
+        let dot = domain.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0)?;
         let label = &domain[dot + 1..];
-        let letters = label
-            .iter()
-            .take_while(|byte| byte.is_ascii_alphabetic())
-            .count();
+        let letters = label.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
         let label_length = match label {
             _ if label.starts_with(b"xn--") => label.len(),
             _ if letters >= 2 => letters,
@@ -86,10 +74,7 @@ mod tests {
     fn addresses_and_look_alikes() {
         for (text, address) in [
             ("<bob@example.com>", Some("bob@example.com")),
-            (
-                "to=bob.b+tag@mail.example.co.uk, x",
-                Some("bob.b+tag@mail.example.co.uk"),
-            ),
+            ("to=bob.b+tag@mail.example.co.uk, x", Some("bob.b+tag@mail.example.co.uk")),
             ("bob@example.com.", Some("bob@example.com")),
             ("bob@example.com.1", Some("bob@example.com")),
             ("'o'brien@example.org'", Some("o'brien@example.org")),

@@ -24,14 +24,7 @@ impl Engine {
     pub(crate) fn new(finder: Finder, style: Style) -> Self {
         let labels = finder.labels();
         let (view, value) = Default::default();
-        Self {
-            finder,
-            style,
-            labels,
-            spans: Vec::new(),
-            view,
-            value,
-        }
+        Self { finder, style, labels, spans: Vec::new(), view, value }
     }
 
     pub(crate) fn prefilter(&self) -> String {
@@ -50,19 +43,12 @@ impl Engine {
         if self.spans.is_empty() {
             return false;
         }
-        let text = if look == Look::Done {
-            line
-        } else {
-            self.view.text()
-        };
+        let text = if look == Look::Done { line } else { self.view.text() };
         drop_marked(text, &mut self.spans);
         merge(&mut self.spans);
         if look == Look::NeedsView {
             for span in &mut self.spans {
-                Range {
-                    start: span.start,
-                    end: span.end,
-                } = self.view.origin(span.range());
+                Range { start: span.start, end: span.end } = self.view.origin(span.range());
             }
         }
         !self.spans.is_empty()
@@ -78,12 +64,7 @@ impl Engine {
             out.extend_from_slice(quote);
             let label = usize::from(span.label);
             self.value.build(secret);
-            self.style.write(
-                &self.labels[label],
-                form(span.label),
-                self.value.text(),
-                out,
-            );
+            self.style.write(&self.labels[label], form(span.label), self.value.text(), out);
             out.extend_from_slice(quote);
             control_sequences(secret, out);
             done = span.end;
@@ -106,9 +87,7 @@ fn drop_marked(text: &[u8], spans: &mut Vec<Span>) {
     let mut markers = markers(text).peekable();
     spans.retain(|span| {
         while markers.next_if(|marker| marker.end <= span.start).is_some() {}
-        markers
-            .peek()
-            .is_none_or(|marker| span.start < marker.start || marker.end < span.end)
+        markers.peek().is_none_or(|marker| span.start < marker.start || marker.end < span.end)
     });
 }
 
@@ -131,13 +110,8 @@ fn markers(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
 /// The quote to put around what replaces a bare JSON value, such as a number, so that the line stays
 /// JSON: the quote of the value's key, as it is escaped there.
 fn bare_json_quote<'l>(line: &'l [u8], span: &Span) -> &'l [u8] {
-    let blank_before = |end: usize| {
-        end - line[..end]
-            .iter()
-            .rev()
-            .take_while(|&&byte| is_blank(byte))
-            .count()
-    };
+    let blank_before =
+        |end: usize| end - line[..end].iter().rev().take_while(|&&byte| is_blank(byte)).count();
     let behind = run_end(line, span.end, is_blank);
     let colon = blank_before(span.start);
     if !matches!(line.get(behind), Some(b',' | b'}' | b']')) || !line[..colon].ends_with(b":") {

@@ -74,10 +74,7 @@ impl Fields {
         detectors: Detectors,
         secrets: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, (usize, NameError)> {
-        let mut fields = Self {
-            names: Vec::new(),
-            by_last: [0; 256],
-        };
+        let mut fields = Self { names: Vec::new(), by_last: [0; 256] };
         // Always below the limit, and valid: a test builds them.
         let fixed = [
             ("secret_access_key", Detector::AwsKey, 16),
@@ -90,15 +87,11 @@ impl Fields {
             ("authorization", Detector::Bearer, 1),
         ];
         for (name, detector, least) in fixed.into_iter().filter(|field| detectors.has(field.1)) {
-            fields
-                .push(name, detector, least)
-                .map_err(|error| (0, error))?;
+            fields.push(name, detector, least).map_err(|error| (0, error))?;
         }
         if detectors.has(Detector::Password) {
             for (index, name) in secrets.into_iter().enumerate() {
-                fields
-                    .push(name, Detector::Password, 1)
-                    .map_err(|error| (index, error))?;
+                fields.push(name, Detector::Password, 1).map_err(|error| (index, error))?;
             }
         }
         Ok(fields)
@@ -111,13 +104,7 @@ impl Fields {
     fn push(&mut self, name: &str, detector: Detector, least: usize) -> Result<(), NameError> {
         let name = normal(name)?;
         // The fixed names and the user's together; the limit leaves room for the fixed ones.
-        if self
-            .names
-            .iter()
-            .filter(|name| name.detector == Detector::Password)
-            .count()
-            >= MOST_NAMES
-        {
+        if self.names.iter().filter(|name| name.detector == Detector::Password).count() >= MOST_NAMES {
             return Err(NameError::TooMany);
         }
         let extent = match name.as_slice() {
@@ -128,27 +115,13 @@ impl Fields {
         for byte in [last, last.to_ascii_uppercase()] {
             self.by_last[usize::from(byte)] |= 1 << self.names.len();
         }
-        self.names.push(FieldName {
-            name,
-            detector,
-            extent,
-            least,
-        });
+        self.names.push(FieldName { name, detector, extent, least });
         Ok(())
     }
 
     /// Reports the names that stand before the separator at `separator`.
-    pub(crate) fn before<'f>(
-        &'f self,
-        text: &[u8],
-        separator: usize,
-        mut found: impl FnMut(&'f FieldName),
-    ) {
-        let tail = text[..separator]
-            .iter()
-            .rev()
-            .take(TAIL)
-            .take_while(|&&byte| is_tail(byte));
+    pub(crate) fn before<'f>(&'f self, text: &[u8], separator: usize, mut found: impl FnMut(&'f FieldName)) {
+        let tail = text[..separator].iter().rev().take(TAIL).take_while(|&&byte| is_tail(byte));
         let end = separator - tail.count();
         // The label of what an earlier run replaced is no name.
         if text.get(end) == Some(&b']') && crate::marker::ends_at(text, end + 1) {
@@ -165,12 +138,7 @@ impl Fields {
         mut found: impl FnMut(&'f FieldName, Range<usize>),
     ) {
         let within = |byte: u8| is_word(byte) || matches!(byte, b'-' | b'.' | b':');
-        let name = text[..close]
-            .iter()
-            .rev()
-            .take(TAIL)
-            .take_while(|&&byte| within(byte))
-            .count();
+        let name = text[..close].iter().rev().take(TAIL).take_while(|&&byte| within(byte)).count();
         let start = close - name;
         if start == 0 || text[start - 1] != b'<' {
             return;
@@ -192,20 +160,14 @@ impl Fields {
         if dash > 1 && (is_word(text[dash - 2]) || text[dash - 2] >= 0x80) {
             return;
         }
-        let name_end = run_end(text, dash + 1, |byte| {
-            is_word(byte) || matches!(byte, b'-' | b'.')
-        });
+        let name_end = run_end(text, dash + 1, |byte| is_word(byte) || matches!(byte, b'-' | b'.'));
         let quote = run_end(text, name_end, |byte| byte == b'\\');
         let quote = run_end(text, quote, |byte| matches!(byte, b'"' | b'\'' | b'`'));
         let start = run_end(text, quote, |byte| is_blank(byte) || byte == b',');
         if start == quote {
             return;
         }
-        let digits = text[dash + 1..name_end]
-            .iter()
-            .rev()
-            .take_while(|&&byte| is_tail(byte))
-            .count();
+        let digits = text[dash + 1..name_end].iter().rev().take_while(|&&byte| is_tail(byte)).count();
         self.ending_at(text, name_end - digits, &mut |field| {
             let value = value::at(text, start, Extent::Word);
             if let Some(value) = value.filter(|value| text[value.start] != b'-') {
@@ -244,15 +206,7 @@ impl Fields {
         }
         let before = r#")[0-9_.\-\]"'`\\ \t]*[:=>]"#;
         let flag = r#")[0-9_.\-]*[\\"'`]*[ \t,]"#;
-        [
-            "(?i:",
-            &names,
-            before,
-            r"|--[A-Za-z0-9_.\-]*(?i:",
-            &names,
-            flag,
-        ]
-        .concat()
+        ["(?i:", &names, before, r"|--[A-Za-z0-9_.\-]*(?i:", &names, flag].concat()
     }
 }
 
@@ -284,10 +238,7 @@ fn is_camel_border(text: &[u8], at: usize) -> bool {
 /// quotes and blanks.
 fn is_tail(byte: u8) -> bool {
     byte.is_ascii_digit()
-        || matches!(
-            byte,
-            b'_' | b'.' | b'-' | b']' | b'"' | b'\'' | b'`' | b'\\' | b' ' | b'\t'
-        )
+        || matches!(byte, b'_' | b'.' | b'-' | b']' | b'"' | b'\'' | b'`' | b'\\' | b' ' | b'\t')
 }
 
 /// Lower case, words joined by `_`, digits at the end left out: `apiKey`, `API-KEY` -> `api_key`.
@@ -311,17 +262,10 @@ fn normal(name: &str) -> Result<Vec<u8>, NameError> {
         }
         after_small = byte.is_ascii_lowercase();
     }
-    while words
-        .last()
-        .is_some_and(|&last| last == b'_' || last.is_ascii_digit())
-    {
+    while words.last().is_some_and(|&last| last == b'_' || last.is_ascii_digit()) {
         words.pop();
     }
-    if words.iter().any(u8::is_ascii_lowercase) {
-        Ok(words)
-    } else {
-        Err(NameError::Characters)
-    }
+    if words.iter().any(u8::is_ascii_lowercase) { Ok(words) } else { Err(NameError::Characters) }
 }
 
 #[cfg(test)]
@@ -332,8 +276,7 @@ mod tests {
     #[test]
     fn names_before_separators() {
         let fields = Fields::new(ALL.into_iter().collect(), SECRET_NAMES).expect("valid names");
-        let pattern =
-            regex::bytes::Regex::new(&format!("(?-u:{})", fields.pattern())).expect("valid");
+        let pattern = regex::bytes::Regex::new(&format!("(?-u:{})", fields.pattern())).expect("valid");
         for (text, detector) in [
             ("password=", Some(Detector::Password)),
             ("\"dbPassword\" : ", Some(Detector::Password)),
@@ -359,10 +302,7 @@ mod tests {
                 found = found.or(Some(name.detector));
             });
             assert_eq!(found, detector, "{text}");
-            assert!(
-                found.is_none() || pattern.is_match(text.as_bytes()),
-                "{text}"
-            );
+            assert!(found.is_none() || pattern.is_match(text.as_bytes()), "{text}");
         }
     }
 

@@ -47,22 +47,13 @@ impl Finder {
             base64_run: has(&[Detector::PrivateKey]),
             dashes: has(&[Detector::PrivateKey]),
         };
-        Self {
-            detectors,
-            fields,
-            patterns,
-            wanted,
-        }
+        Self { detectors, fields, patterns, wanted }
     }
 
     /// The names of labels: the detectors', then the patterns'.
     pub(crate) fn labels(&self) -> Vec<String> {
         let own = self.patterns.iter().flat_map(Patterns::labels);
-        ALL.iter()
-            .map(|detector| detector.name())
-            .chain(own)
-            .map(str::to_owned)
-            .collect()
+        ALL.iter().map(|detector| detector.name()).chain(own).map(str::to_owned).collect()
     }
 
     /// Looks at a line as it is.
@@ -87,10 +78,7 @@ impl Finder {
     /// Looks at the view of a line.
     pub(crate) fn look_at_view(&mut self, text: &[u8], spans: &mut Vec<Span>) {
         let mut pass = Pass::new(self.detectors, &self.fields, spans);
-        let wanted = Wanted {
-            escape: false,
-            ..self.wanted
-        };
+        let wanted = Wanted { escape: false, ..self.wanted };
         masks::walk(text, wanted, |trigger, at| {
             pass.trigger(text, trigger, at);
             Next::Continue
@@ -104,11 +92,7 @@ impl Finder {
             patterns.find(text, |index, range| {
                 // At most 32 patterns behind 13 detectors.
                 let label = (ALL.len() + index) as u16;
-                spans.push(Span {
-                    start: range.start,
-                    end: range.end,
-                    label,
-                });
+                spans.push(Span { start: range.start, end: range.end, label });
             });
         }
     }
@@ -122,10 +106,7 @@ impl Finder {
             all.push('|');
             all.push_str(pattern);
         };
-        for detector in ALL
-            .into_iter()
-            .filter(|&detector| self.detectors.has(detector))
-        {
+        for detector in ALL.into_iter().filter(|&detector| self.detectors.has(detector)) {
             match detector {
                 Detector::PrivateKey => add(pem::PATTERN),
                 Detector::Jwt => add(tokens::JWT_PATTERN),
@@ -167,24 +148,11 @@ struct Pass<'p> {
 impl<'p> Pass<'p> {
     fn new(detectors: Detectors, fields: &'p Fields, spans: &'p mut Vec<Span>) -> Self {
         let (ipv4_done, ipv6_done, key_done, value_done) = (0, 0, 0, 0);
-        Self {
-            detectors,
-            fields,
-            spans,
-            ipv4_done,
-            ipv6_done,
-            key_done,
-            value_done,
-            aws_id: false,
-        }
+        Self { detectors, fields, spans, ipv4_done, ipv6_done, key_done, value_done, aws_id: false }
     }
 
     fn add(&mut self, detector: Detector, range: Range<usize>) {
-        self.spans.push(Span {
-            start: range.start,
-            end: range.end,
-            label: detector as u16,
-        });
+        self.spans.push(Span { start: range.start, end: range.end, label: detector as u16 });
     }
 
     fn add_all(&mut self, detector: Detector, range: Option<Range<usize>>) {
@@ -213,9 +181,8 @@ impl<'p> Pass<'p> {
             Trigger::NumberRun => card::in_run(text, at, |range| self.add(Detector::Card, range)),
             Trigger::TokenRun => {
                 let detectors = self.detectors;
-                self.aws_id |= tokens::in_run(text, at, detectors, |detector, range| {
-                    self.add(detector, range)
-                });
+                self.aws_id |=
+                    tokens::in_run(text, at, detectors, |detector, range| self.add(detector, range));
             }
             Trigger::Base64Run => self.add_all(Detector::PrivateKey, pem::body(text, at)),
             Trigger::Dashes if at >= self.key_done => {

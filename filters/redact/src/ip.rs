@@ -8,8 +8,7 @@ use core::str::FromStr;
 /// Matches every line in which [`v4`] finds an address.
 pub(crate) const V4_PATTERN: &str = r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]";
 /// Matches every line in which [`v6`] finds an address.
-pub(crate) const V6_PATTERN: &str =
-    r"::[0-9A-Fa-f]|[0-9A-Fa-f]::|(?:[0-9A-Fa-f]{1,4}:){6}[0-9A-Fa-f]";
+pub(crate) const V6_PATTERN: &str = r"::[0-9A-Fa-f]|[0-9A-Fa-f]::|(?:[0-9A-Fa-f]{1,4}:){6}[0-9A-Fa-f]";
 
 /// Longest text of an IPv6 address (`INET6_ADDRSTRLEN` without its NUL).
 const V6_LONGEST: usize = 45;
@@ -17,12 +16,7 @@ const V6_LONGEST: usize = 45;
 /// The IPv4 address whose first dot is at `dot`. Longer dotted numbers, such as object identifiers,
 /// are no addresses.
 pub(crate) fn v4(text: &[u8], dot: usize) -> Option<Range<usize>> {
-    let digits = text[..dot]
-        .iter()
-        .rev()
-        .take(4)
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let digits = text[..dot].iter().rev().take(4).take_while(|byte| byte.is_ascii_digit()).count();
     let start = dot - digits;
     if digits == 0 || digits > 3 || dotted_before(text, start) {
         return None;
@@ -32,11 +26,7 @@ pub(crate) fn v4(text: &[u8], dot: usize) -> Option<Range<usize>> {
         if text.get(end) != Some(&b'.') {
             return None;
         }
-        let digits = text[end + 1..]
-            .iter()
-            .take(4)
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let digits = text[end + 1..].iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
         end += 1 + digits;
     }
     let behind = &text[end..];
@@ -55,12 +45,7 @@ fn dotted_before(text: &[u8], at: usize) -> bool {
 /// and dots it stands in: no colon up to there needs another look. `::` alone is no address here.
 pub(crate) fn v6(text: &[u8], colon: usize) -> (Option<Range<usize>>, usize) {
     let within = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-    let start = text[..colon]
-        .iter()
-        .rev()
-        .take(V6_LONGEST + 1)
-        .take_while(|&&byte| within(byte))
-        .count();
+    let start = text[..colon].iter().rev().take(V6_LONGEST + 1).take_while(|&&byte| within(byte)).count();
     let start = colon - start;
     let end = crate::text::run_end(text, colon, within);
     (in_run(text, start..end), end)

@@ -51,9 +51,4 @@ impl Transform for Redact {
     }
 }
 
-weir_sdk::export!(
-    Redact,
-    kind = redact,
-    name = "redact",
-    summary = "Replaces secrets and personal data"
-);
+weir_sdk::export!(Redact, kind = redact, name = "redact", summary = "Replaces secrets and personal data");

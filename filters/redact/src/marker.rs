@@ -13,10 +13,8 @@ pub(crate) fn at(text: &[u8], start: usize) -> Option<usize> {
     let colon = inner.iter().position(|&byte| byte == b':')?;
     let close = colon + 1 + inner[colon + 1..].iter().position(|&byte| byte == b']')?;
     let (name, value) = (&inner[..colon], &inner[colon + 1..close]);
-    let hashed = value.len() == HASH_DIGITS
-        && value
-            .iter()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let hashed =
+        value.len() == HASH_DIGITS && value.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let marker = (name == b"REDACTED" && is_label(value)) || (hashed && is_label(name));
     marker.then_some(start + 1 + close + 1)
 }

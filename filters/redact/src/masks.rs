@@ -65,11 +65,7 @@ pub(crate) struct Wanted {
 
 /// Calls `found` with every wanted trigger and its place. Within a block triggers come by kind, so
 /// places are not in order. Returns whether the walk reached the end.
-pub(crate) fn walk(
-    text: &[u8],
-    wanted: Wanted,
-    mut found: impl FnMut(Trigger, usize) -> Next,
-) -> bool {
+pub(crate) fn walk(text: &[u8], wanted: Wanted, mut found: impl FnMut(Trigger, usize) -> Next) -> bool {
     let mut before = Carry::default();
     let mut base = 0;
     while base < text.len() {
@@ -140,11 +136,7 @@ impl Carry {
             (wanted.at, Trigger::At, masks.at),
             (wanted.separator, Trigger::Separator, masks.separator),
             (wanted.flag, Trigger::Flag, second_dash),
-            (
-                wanted.dotted_digits,
-                Trigger::DottedDigits,
-                masks.dot & digit_before & digit_behind,
-            ),
+            (wanted.dotted_digits, Trigger::DottedDigits, masks.dot & digit_before & digit_behind),
             (wanted.scheme, Trigger::Scheme, masks.space & scheme_before),
         ];
         for (wanted, trigger, mask) in points {
@@ -159,20 +151,16 @@ impl Carry {
         let mut run = |trigger, start| found(trigger, start);
         if wanted.number_run {
             let mask = masks.digit | masks.space | masks.dash;
-            self.number
-                .feed(mask, base, |start| run(Trigger::NumberRun, start));
+            self.number.feed(mask, base, |start| run(Trigger::NumberRun, start));
         }
         if wanted.token_run {
-            self.token
-                .feed(masks.token, base, |start| run(Trigger::TokenRun, start));
+            self.token.feed(masks.token, base, |start| run(Trigger::TokenRun, start));
         }
         if wanted.base64_run {
-            self.base64
-                .feed(masks.base64, base, |start| run(Trigger::Base64Run, start));
+            self.base64.feed(masks.base64, base, |start| run(Trigger::Base64Run, start));
         }
         if wanted.dashes {
-            self.dash
-                .feed(masks.dash, base, |start| run(Trigger::Dashes, start));
+            self.dash.feed(masks.dash, base, |start| run(Trigger::Dashes, start));
         }
         Next::Continue
     }
@@ -245,10 +233,8 @@ fn classify(block: &[u8; BLOCK]) -> Masks {
         masks.space |= put(is(b' '));
         masks.dash |= put(dash);
         // `lower` also maps a few control bytes to letters; the detector looks again.
-        masks.scheme_end |= put(v128_or(
-            i8x16_eq(lower, u8x16_splat(b'r')),
-            i8x16_eq(lower, u8x16_splat(b'c')),
-        ));
+        masks.scheme_end |=
+            put(v128_or(i8x16_eq(lower, u8x16_splat(b'r')), i8x16_eq(lower, u8x16_splat(b'c'))));
         let marks = v128_or(v128_or(dash, dot), v128_or(is(b'_'), is(b'~')));
         masks.token |= put(v128_or(alphanumeric, marks));
         masks.base64 |= put(v128_or(alphanumeric, v128_or(is(b'+'), is(b'/'))));

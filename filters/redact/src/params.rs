@@ -63,23 +63,14 @@ impl Args {
         let fields = self.fields(detectors)?;
         let patterns = Patterns::new(&self.patterns)
             .map_err(|(index, message)| ParamError::new(format!("patterns.{index}"), message))?;
-        Ok(Engine::new(
-            Finder::new(detectors, fields, patterns),
-            self.style()?,
-        ))
+        Ok(Engine::new(Finder::new(detectors, fields, patterns), self.style()?))
     }
 
     fn fields(&self, detectors: Detectors) -> Result<Fields, ParamError> {
         if !detectors.has(Detector::Password) {
-            let unused = [
-                ("fields", self.fields.is_some()),
-                ("more_fields", !self.more_fields.is_empty()),
-            ];
+            let unused = [("fields", self.fields.is_some()), ("more_fields", !self.more_fields.is_empty())];
             if let Some((name, _)) = unused.into_iter().find(|(_, given)| *given) {
-                return Err(ParamError::new(
-                    name,
-                    "needs the detector `password`; add it to `detectors`",
-                ));
+                return Err(ParamError::new(name, "needs the detector `password`; add it to `detectors`"));
             }
         }
         let own: Vec<&str> = match &self.fields {
@@ -87,9 +78,7 @@ impl Args {
             None => SECRET_NAMES.to_vec(),
         };
         let named = own.len();
-        let all = own
-            .into_iter()
-            .chain(self.more_fields.iter().map(String::as_str));
+        let all = own.into_iter().chain(self.more_fields.iter().map(String::as_str));
         Fields::new(detectors, all).map_err(|(index, error)| {
             let field = match index.checked_sub(named) {
                 Some(index) => format!("more_fields.{index}"),
@@ -108,26 +97,20 @@ impl Args {
 
     fn style(&self) -> Result<Style, ParamError> {
         match (self.mode, &self.key) {
-            (Mode::Hash, Some(key)) if key.chars().count() >= KEY_LENGTH => {
-                Ok(Style::hash(key.as_bytes()))
-            }
+            (Mode::Hash, Some(key)) if key.chars().count() >= KEY_LENGTH => Ok(Style::hash(key.as_bytes())),
             (Mode::Hash, Some(key)) => {
-                let message = format!(
-                    "has {} characters; give a secret of at least {KEY_LENGTH}",
-                    key.chars().count()
-                );
+                let message =
+                    format!("has {} characters; give a secret of at least {KEY_LENGTH}", key.chars().count());
                 Err(ParamError::new("key", message))
             }
             (Mode::Hash, None) => {
-                let message = format!(
-                    "is missing; `mode` = `hash` needs a secret of at least {KEY_LENGTH} characters"
-                );
+                let message =
+                    format!("is missing; `mode` = `hash` needs a secret of at least {KEY_LENGTH} characters");
                 Err(ParamError::new("key", message))
             }
-            (_, Some(_)) => Err(ParamError::new(
-                "key",
-                "is only for `mode` = `hash`; leave it out or set the mode",
-            )),
+            (_, Some(_)) => {
+                Err(ParamError::new("key", "is only for `mode` = `hash`; leave it out or set the mode"))
+            }
             (Mode::Label, None) => Ok(Style::Label),
             (Mode::Mask, None) => Ok(Style::Mask),
         }

@@ -22,15 +22,8 @@ pub(crate) const PATTERN: &str = r"-----(?:BEGIN|END) [A-Z0-9 ]{0,32}PRIVATE KEY
 /// Lengths of the full lines of PEM (RFC 7468), OpenSSH and MIME.
 const FULL_LINES: [usize; 3] = [64, 70, 76];
 /// How keys begin in base64: PKCS #1 and #8, short elliptic curve keys, OpenSSH, and PEM itself.
-const BEGINNINGS: [&[u8]; 7] = [
-    b"MII",
-    b"MIG",
-    b"MC4CAQ",
-    b"MHcCAQ",
-    b"MHQCAQ",
-    b"b3BlbnNzaC1rZXk",
-    b"LS0tLS1CRUdJTi",
-];
+const BEGINNINGS: [&[u8]; 7] =
+    [b"MII", b"MIG", b"MC4CAQ", b"MHcCAQ", b"MHQCAQ", b"b3BlbnNzaC1rZXk", b"LS0tLS1CRUdJTi"];
 /// PEM in base64 that holds a certificate or a public key.
 const PUBLIC: [&[u8]; 2] = [b"LS0tLS1CRUdJTiBDRVJU", b"LS0tLS1CRUdJTiBQVUJM"];
 
@@ -50,9 +43,7 @@ pub(crate) fn armour(text: &[u8], dashes: usize) -> Option<Range<usize>> {
 
 /// The end of the dashes of a label that starts at `word` and names a private key.
 fn private_label_end(text: &[u8], word: usize) -> Option<usize> {
-    let end = run_end(text, word, |byte| {
-        byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' '
-    });
+    let end = run_end(text, word, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ');
     let label = &text[word..end];
     let is_private = label.ends_with(b"PRIVATE KEY") || label.ends_with(b"PRIVATE KEY BLOCK");
     // The pattern allows this much between BEGIN and PRIVATE KEY.
@@ -65,48 +56,31 @@ fn private_label_end(text: &[u8], word: usize) -> Option<usize> {
 fn block_end(text: &[u8], from: usize) -> usize {
     let quote = run_end(text, from, |byte| byte != b'"');
     let mut at = from;
-    while let Some(skip) = text[at..quote]
-        .windows(9)
-        .position(|part| part == b"-----END ")
-    {
+    while let Some(skip) = text[at..quote].windows(9).position(|part| part == b"-----END ") {
         let label = at + skip + 5;
         if let Some(end) = private_label_end(text, label) {
             return end;
         }
         at = label;
     }
-    if quote == text.len() {
-        quote
-    } else {
-        quote - crate::text::backslashes_before(text, quote)
-    }
+    if quote == text.len() { quote } else { quote - crate::text::backslashes_before(text, quote) }
 }
 
 /// The start of the base64 text before the end label at `dashes`.
 fn body_start(text: &[u8], dashes: usize) -> usize {
     let body = |byte: u8| is_base64(byte) || matches!(byte, b'=' | b' ' | b'\\' | b'\r' | b'\n');
-    let length = text[..dashes]
-        .iter()
-        .rev()
-        .take_while(|&&byte| body(byte))
-        .count();
+    let length = text[..dashes].iter().rev().take_while(|&&byte| body(byte)).count();
     let start = dashes - length;
     // Only whole words: a blank or an escape in front stays.
     let start = run_end(text, start, |byte| matches!(byte, b' ' | b'\r' | b'\n')).min(dashes);
-    if text[start..dashes].starts_with(br"\n") {
-        start + 2
-    } else {
-        start
-    }
+    if text[start..dashes].starts_with(br"\n") { start + 2 } else { start }
 }
 
 /// The line of a key that the base64 word at `start` is.
 pub(crate) fn body(text: &[u8], start: usize) -> Option<Range<usize>> {
     let end = run_end(text, start, is_base64);
     let word = &text[start..end];
-    let begins = BEGINNINGS
-        .iter()
-        .any(|beginning| word.starts_with(beginning))
+    let begins = BEGINNINGS.iter().any(|beginning| word.starts_with(beginning))
         && !PUBLIC.iter().any(|beginning| word.starts_with(beginning));
     let padded = run_end(text, end, |byte| byte == b'=');
     (begins || (FULL_LINES.contains(&(padded - start)) && is_mixed(word))).then_some(start..padded)
@@ -130,22 +104,10 @@ mod tests {
                 r#"{"k":"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n"}"#,
                 Some(r"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----"),
             ),
-            (
-                r#""-----BEGIN PRIVATE KEY-----\nMIIE","x":1"#,
-                Some(r"-----BEGIN PRIVATE KEY-----\nMIIE"),
-            ),
-            (
-                "k=-----BEGIN PRIVATE KEY----- MIIE x",
-                Some("-----BEGIN PRIVATE KEY----- MIIE x"),
-            ),
-            (
-                "x: abc= -----END EC PRIVATE KEY----- y",
-                Some("abc= -----END EC PRIVATE KEY-----"),
-            ),
-            (
-                "-----BEGIN PGP PRIVATE KEY BLOCK-----",
-                Some("-----BEGIN PGP PRIVATE KEY BLOCK-----"),
-            ),
+            (r#""-----BEGIN PRIVATE KEY-----\nMIIE","x":1"#, Some(r"-----BEGIN PRIVATE KEY-----\nMIIE")),
+            ("k=-----BEGIN PRIVATE KEY----- MIIE x", Some("-----BEGIN PRIVATE KEY----- MIIE x")),
+            ("x: abc= -----END EC PRIVATE KEY----- y", Some("abc= -----END EC PRIVATE KEY-----")),
+            ("-----BEGIN PGP PRIVATE KEY BLOCK-----", Some("-----BEGIN PGP PRIVATE KEY BLOCK-----")),
             ("-----BEGIN CERTIFICATE-----", None),
             ("-----BEGIN PUBLIC KEY-----", None),
             ("----- done -----", None),
@@ -159,13 +121,9 @@ mod tests {
         let long = format!("{LINE}{LINE}");
         let hash = "0123456789abcdef".repeat(4);
         let certificate = format!("LS0tLS1CRUdJTiBDRVJU{LINE}");
-        for (text, is_key) in [
-            (LINE, true),
-            (&long, true),
-            (&hash, false),
-            (&certificate, false),
-            (&LINE[4..], false),
-        ] {
+        for (text, is_key) in
+            [(LINE, true), (&long, true), (&hash, false), (&certificate, false), (&LINE[4..], false)]
+        {
             assert_eq!(body(text.as_bytes(), 0).is_some(), is_key, "{text}");
         }
     }

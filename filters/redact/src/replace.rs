@@ -54,21 +54,13 @@ impl Style {
 fn hash(key: &Hmac<Sha256>, form: Form, value: &[u8], out: &mut Vec<u8>) {
     let mut mac = key.clone();
     if form == Form::Card {
-        value
-            .iter()
-            .filter(|byte| byte.is_ascii_digit())
-            .for_each(|&digit| mac.update(&[digit]));
+        value.iter().filter(|byte| byte.is_ascii_digit()).for_each(|&digit| mac.update(&[digit]));
     } else {
         mac.update(value);
     }
     let digest = mac.finalize().into_bytes();
     let digit = |value: u8| b"0123456789abcdef"[usize::from(value & 15)];
-    out.extend(
-        digest
-            .iter()
-            .flat_map(|&byte| [digit(byte >> 4), digit(byte)])
-            .take(HASH_DIGITS),
-    );
+    out.extend(digest.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte)]).take(HASH_DIGITS));
 }
 
 /// Cards keep their separators and last four digits, addresses their `@`.
@@ -99,10 +91,7 @@ mod tests {
         assert_eq!(written(&Style::Label, Form::Other, "x"), "[REDACTED:label]");
         assert_eq!(written(&Style::Mask, Form::Other, "hunter2"), "*******");
         assert_eq!(written(&Style::Mask, Form::Email, "a@b.co"), "*@****");
-        assert_eq!(
-            written(&Style::Mask, Form::Card, "4111 1111-1111 1234"),
-            "**** ****-**** 1234"
-        );
+        assert_eq!(written(&Style::Mask, Form::Card, "4111 1111-1111 1234"), "**** ****-**** 1234");
     }
 
     #[test]
@@ -111,14 +100,7 @@ mod tests {
         let style = Style::hash(b"Jefe");
         let hash = written(&style, Form::Other, "what do ya want for nothing?");
         assert_eq!(hash, "[label:5bdcc146bf60]");
-        assert_ne!(
-            hash,
-            written(
-                &Style::hash(b"jefe"),
-                Form::Other,
-                "what do ya want for nothing?"
-            )
-        );
+        assert_ne!(hash, written(&Style::hash(b"jefe"), Form::Other, "what do ya want for nothing?"));
         let card = |text| written(&style, Form::Card, text);
         assert_eq!(card("4111-1111-1111-1111"), card("4111 1111 1111 1111"));
     }

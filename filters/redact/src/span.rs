@@ -42,13 +42,7 @@ mod tests {
 
     #[test]
     fn the_leftmost_longest_names_the_whole() {
-        let mut spans = vec![
-            span(4, 9, 1),
-            span(2, 5, 3),
-            span(2, 6, 4),
-            span(2, 6, 2),
-            span(9, 10, 0),
-        ];
+        let mut spans = vec![span(4, 9, 1), span(2, 5, 3), span(2, 6, 4), span(2, 6, 2), span(9, 10, 0)];
         merge(&mut spans);
         assert_eq!(spans, [span(2, 9, 2), span(9, 10, 0)]);
     }

@@ -26,10 +26,7 @@ pub(crate) fn is_blank(byte: u8) -> bool {
 
 /// End of the run of `class` bytes that starts at `start`.
 pub(crate) fn run_end(text: &[u8], start: usize, class: impl Fn(u8) -> bool) -> usize {
-    text[start..]
-        .iter()
-        .position(|&byte| !class(byte))
-        .map_or(text.len(), |length| start + length)
+    text[start..].iter().position(|&byte| !class(byte)).map_or(text.len(), |length| start + length)
 }
 
 /// Start of the run of `class` bytes that ends before `end`, at most `most` bytes long. A run never
@@ -57,8 +54,7 @@ fn escape_tail(text: &[u8], at: usize) -> usize {
 }
 
 fn hex_digits(text: &[u8], at: usize, count: usize) -> bool {
-    text.get(at..at + count)
-        .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    text.get(at..at + count).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// Whether a word may start at `at`: no letter or digit stands before it, unless that one ends an
@@ -76,17 +72,12 @@ pub(crate) fn starts_word(text: &[u8], at: usize) -> bool {
 
 /// Whether `text` at `at` reads `word`, ASCII case ignored. `word` is in lower case.
 pub(crate) fn has_word_at(text: &[u8], at: usize, word: &[u8]) -> bool {
-    text.get(at..at + word.len())
-        .is_some_and(|found| found.eq_ignore_ascii_case(word))
+    text.get(at..at + word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word))
 }
 
 /// Number of backslashes right before `at`.
 pub(crate) fn backslashes_before(text: &[u8], at: usize) -> usize {
-    text[..at]
-        .iter()
-        .rev()
-        .take_while(|&&byte| byte == b'\\')
-        .count()
+    text[..at].iter().rev().take_while(|&&byte| byte == b'\\').count()
 }
 
 #[cfg(test)]

@@ -249,16 +249,13 @@ pub(crate) fn credential(text: &[u8], blank: usize) -> Option<Range<usize>> {
         (has_word_at(text, at, word) && starts_word(text, at)).then_some(word)
     })?;
     let start = run_end(text, blank, |byte| byte == b' ');
-    let end = run_end(text, start, |byte| {
-        is_unreserved(byte) || matches!(byte, b'+' | b'/' | b'=')
-    });
+    let end = run_end(text, start, |byte| is_unreserved(byte) || matches!(byte, b'+' | b'/' | b'='));
     let word = &text[start..end];
     let least = if scheme == b"basic" { 6 } else { 8 };
     let secret = word.len() >= least
         && (word.len() >= 32
             || word.iter().any(u8::is_ascii_digit)
-            || (word[1..].iter().any(u8::is_ascii_uppercase)
-                && word.iter().any(u8::is_ascii_lowercase)));
+            || (word[1..].iter().any(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase)));
     secret.then_some(start..end)
 }
 
@@ -272,11 +269,7 @@ pub(crate) const AZURE_PATTERN: &str = "[0-9]Q~";
 /// Adds the patterns of the shapes of one detector.
 pub(crate) fn shape_patterns(of: Detector, mut add: impl FnMut(String)) {
     for Shape(_, prefix, least, alphabet) in SHAPES.iter().filter(|shape| shape.0 == of) {
-        let least = if *least < PATTERN_LEAST {
-            *least
-        } else {
-            PATTERN_LEAST
-        };
+        let least = if *least < PATTERN_LEAST { *least } else { PATTERN_LEAST };
         let mut pattern = String::new();
         for letter in prefix.chars() {
             match letter {
@@ -300,14 +293,9 @@ mod tests {
 
     fn tokens(text: &str) -> Vec<(Detector, &str)> {
         let mut found = Vec::new();
-        in_run(
-            text.as_bytes(),
-            0,
-            ALL.into_iter().collect(),
-            |detector, range| {
-                found.push((detector, &text[range]));
-            },
-        );
+        in_run(text.as_bytes(), 0, ALL.into_iter().collect(), |detector, range| {
+            found.push((detector, &text[range]));
+        });
         found
     }
 

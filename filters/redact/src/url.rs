@@ -7,8 +7,7 @@ use core::ops::Range;
 /// Matches every line in which [`password`] finds one.
 pub(crate) const PASSWORD_PATTERN: &str = r"://|:\\+/";
 /// Matches every line in which [`webhook`] finds one.
-pub(crate) const WEBHOOK_PATTERN: &str =
-    r"(?i:hooks\.slack\.com|discord(?:app)?\.com|webhook\.office\.com)";
+pub(crate) const WEBHOOK_PATTERN: &str = r"(?i:hooks\.slack\.com|discord(?:app)?\.com|webhook\.office\.com)";
 
 /// How far behind `://` a password may reach.
 const LONGEST: usize = 512;
@@ -26,14 +25,8 @@ const WEBHOOKS: [(&[u8], &[u8]); 4] = [
 pub(crate) fn password(text: &[u8], colon: usize) -> Option<Range<usize>> {
     let start = authority(text, colon)?;
     let rest = &text[start..text.len().min(start + LONGEST)];
-    let rest = &rest[..rest
-        .iter()
-        .position(|&byte| ends_url(byte))
-        .unwrap_or(rest.len())];
-    let host_end = rest
-        .iter()
-        .position(|&byte| matches!(byte, b'/' | b'?' | b'#'))
-        .unwrap_or(rest.len());
+    let rest = &rest[..rest.iter().position(|&byte| ends_url(byte)).unwrap_or(rest.len())];
+    let host_end = rest.iter().position(|&byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     let first = &rest[..host_end];
     let user_end = first.iter().position(|&byte| byte == b':')?;
     if first.starts_with(b"[") {
@@ -52,15 +45,11 @@ pub(crate) fn password(text: &[u8], colon: usize) -> Option<Range<usize>> {
 pub(crate) fn webhook(text: &[u8], colon: usize) -> Option<Range<usize>> {
     let host = authority(text, colon)?;
     let (name, path) = WEBHOOKS.iter().find(|(name, _)| {
-        let end = crate::text::run_end(text, host, |b| {
-            b.is_ascii_alphanumeric() || b"-.".contains(&b)
-        });
+        let end = crate::text::run_end(text, host, |b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
         text[host..end].to_ascii_lowercase().ends_with(name)
     })?;
     let name_end = host
-        + text[host..]
-            .windows(name.len())
-            .position(|part| part.eq_ignore_ascii_case(name))?
+        + text[host..].windows(name.len()).position(|part| part.eq_ignore_ascii_case(name))?
         + name.len();
     let start = name_end + path.len();
     let start = has_word_at(text, name_end, path).then_some(start)?;
@@ -113,10 +102,7 @@ mod tests {
     #[test]
     fn webhooks() {
         for (text, expected) in [
-            (
-                "https://hooks.slack.com/services/T0/B0/xyz ok",
-                Some("T0/B0/xyz"),
-            ),
+            ("https://hooks.slack.com/services/T0/B0/xyz ok", Some("T0/B0/xyz")),
             ("https://discord.com/api/webhooks/1/abc\"", Some("1/abc")),
             ("https://a.webhook.office.com/webhookb2/u/v", Some("u/v")),
             ("https://discord.com/channels/1", None),

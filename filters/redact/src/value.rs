@@ -39,18 +39,10 @@ pub(crate) enum Extent {
 }
 
 /// Reports the values behind the separator (`:` or `=`) at `separator`.
-pub(crate) fn behind(
-    text: &[u8],
-    separator: usize,
-    extent: Extent,
-    mut found: impl FnMut(Range<usize>),
-) {
+pub(crate) fn behind(text: &[u8], separator: usize, extent: Extent, mut found: impl FnMut(Range<usize>)) {
     let mut at = separator + 1;
     // `:=`, `==`, `=>`, `::`
-    if text
-        .get(at)
-        .is_some_and(|byte| matches!(byte, b'=' | b'>' | b':'))
-    {
+    if text.get(at).is_some_and(|byte| matches!(byte, b'=' | b'>' | b':')) {
         at += 1;
     }
     at = run_end(text, at, is_blank);
@@ -78,9 +70,7 @@ fn list(text: &[u8], mut at: usize, found: &mut impl FnMut(Range<usize>)) {
             }
             None => {
                 let start = at;
-                at = run_end(text, at, |byte| {
-                    !matches!(byte, b',' | b']' | b'"') && !is_blank(byte)
-                });
+                at = run_end(text, at, |byte| !matches!(byte, b',' | b']' | b'"') && !is_blank(byte));
                 // A quote without an opening one would stop the list here for ever.
                 if at == start {
                     return;
@@ -101,9 +91,7 @@ pub(crate) fn at(text: &[u8], at: usize, extent: Extent) -> Option<Range<usize>>
         matches!(text.get(at), Some(b'u' | b'b')) && matches!(text.get(at + 1), Some(b'\'' | b'"'));
     let at = at + usize::from(prefixed);
     let quoted = quoted(text, at);
-    let whole = quoted
-        .clone()
-        .unwrap_or_else(|| at..bare_end(text, at, extent));
+    let whole = quoted.clone().unwrap_or_else(|| at..bare_end(text, at, extent));
     let scheme = scheme(text, whole.clone());
     let (start, extent) = match scheme {
         Some((start, of_scheme)) if extent == Extent::Line => (start, of_scheme),
@@ -114,11 +102,7 @@ pub(crate) fn at(text: &[u8], at: usize, extent: Extent) -> Option<Range<usize>>
         Some(content) => content.end,
         None => {
             let end = bare_end(text, start, extent);
-            if extent == Extent::Word {
-                trimmed(text, start..end)
-            } else {
-                end
-            }
+            if extent == Extent::Word { trimmed(text, start..end) } else { end }
         }
     };
     let value = &text[start..end];
@@ -176,11 +160,7 @@ fn bare_end(text: &[u8], start: usize, extent: Extent) -> usize {
         }
         at += 1;
     }
-    if text.get(at) == Some(&b'"') {
-        at - backslashes_before(&text[start..at], at - start)
-    } else {
-        at
-    }
+    if text.get(at) == Some(&b'"') { at - backslashes_before(&text[start..at], at - start) } else { at }
 }
 
 /// The end of a header's parameter (`name="value"`) whose opening quote is at `quote`.
@@ -196,11 +176,7 @@ fn parameter(text: &[u8], start: usize, quote: usize) -> Option<usize> {
 /// Whether `name=` or `name:` follows, so that a comma before it ends a value.
 fn another_field(text: &[u8], at: usize) -> bool {
     let at = run_end(text, at, is_blank);
-    let name = text[at..]
-        .iter()
-        .take(64)
-        .take_while(|&&byte| crate::text::is_unreserved(byte))
-        .count();
+    let name = text[at..].iter().take(64).take_while(|&&byte| crate::text::is_unreserved(byte)).count();
     name > 0 && matches!(text.get(at + name), Some(b'=' | b':'))
 }
 
@@ -211,10 +187,7 @@ fn trimmed(text: &[u8], range: Range<usize>) -> usize {
     if crate::marker::at(text, range.start).is_some_and(|end| end == range.end) {
         return range.end;
     }
-    let kept = text[range.clone()]
-        .iter()
-        .rposition(|&byte| !closing(byte))
-        .map_or(0, |last| last + 1);
+    let kept = text[range.clone()].iter().rposition(|&byte| !closing(byte)).map_or(0, |last| last + 1);
     range.start + kept
 }
 
@@ -222,9 +195,7 @@ fn trimmed(text: &[u8], range: Range<usize>) -> usize {
 fn scheme(text: &[u8], range: Range<usize>) -> Option<(usize, Extent)> {
     let (word, extent) = SCHEMES.iter().find(|(word, _)| {
         has_word_at(text, range.start, word)
-            && text
-                .get(range.start + word.len())
-                .is_some_and(|&byte| is_blank(byte))
+            && text.get(range.start + word.len()).is_some_and(|&byte| is_blank(byte))
     })?;
     Some((run_end(text, range.start + word.len(), is_blank), *extent))
 }
@@ -236,10 +207,7 @@ pub(crate) fn is_empty(value: &[u8]) -> bool {
 }
 
 fn backslashes_at(text: &[u8], at: usize) -> usize {
-    text[at.min(text.len())..]
-        .iter()
-        .take_while(|&&byte| byte == b'\\')
-        .count()
+    text[at.min(text.len())..].iter().take_while(|&&byte| byte == b'\\').count()
 }
 
 #[cfg(test)]
@@ -249,9 +217,7 @@ mod tests {
     fn values(text: &str, extent: Extent) -> Vec<&str> {
         let separator = text.find([':', '=']).expect("each case has a separator");
         let mut found = Vec::new();
-        behind(text.as_bytes(), separator, extent, |range| {
-            found.push(&text[range])
-        });
+        behind(text.as_bytes(), separator, extent, |range| found.push(&text[range]));
         found
     }
 
@@ -289,15 +255,9 @@ mod tests {
     #[test]
     fn headers() {
         assert_eq!(values("Cookie: a=b; c=d", Extent::Line), ["a=b; c=d"]);
-        assert_eq!(
-            values(r#"Cookie: a=b; c=d" 200"#, Extent::Line),
-            ["a=b; c=d"]
-        );
+        assert_eq!(values(r#"Cookie: a=b; c=d" 200"#, Extent::Line), ["a=b; c=d"]);
         let digest = "A: Digest username=\"x\", response=\"y\"";
         assert_eq!(values("A: Bearer abc, B: x", Extent::Line), ["abc"]);
-        assert_eq!(
-            values(digest, Extent::Line),
-            ["username=\"x\", response=\"y\""]
-        );
+        assert_eq!(values(digest, Extent::Line), ["username=\"x\", response=\"y\""]);
     }
 }

@@ -79,17 +79,11 @@ pub(crate) fn escape_at(line: &[u8], at: usize) -> Option<Escape> {
             let digits = name.strip_prefix(b"u00")?.first_chunk::<2>()?;
             let byte = hex_byte(digits)?;
             let plain = matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\'' | b'\\' | b'`');
-            plain.then_some(Escape {
-                length: slashes + 5,
-                shown: Some(byte),
-            })
+            plain.then_some(Escape { length: slashes + 5, shown: Some(byte) })
         }
         b'%' => {
             let byte = hex_byte(rest[1..].first_chunk::<2>()?)?;
-            matches!(byte, b'@' | b':' | b'=').then_some(Escape {
-                length: 3,
-                shown: Some(byte),
-            })
+            matches!(byte, b'@' | b':' | b'=').then_some(Escape { length: 3, shown: Some(byte) })
         }
         _ => None,
     }
@@ -106,10 +100,7 @@ fn control_sequence(rest: &[u8], at: usize) -> Option<Escape> {
     };
     let parameters = skip(at + 1, |byte| matches!(byte, 0x30..=0x3f));
     let last = skip(parameters, |byte| matches!(byte, 0x20..=0x2f));
-    matches!(rest.get(last), Some(0x40..=0x7e)).then_some(Escape {
-        length: last + 1,
-        shown: None,
-    })
+    matches!(rest.get(last), Some(0x40..=0x7e)).then_some(Escape { length: last + 1, shown: None })
 }
 
 fn hex_byte(digits: &[u8; 2]) -> Option<u8> {

@@ -15,45 +15,28 @@ struct Planted {
 }
 
 fn planted(before: &str, secret: String, behind: &str) -> Planted {
-    Planted {
-        before: before.to_owned(),
-        secret,
-        behind: behind.to_owned(),
-    }
+    Planted { before: before.to_owned(), secret, behind: behind.to_owned() }
 }
 
 fn card() -> impl Strategy<Value = String> {
-    (
-        "([3456]|22[3-9]|2[3-6])[0-9]{11,15}",
-        prop_oneof![Just(""), Just(" "), Just("-")],
-    )
-        .prop_map(|(digits, separator)| {
-            let digits: Vec<u32> = digits
-                .chars()
-                .map(|digit| digit.to_digit(10).expect("a digit"))
-                .collect();
+    ("([3456]|22[3-9]|2[3-6])[0-9]{11,15}", prop_oneof![Just(""), Just(" "), Just("-")]).prop_map(
+        |(digits, separator)| {
+            let digits: Vec<u32> = digits.chars().map(|digit| digit.to_digit(10).expect("a digit")).collect();
             let sum: u32 = digits
                 .iter()
                 .rev()
                 .enumerate()
-                .map(|(place, &digit)| {
-                    if place % 2 == 0 {
-                        (2 * digit) / 10 + (2 * digit) % 10
-                    } else {
-                        digit
-                    }
-                })
+                .map(
+                    |(place, &digit)| {
+                        if place % 2 == 0 { (2 * digit) / 10 + (2 * digit) % 10 } else { digit }
+                    },
+                )
                 .sum();
-            let all: Vec<String> = digits
-                .into_iter()
-                .chain([(10 - sum % 10) % 10])
-                .map(|digit| digit.to_string())
-                .collect();
-            all.chunks(4)
-                .map(<[String]>::concat)
-                .collect::<Vec<_>>()
-                .join(separator)
-        })
+            let all: Vec<String> =
+                digits.into_iter().chain([(10 - sum % 10) % 10]).map(|digit| digit.to_string()).collect();
+            all.chunks(4).map(<[String]>::concat).collect::<Vec<_>>().join(separator)
+        },
+    )
 }
 
 fn any_secret() -> impl Strategy<Value = Planted> {
@@ -63,7 +46,8 @@ fn any_secret() -> impl Strategy<Value = Planted> {
         any::<u128>().prop_map(|bits| planted("", std::net::Ipv6Addr::from_bits(bits | 1).to_string(), "")),
         card().prop_map(|s| planted("", s, "")),
         "[A-Za-z][0-9][A-Za-z0-9._~+/-]{10,40}".prop_map(|s| planted("Bearer ", s, "")),
-        "eyJ[A-Za-z0-9_-]{12,40}\\.eyJ[A-Za-z0-9_-]{10,60}\\.[A-Za-z0-9_-]{20,43}".prop_map(|s| planted("", s, "")),
+        "eyJ[A-Za-z0-9_-]{12,40}\\.eyJ[A-Za-z0-9_-]{10,60}\\.[A-Za-z0-9_-]{20,43}"
+            .prop_map(|s| planted("", s, "")),
         "(AKIA|ASIA)[A-Z2-7]{16}".prop_map(|s| planted("", s, "")),
         "[A-Za-z0-9/+]{40}".prop_map(|s| planted("aws_secret_access_key = ", s, "")),
         "AIza[A-Za-z0-9_-]{35}".prop_map(|s| planted("", s, "")),
@@ -104,15 +88,8 @@ thread_local! {
 fn run(params: &str, line: &[u8]) -> Vec<u8> {
     OPEN.with_borrow_mut(|open| {
         let new = || FilterTest::open(params).expect("the parameters are valid");
-        let outcome = open
-            .entry(params.to_owned())
-            .or_insert_with(new)
-            .run(&[line])
-            .remove(0);
-        outcome
-            .message(line)
-            .expect("lines are never dropped")
-            .to_vec()
+        let outcome = open.entry(params.to_owned()).or_insert_with(new).run(&[line]).remove(0);
+        outcome.message(line).expect("lines are never dropped").to_vec()
     })
 }
 
@@ -127,16 +104,9 @@ fn holds(text: &[u8], part: &[u8]) -> bool {
 /// `text` with colour codes put in before some of its characters.
 fn coloured(text: &str, places: &[bool], code: &str) -> String {
     let code = |place: usize| {
-        if places.get(place) == Some(&true) {
-            code
-        } else {
-            ""
-        }
+        if places.get(place) == Some(&true) { code } else { "" }
     };
-    text.chars()
-        .enumerate()
-        .map(|(place, char)| format!("{}{char}", code(place)))
-        .collect()
+    text.chars().enumerate().map(|(place, char)| format!("{}{char}", code(place))).collect()
 }
 
 proptest! {

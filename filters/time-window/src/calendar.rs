@@ -29,9 +29,7 @@ pub(crate) fn parse_rfc3339(text: &str) -> Result<i64, &'static str> {
     let separated = |at: usize, any_of: &[u8]| bytes.get(at).is_some_and(|b| any_of.contains(b));
     let number = |from: usize, len: usize| {
         let digits = bytes.get(from..from + len)?;
-        digits.iter().try_fold(0i64, |n, b| {
-            b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0'))
-        })
+        digits.iter().try_fold(0i64, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
     };
     let marks: [(usize, &[u8]); 5] = [(4, b"-"), (7, b"-"), (10, b"Tt "), (13, b":"), (16, b":")];
     if !marks.iter().all(|&(at, any_of)| separated(at, any_of)) {
@@ -44,10 +42,7 @@ pub(crate) fn parse_rfc3339(text: &str) -> Result<i64, &'static str> {
     let mut at = 19;
     let mut nanos = 0;
     if separated(at, b".") {
-        let digits = bytes[at + 1..]
-            .iter()
-            .take_while(|b| b.is_ascii_digit())
-            .count();
+        let digits = bytes[at + 1..].iter().take_while(|b| b.is_ascii_digit()).count();
         if digits == 0 {
             return Err(FORM);
         }
@@ -75,8 +70,7 @@ pub(crate) fn parse_rfc3339(text: &str) -> Result<i64, &'static str> {
     if hour > 23 || minute > 59 || second > 60 {
         return Err("there is no such time of day");
     }
-    let seconds =
-        days_from_civil(year, month, day) * DAY + hour * 3600 + minute * 60 + second - offset;
+    let seconds = days_from_civil(year, month, day) * DAY + hour * 3600 + minute * 60 + second - offset;
     seconds
         .checked_mul(NANOS)
         .and_then(|n| n.checked_add(nanos))
@@ -84,11 +78,7 @@ pub(crate) fn parse_rfc3339(text: &str) -> Result<i64, &'static str> {
 }
 
 fn first_of_next(year: i64, month: i64) -> i64 {
-    if month == 12 {
-        days_from_civil(year + 1, 1, 1)
-    } else {
-        days_from_civil(year, month + 1, 1)
-    }
+    if month == 12 { days_from_civil(year + 1, 1, 1) } else { days_from_civil(year, month + 1, 1) }
 }
 
 #[cfg(test)]
@@ -135,10 +125,7 @@ mod tests {
             let error = parse_rfc3339(text).expect_err(text);
             assert!(error.contains(reason), "{text}: {error}");
         }
-        assert_eq!(
-            parse_rfc3339("1970-01-01 00:00:01.1234567899z"),
-            Ok(1_123_456_789)
-        );
+        assert_eq!(parse_rfc3339("1970-01-01 00:00:01.1234567899z"), Ok(1_123_456_789));
         assert_eq!(parse_rfc3339("1969-12-31T23:59:60Z"), Ok(0));
     }
 }

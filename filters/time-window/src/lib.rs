@@ -71,25 +71,15 @@ impl Select for TimeWindow {
     fn open(args: Args) -> Result<TimeWindow, ParamError> {
         let recurs = !args.days.is_empty() || !args.hours.is_empty();
         if !recurs && args.from.is_none() && args.to.is_none() {
-            return Err(ParamError::new(
-                "",
-                "no window is given; give `from`, `to`, `days` or `hours`",
-            ));
+            return Err(ParamError::new("", "no window is given; give `from`, `to`, `days` or `hours`"));
         }
         let from = instant("from", args.from.as_deref(), i64::MIN)?;
         let to = instant("to", args.to.as_deref(), i64::MAX)?;
         if from >= to {
-            return Err(ParamError::new(
-                "to",
-                "is not after `from`; give a later time",
-            ));
+            return Err(ParamError::new("to", "is not after `from`; give a later time"));
         }
         let zone = Zone::get(&args.zone).ok_or_else(|| unknown_zone(&args.zone))?;
-        let weekly = if recurs {
-            Some(Weekly::new(&stretches(&args)?, zone))
-        } else {
-            None
-        };
+        let weekly = if recurs { Some(Weekly::new(&stretches(&args)?, zone)) } else { None };
         Ok(TimeWindow {
             window: Window { from, to, weekly },
             invert: args.invert,
@@ -120,10 +110,7 @@ fn unknown_zone(given: &str) -> ParamError {
         Some(near) => format!("did you mean {near}?"),
         None => "give one such as Europe/Berlin or UTC".to_owned(),
     };
-    ParamError::new(
-        "zone",
-        format!("is \"{given}\", which is no IANA time zone; {hint}"),
-    )
+    ParamError::new("zone", format!("is \"{given}\", which is no IANA time zone; {hint}"))
 }
 
 /// Days and hours as stretches of the week.
@@ -145,43 +132,28 @@ fn stretches(args: &Args) -> Result<Vec<(i64, i64)>, ParamError> {
     if hours.is_empty() {
         hours.push((0, DAY));
     }
-    let each_day = (0..WEEK)
-        .step_by(DAY as usize)
-        .zip(days)
-        .filter(|&(_, chosen)| chosen);
+    let each_day = (0..WEEK).step_by(DAY as usize).zip(days).filter(|&(_, chosen)| chosen);
     Ok(each_day
-        .flat_map(|(midnight, _)| {
-            hours
-                .iter()
-                .map(move |&(s, e)| (midnight + s, midnight + e))
-        })
+        .flat_map(|(midnight, _)| hours.iter().map(move |&(s, e)| (midnight + s, midnight + e)))
         .collect())
 }
 
 /// The words of all items, each with its item's index.
 fn words(items: &[String]) -> impl Iterator<Item = (usize, &str)> {
-    items
-        .iter()
-        .enumerate()
-        .flat_map(|(i, item)| item.split_whitespace().map(move |word| (i, word)))
+    items.iter().enumerate().flat_map(|(i, item)| item.split_whitespace().map(move |word| (i, word)))
 }
 
 /// `mon`, `mon-fri`, `fri-mon`: first and last day, Monday being 0.
 fn parse_days(text: &str) -> Result<(usize, usize), ParamError> {
-    const NAMES: [&str; 7] = [
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-    ];
+    const NAMES: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     let day = |name: &str| {
         let name = name.to_ascii_lowercase();
         let known = |full: &&str| name.len() >= 3 && full.starts_with(&*name);
         NAMES.iter().position(known).ok_or_else(|| {
-            ParamError::new("", format!("is \"{text}\"; give mon, tue, wed, thu, fri, sat, sun, or a range such as mon-fri"))
+            ParamError::new(
+                "",
+                format!("is \"{text}\"; give mon, tue, wed, thu, fri, sat, sun, or a range such as mon-fri"),
+            )
         })
     };
     let (first, last) = text.split_once('-').unwrap_or((text, text));
@@ -191,15 +163,10 @@ fn parse_days(text: &str) -> Result<(usize, usize), ParamError> {
 /// `09:00-17:30`: start and end in seconds of the day, the end of a window over midnight past it.
 fn parse_hours(text: &str) -> Result<(i64, i64), ParamError> {
     let wrong = |what: &str| ParamError::new("", format!("is \"{text}\"{what}"));
-    let parsed = text
-        .split_once('-')
-        .and_then(|(start, end)| Some((time_of_day(start)?, time_of_day(end)?)));
-    let (start, end) =
-        parsed.ok_or_else(|| wrong("; give two times of day such as 09:00-17:30"))?;
+    let parsed = text.split_once('-').and_then(|(start, end)| Some((time_of_day(start)?, time_of_day(end)?)));
+    let (start, end) = parsed.ok_or_else(|| wrong("; give two times of day such as 09:00-17:30"))?;
     if start == end || start == DAY {
-        return Err(wrong(
-            ", which is no stretch of time; give 00:00-24:00 for the whole day",
-        ));
+        return Err(wrong(", which is no stretch of time; give 00:00-24:00 for the whole day"));
     }
     Ok((start, if end > start { end } else { end + DAY }))
 }
@@ -208,17 +175,9 @@ fn parse_hours(text: &str) -> Result<(i64, i64), ParamError> {
 fn time_of_day(text: &str) -> Option<i64> {
     let mut parts = text.split(':').map(|part| {
         let digits = (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-        if digits {
-            part.parse::<i64>().ok()
-        } else {
-            None
-        }
+        if digits { part.parse::<i64>().ok() } else { None }
     });
-    let (hour, minute, second) = (
-        parts.next()??,
-        parts.next()??,
-        parts.next().unwrap_or(Some(0))?,
-    );
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next().unwrap_or(Some(0))?);
     let time = hour * 3600 + minute * 60 + second;
     (parts.next().is_none() && minute < 60 && second < 60 && time <= DAY).then_some(time)
 }

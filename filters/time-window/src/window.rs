@@ -35,11 +35,7 @@ pub(crate) struct Span {
 
 impl Span {
     /// One that answers for no instant.
-    pub(crate) const NONE: Span = Span {
-        inside: false,
-        from: 0,
-        to: 0,
-    };
+    pub(crate) const NONE: Span = Span { inside: false, from: 0, to: 0 };
 
     pub(crate) fn contains(&self, at: i64) -> bool {
         (self.from..self.to).contains(&at)
@@ -50,34 +46,18 @@ impl Window {
     /// Whether an instant, in nanoseconds since the epoch, is in.
     pub(crate) fn span(&self, at: i64) -> Span {
         if at < self.from {
-            return Span {
-                inside: false,
-                from: i64::MIN,
-                to: self.from,
-            };
+            return Span { inside: false, from: i64::MIN, to: self.from };
         }
         if at >= self.to {
             // The last instant of all is answered each time anew: an end cannot be past it.
-            return Span {
-                inside: false,
-                from: self.to,
-                to: i64::MAX,
-            };
+            return Span { inside: false, from: self.to, to: i64::MAX };
         }
         let Some(weekly) = &self.weekly else {
-            return Span {
-                inside: true,
-                from: self.from,
-                to: self.to,
-            };
+            return Span { inside: true, from: self.from, to: self.to };
         };
         let (inside, from, to) = weekly.span(at.div_euclid(NANOS));
         let nanos = |seconds: i64| seconds.saturating_mul(NANOS);
-        Span {
-            inside,
-            from: nanos(from).max(self.from),
-            to: nanos(to).min(self.to),
-        }
+        Span { inside, from: nanos(from).max(self.from), to: nanos(to).min(self.to) }
     }
 }
 
@@ -99,10 +79,7 @@ impl Weekly {
                 _ => union.push((start, end)),
             }
         }
-        Weekly {
-            stretches: union,
-            zone,
-        }
+        Weekly { stretches: union, zone }
     }
 
     /// The answer at an instant, in seconds since the epoch, and the seconds between which it holds.
@@ -114,17 +91,11 @@ impl Weekly {
         let (inside, start, end) = match self.stretches.get(next) {
             Some(&(start, end)) if start <= place => (true, start, end),
             after => {
-                let start = next
-                    .checked_sub(1)
-                    .map_or(0, |before| self.stretches[before].1);
+                let start = next.checked_sub(1).map_or(0, |before| self.stretches[before].1);
                 (false, start, after.map_or(WEEK, |&(start, _)| start))
             }
         };
-        (
-            inside,
-            (at - (place - start)).max(offset.from),
-            (at + (end - place)).min(offset.to),
-        )
+        (inside, (at - (place - start)).max(offset.from), (at + (end - place)).min(offset.to))
     }
 }
 
@@ -173,40 +144,11 @@ mod tests {
 
     #[test]
     fn spans_end_where_the_window_does() {
-        let window = Window {
-            from: 10,
-            to: 20,
-            weekly: None,
-        };
-        assert_eq!(
-            window.span(9),
-            Span {
-                inside: false,
-                from: i64::MIN,
-                to: 10
-            }
-        );
-        assert_eq!(
-            window.span(10),
-            Span {
-                inside: true,
-                from: 10,
-                to: 20
-            }
-        );
-        assert_eq!(
-            window.span(20),
-            Span {
-                inside: false,
-                from: 20,
-                to: i64::MAX
-            }
-        );
-        let all = Window {
-            from: i64::MIN,
-            to: i64::MAX,
-            weekly: None,
-        };
+        let window = Window { from: 10, to: 20, weekly: None };
+        assert_eq!(window.span(9), Span { inside: false, from: i64::MIN, to: 10 });
+        assert_eq!(window.span(10), Span { inside: true, from: 10, to: 20 });
+        assert_eq!(window.span(20), Span { inside: false, from: 20, to: i64::MAX });
+        let all = Window { from: i64::MIN, to: i64::MAX, weekly: None };
         assert!(all.span(0).inside && all.span(i64::MAX - 1).inside);
     }
 }

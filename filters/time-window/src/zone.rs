@@ -32,17 +32,13 @@ pub(crate) struct Offset {
 impl Zone {
     /// The zone of that IANA name, in any case.
     pub(crate) fn get(name: &str) -> Option<Zone> {
-        names()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, at)| Zone::decode(&ZONES[at..]))
+        names().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, at)| Zone::decode(&ZONES[at..]))
     }
 
     /// The offset at an instant, in seconds since the epoch.
     pub(crate) fn offset(&self, at: i64) -> Offset {
         let next = self.changes.partition_point(|&(from, _)| from <= at);
-        let (from, seconds) = next
-            .checked_sub(1)
-            .map_or((i64::MIN, self.first), |last| self.changes[last]);
+        let (from, seconds) = next.checked_sub(1).map_or((i64::MIN, self.first), |last| self.changes[last]);
         let to = self.changes.get(next).map_or(i64::MAX, |&(from, _)| from);
         Offset { seconds, from, to }
     }
@@ -61,10 +57,7 @@ impl Zone {
         if let Some(rule) = Rule::read(&mut reader, unit) {
             rule.append_to(&mut changes);
         }
-        Zone {
-            first: offsets[0],
-            changes,
-        }
+        Zone { first: offsets[0], changes }
     }
 }
 
@@ -74,14 +67,10 @@ pub(crate) fn names() -> impl Iterator<Item = (&'static str, usize)> {
     std::iter::from_fn(move || {
         let (&len, after) = rest.split_first()?;
         let (name, after) = after.split_at(usize::from(len));
-        let (at, after) = after
-            .split_first_chunk::<2>()
-            .expect("the build script ends each name with a place");
+        let (at, after) =
+            after.split_first_chunk::<2>().expect("the build script ends each name with a place");
         rest = after;
-        Some((
-            std::str::from_utf8(name).expect("names are ASCII"),
-            usize::from(u16::from_le_bytes(*at)),
-        ))
+        Some((std::str::from_utf8(name).expect("names are ASCII"), usize::from(u16::from_le_bytes(*at))))
     })
 }
 
@@ -113,13 +102,7 @@ impl Rule {
         }
         let from = reader.unsigned() * unit;
         let (standard, daylight) = (reader.signed(), reader.signed());
-        Some(Rule {
-            from,
-            standard,
-            daylight,
-            start: Change::read(reader),
-            end: Change::read(reader),
-        })
+        Some(Rule { from, standard, daylight, start: Change::read(reader), end: Change::read(reader) })
     }
 
     /// Adds what the rule gives.
@@ -144,22 +127,13 @@ impl Rule {
 impl Change {
     fn read(reader: &mut Reader) -> Change {
         let [month, week, day] = [(); 3].map(|()| i64::from(reader.byte()));
-        Change {
-            month,
-            week,
-            day,
-            time: reader.signed(),
-        }
+        Change { month, week, day, time: reader.signed() }
     }
 
     /// In local seconds since 1970.
     fn at(&self, year: i64) -> i64 {
         let first = days_from_civil(year, self.month, 1);
-        let next_month = if self.month == 12 {
-            (year + 1, 1)
-        } else {
-            (year, self.month + 1)
-        };
+        let next_month = if self.month == 12 { (year + 1, 1) } else { (year, self.month + 1) };
         let after = days_from_civil(next_month.0, next_month.1, 1);
         // `weekday` counts from Monday, POSIX from Sunday.
         let mut day = first + (self.day + 6 - weekday(first)).rem_euclid(7) + (self.week - 1) * 7;
@@ -174,10 +148,7 @@ struct Reader(&'static [u8]);
 
 impl Reader {
     fn byte(&mut self) -> u8 {
-        let (&byte, rest) = self
-            .0
-            .split_first()
-            .expect("the build script writes whole zones");
+        let (&byte, rest) = self.0.split_first().expect("the build script writes whole zones");
         self.0 = rest;
         byte
     }
@@ -211,29 +182,15 @@ mod tests {
     fn every_zone_agrees_with_jiff() {
         let mut seen = 0;
         for (name, _) in names() {
-            let (ours, theirs) = (
-                Zone::get(name).expect("the name is listed"),
-                TimeZone::get(name).expect("jiff has it"),
-            );
-            let changes = theirs
-                .following(Timestamp::UNIX_EPOCH)
-                .map(|change| change.timestamp().as_second());
-            let mut instants: Vec<i64> = changes
-                .take_while(|&at| at < i64::MAX / 1_000_000_000)
-                .collect();
+            let (ours, theirs) =
+                (Zone::get(name).expect("the name is listed"), TimeZone::get(name).expect("jiff has it"));
+            let changes =
+                theirs.following(Timestamp::UNIX_EPOCH).map(|change| change.timestamp().as_second());
+            let mut instants: Vec<i64> = changes.take_while(|&at| at < i64::MAX / 1_000_000_000).collect();
             instants.extend([0, 1_000_000_000, i64::MAX / 1_000_000_000 - 1]);
-            for at in instants
-                .into_iter()
-                .flat_map(|at| [at - 1, at, at + 7_000_000])
-                .filter(|&at| at >= 0)
-            {
-                let theirs =
-                    theirs.to_offset(Timestamp::from_second(at).expect("the instant is in range"));
-                assert_eq!(
-                    ours.offset(at).seconds,
-                    i64::from(theirs.seconds()),
-                    "{name} at {at}"
-                );
+            for at in instants.into_iter().flat_map(|at| [at - 1, at, at + 7_000_000]).filter(|&at| at >= 0) {
+                let theirs = theirs.to_offset(Timestamp::from_second(at).expect("the instant is in range"));
+                assert_eq!(ours.offset(at).seconds, i64::from(theirs.seconds()), "{name} at {at}");
                 seen += 1;
             }
         }
@@ -244,22 +201,11 @@ mod tests {
     fn an_offset_holds_from_its_change_to_the_next() {
         let berlin = Zone::get("europe/berlin").expect("any case will do");
         let summer = berlin.offset(1_774_746_000); // 2026-03-29T01:00:00Z
-        assert_eq!(
-            summer,
-            Offset {
-                seconds: 7200,
-                from: 1_774_746_000,
-                to: 1_792_890_000
-            }
-        );
+        assert_eq!(summer, Offset { seconds: 7200, from: 1_774_746_000, to: 1_792_890_000 });
         assert_eq!(berlin.offset(1_774_745_999).seconds, 3600);
         assert_eq!(
             Zone::get("UTC").map(|utc| utc.offset(0)),
-            Some(Offset {
-                seconds: 0,
-                from: i64::MIN,
-                to: i64::MAX
-            })
+            Some(Offset { seconds: 0, from: i64::MIN, to: i64::MAX })
         );
         assert!(Zone::get("Europe/Atlantis").is_none());
     }

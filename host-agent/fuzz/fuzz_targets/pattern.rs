@@ -15,10 +15,7 @@ fuzz_target!(|input: (&str, u8, &[u8])| {
         case: [Case::Sensitive, Case::Insensitive, Case::Smart][usize::from(bits >> 4) % 3],
         ..PatternSpec::default()
     };
-    let limits = PatternLimits {
-        compiled_bytes: 1 << 20,
-        ..PatternLimits::default()
-    };
+    let limits = PatternLimits { compiled_bytes: 1 << 20, ..PatternLimits::default() };
     if let Ok(Some(matcher)) = Matcher::new(&spec, &[], &limits) {
         assert_eq!(matcher.is_match(message), matcher.is_match(message));
     }

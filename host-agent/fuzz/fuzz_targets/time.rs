@@ -5,9 +5,7 @@ use jiff::{Timestamp, ZonedDateTime};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let now: ZonedDateTime = "2026-03-29T01:59:59+01:00[Europe/Berlin]"
-        .parse()
-        .expect("a valid time");
+    let now: ZonedDateTime = "2026-03-29T01:59:59+01:00[Europe/Berlin]".parse().expect("a valid time");
     if let Ok(nanos) = weir_query::time::parse_time(text, &now) {
         assert!(Timestamp::from_nanosecond(i128::from(nanos)).is_ok());
     }

@@ -61,16 +61,10 @@ pub(crate) struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    pub(crate) fn new(
-        config: CollectorConfig,
-        sink: &'a mut dyn FnMut(Event) -> Flow,
-    ) -> Collector<'a> {
+    pub(crate) fn new(config: CollectorConfig, sink: &'a mut dyn FnMut(Event) -> Flow) -> Collector<'a> {
         let left = config.limit.records();
         let hold = config.reverse || (left.is_some() && config.lead > 0 && config.sources > 1);
-        let mut summary = Summary {
-            sources: config.sources as u64,
-            ..Summary::default()
-        };
+        let mut summary = Summary { sources: config.sources as u64, ..Summary::default() };
         summary.limited = left == Some(0);
         Collector {
             left,
@@ -98,9 +92,7 @@ impl<'a> Collector<'a> {
 
     /// Whether no record of `source` can be given any more.
     pub(crate) fn wants_none_of(&self, source: u32) -> bool {
-        self.held_full
-            || self.stopped
-            || (self.left == Some(0) && self.trail_left[source as usize] == 0)
+        self.held_full || self.stopped || (self.left == Some(0) && self.trail_left[source as usize] == 0)
     }
 
     /// Whether no record of any source can be given any more.
@@ -131,10 +123,7 @@ impl<'a> Collector<'a> {
                 Output::Histogram { step, per_source } => {
                     let width = i64::try_from(step.get()).unwrap_or(i64::MAX);
                     let start = record.time.map(|time| time - time.rem_euclid(width));
-                    *self
-                        .histogram
-                        .entry((per_source.then_some(record.source), start))
-                        .or_default() += 1;
+                    *self.histogram.entry((per_source.then_some(record.source), start)).or_default() += 1;
                 }
             }
         }
@@ -157,13 +146,8 @@ impl<'a> Collector<'a> {
             }
             let trailing = *trail > 0;
             *trail = trail.saturating_sub(1);
-            let wanted =
-                (trailing || self.left != Some(0)) && self.config.output == Output::Records;
-            return wanted.then_some(if trailing {
-                Place::Trailing
-            } else {
-                Place::Leading
-            });
+            let wanted = (trailing || self.left != Some(0)) && self.config.output == Output::Records;
+            return wanted.then_some(if trailing { Place::Trailing } else { Place::Leading });
         }
         if self.left == Some(0) {
             *trail = 0;
@@ -187,8 +171,8 @@ impl<'a> Collector<'a> {
         if self.held_full {
             return;
         }
-        let length = (record.end - record.start) as usize
-            + (record.fields_end - record.fields_start) as usize;
+        let length =
+            (record.end - record.start) as usize + (record.fields_end - record.fields_start) as usize;
         if self.hold {
             let record_bytes = std::mem::size_of::<Record>();
             let held = self.out.bytes.len() + self.out.records.len() * record_bytes;
@@ -209,9 +193,7 @@ impl<'a> Collector<'a> {
             }
         }
         self.out.push_from(batch, record);
-        if !self.hold
-            && (self.out.bytes.len() >= BATCH_BYTES || self.out.records.len() >= BATCH_RECORDS)
-        {
+        if !self.hold && (self.out.bytes.len() >= BATCH_BYTES || self.out.records.len() >= BATCH_RECORDS) {
             self.flush();
         }
     }
@@ -264,26 +246,17 @@ impl<'a> Collector<'a> {
             Output::Records => {}
             Output::Count { per_source: false } => {
                 let matched = self.counts.iter().sum();
-                self.give(Event::Counts(vec![Count {
-                    source: None,
-                    matched,
-                }]));
+                self.give(Event::Counts(vec![Count { source: None, matched }]));
             }
             Output::Count { per_source: true } => {
-                let counts = (0..).zip(&self.counts).map(|(source, &matched)| Count {
-                    source: Some(source),
-                    matched,
-                });
+                let counts =
+                    (0..).zip(&self.counts).map(|(source, &matched)| Count { source: Some(source), matched });
                 let counts = counts.collect();
                 self.give(Event::Counts(counts));
             }
             Output::Histogram { .. } => {
                 let buckets = std::mem::take(&mut self.histogram).into_iter();
-                let buckets = buckets.map(|((source, start), matched)| Bucket {
-                    source,
-                    start,
-                    matched,
-                });
+                let buckets = buckets.map(|((source, start), matched)| Bucket { source, start, matched });
                 let buckets = buckets.collect();
                 self.give(Event::Histogram(buckets));
             }
@@ -298,23 +271,16 @@ impl<'a> Collector<'a> {
 }
 
 /// Reverses the order of the records. A break stands on the later record of a pair that something was left
-/// out between, so it moves to the other one; each source's first group begins with one.
+/// out between, so it moves to the other one.
 fn turn_round(batch: &mut RecordBatch, sources: usize) {
     let mut last: Vec<Option<usize>> = vec![None; sources];
-    let mut grouped = false;
     for index in 0..batch.records.len() {
         let record = &mut batch.records[index];
         let broken = record.flags.has(Flags::BREAK);
         record.flags.clear(Flags::BREAK);
-        grouped |= broken;
         let before = last[record.source as usize].replace(index);
         if let (true, Some(before)) = (broken, before) {
             batch.records[before].flags.set(Flags::BREAK);
-        }
-    }
-    if grouped {
-        for index in last.into_iter().flatten() {
-            batch.records[index].flags.set(Flags::BREAK);
         }
     }
     batch.records.reverse();

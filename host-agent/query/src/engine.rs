@@ -114,27 +114,15 @@ impl Engine {
     ///
     /// # Errors
     /// A cache folder that can't be used.
-    pub fn new(
-        config: EngineConfig,
-        builtin: &[(&str, &'static [u8])],
-    ) -> Result<Engine, QueryError> {
+    pub fn new(config: EngineConfig, builtin: &[(&str, &'static [u8])]) -> Result<Engine, QueryError> {
         let sandbox = Sandbox::new(SandboxConfig {
             compiler: config.compiler.clone(),
             cache_dir: config.cache_dir.clone(),
             limits: config.sandbox_limits.clone(),
         })
-        .map_err(|error| QueryError::Failed {
-            message: error.to_string(),
-        })?;
-        let builtin = builtin
-            .iter()
-            .map(|(name, component)| ((*name).to_owned(), *component))
-            .collect();
-        Ok(Engine {
-            config,
-            sandbox,
-            builtin,
-        })
+        .map_err(|error| QueryError::Failed { message: error.to_string() })?;
+        let builtin = builtin.iter().map(|(name, component)| ((*name).to_owned(), *component)).collect();
+        Ok(Engine { config, sandbox, builtin })
     }
 
     /// The sources that any of `selectors` takes (all, when there is none), by identity. With `times`,
@@ -142,11 +130,7 @@ impl Engine {
     ///
     /// # Errors
     /// A selector that can't be read, or takes nothing; a folder that can't be listed.
-    pub fn sources(
-        &self,
-        selectors: &[String],
-        times: bool,
-    ) -> Result<Vec<SourceInfo>, QueryError> {
+    pub fn sources(&self, selectors: &[String], times: bool) -> Result<Vec<SourceInfo>, QueryError> {
         let sets = self.select(&parse_selectors(selectors, &self.config.limits)?, selectors)?;
         Ok(sets.iter().map(|set| source_info(set, times)).collect())
     }
@@ -191,30 +175,16 @@ impl Engine {
             let known: Vec<&str> = self.builtin.keys().map(String::as_str).collect();
             return Err(QueryError::NotFound {
                 field: field.to_owned(),
-                message: format!(
-                    "no filter is named '{name}'; there are {}",
-                    known.join(", ")
-                ),
+                message: format!("no filter is named '{name}'; there are {}", known.join(", ")),
             });
         };
-        self.sandbox
-            .load(component)
-            .map_err(|error| QueryError::load(field, &error))
+        self.sandbox.load(component).map_err(|error| QueryError::load(field, &error))
     }
 
-    pub(crate) fn select(
-        &self,
-        selectors: &[Selector],
-        typed: &[String],
-    ) -> Result<Vec<LogSet>, QueryError> {
+    pub(crate) fn select(&self, selectors: &[Selector], typed: &[String]) -> Result<Vec<LogSet>, QueryError> {
         let mut sets = match &self.config.inputs {
-            Inputs::Root(root) => LogRoot::new(root)
-                .list()
-                .map_err(|error| QueryError::scan(&error))?,
-            Inputs::Files(paths) => paths
-                .iter()
-                .map(|path| file_set(path))
-                .collect::<Result<_, _>>()?,
+            Inputs::Root(root) => LogRoot::new(root).list().map_err(|error| QueryError::scan(&error))?,
+            Inputs::Files(paths) => paths.iter().map(|path| file_set(path)).collect::<Result<_, _>>()?,
         };
         for (selector, text) in selectors.iter().zip(typed) {
             if !sets.iter().any(|set| selector.takes(&set.source)) {
@@ -237,10 +207,7 @@ impl Engine {
     }
 }
 
-pub(crate) fn parse_selectors(
-    typed: &[String],
-    limits: &QueryLimits,
-) -> Result<Vec<Selector>, QueryError> {
+pub(crate) fn parse_selectors(typed: &[String], limits: &QueryLimits) -> Result<Vec<Selector>, QueryError> {
     if typed.len() > limits.selectors {
         return Err(QueryError::limit(
             "sources",
@@ -274,39 +241,22 @@ fn source_info(set: &LogSet, times: bool) -> SourceInfo {
     } else {
         (None, None)
     };
-    let files = set
-        .files
-        .iter()
-        .map(|file| FileInfo {
-            name: file_name(&file.input),
-            size: file.size,
-        })
-        .collect();
-    SourceInfo {
-        source: set.source.clone(),
-        files,
-        bytes: set_bytes(set),
-        oldest,
-        newest,
-    }
+    let files =
+        set.files.iter().map(|file| FileInfo { name: file_name(&file.input), size: file.size }).collect();
+    SourceInfo { source: set.source.clone(), files, bytes: set_bytes(set), oldest, newest }
 }
 
 fn file_name(input: &Input) -> String {
     match input {
-        Input::Plain(path) | Input::Gzip(path) => path
-            .file_name()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy()
-            .into_owned(),
+        Input::Plain(path) | Input::Gzip(path) => {
+            path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+        }
         Input::Pipe(_) => "-".to_owned(),
     }
 }
 
 fn file_set(path: &Path) -> Result<LogSet, QueryError> {
-    let failed = |message: String| QueryError::NotFound {
-        field: "file".to_owned(),
-        message,
-    };
+    let failed = |message: String| QueryError::NotFound { field: "file".to_owned(), message };
     if path == Path::new("-") {
         // A handle of our own, so that reading it doesn't pass through the standard library's buffer.
         let stdin = std::os::fd::AsFd::as_fd(&std::io::stdin())

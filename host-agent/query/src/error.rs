@@ -53,10 +53,7 @@ pub enum QueryError {
 
 impl QueryError {
     pub(crate) fn invalid(field: impl Into<String>, message: impl Into<String>) -> QueryError {
-        QueryError::Invalid {
-            field: field.into(),
-            message: message.into(),
-        }
+        QueryError::Invalid { field: field.into(), message: message.into() }
     }
 
     pub(crate) fn limit(
@@ -74,9 +71,7 @@ impl QueryError {
     }
 
     pub(crate) fn scan(error: &ScanError) -> QueryError {
-        QueryError::Failed {
-            message: error.to_string(),
-        }
+        QueryError::Failed { message: error.to_string() }
     }
 
     pub(crate) fn pattern(error: &PatternError) -> QueryError {

@@ -1,6 +1,7 @@
 //! One filter at work on the batches of a query: picks the records that must enter the sandbox, hands them
 //! over without copying where it can, and carries the verdicts out on the batch.
 
+use serde_json::{Map, Value};
 use weir_sandbox::{
     Batch, Binding, Columns, Failure, Kind, Session, SourceMeta, SourceVerdict, Verdict, Verdicts,
 };
@@ -50,7 +51,6 @@ pub(crate) struct FilterStage {
 #[derive(Default)]
 struct Call {
     picked: Vec<usize>,
-    arena: Vec<u8>,
     starts: Vec<u32>,
     ends: Vec<u32>,
     timestamps: Vec<i64>,
@@ -206,59 +206,29 @@ impl FilterStage {
 
     fn hand_over(&mut self, source: u32, batch: &RecordBatch) {
         let call = &mut self.call;
-        call.arena.clear();
         call.starts.clear();
         call.ends.clear();
         call.timestamps.clear();
         call.attrs.clear();
-        let records = call.picked.iter().map(|&index| &batch.records[index]);
-        let mut block: &[u8] = &[];
-        if self.columns.message {
-            let low = records
-                .clone()
-                .map(|record| record.start)
-                .min()
-                .unwrap_or(0);
-            let high = records.clone().map(|record| record.end).max().unwrap_or(0);
-            let wanted: usize = records
-                .clone()
-                .map(|record| (record.end - record.start) as usize)
-                .sum();
-            // The guest is handed one slice, which costs a copy of all of it: the scanner's own block where
-            // most of it is wanted, else the messages alone.
-            if wanted * 2 >= (high - low) as usize {
-                block = &batch.bytes[low as usize..high as usize];
-                for record in records.clone() {
-                    call.starts.push(record.start - low);
-                    call.ends.push(record.end - low);
-                }
-            } else {
-                for record in records.clone() {
-                    call.starts.push(arena_offset(&call.arena));
-                    call.arena.extend_from_slice(batch.message(record));
-                    call.ends.push(arena_offset(&call.arena));
-                }
-                block = &call.arena;
+        for &index in &call.picked {
+            let record = &batch.records[index];
+            call.starts.push(record.start);
+            call.ends.push(record.end);
+            if self.columns.timestamp {
+                call.timestamps.push(record.time.unwrap_or(-1));
             }
-        } else {
-            call.starts.resize(call.picked.len(), 0);
-            call.ends.resize(call.picked.len(), 0);
+            if self.columns.attrs {
+                call.attrs.push(attrs(record));
+            }
         }
-        if self.columns.timestamp {
-            call.timestamps
-                .extend(records.clone().map(|record| record.time.unwrap_or(-1)));
-        }
-        if self.columns.attrs {
-            call.attrs.extend(records.map(attrs));
-        }
-        let batch = Batch {
-            block,
+        let lent = Batch {
+            block: &batch.bytes,
             starts: &call.starts,
             ends: &call.ends,
             timestamps: &call.timestamps,
             attrs: &call.attrs,
         };
-        self.session.process(source, &batch, &mut self.verdicts);
+        self.session.process(source, &lent, &mut self.verdicts);
     }
 
     fn carry_out(&mut self, batch: &mut RecordBatch) {
@@ -283,10 +253,7 @@ impl FilterStage {
             }
             if let Some(fields) = self.verdicts.fields(place) {
                 let (start, end) = merge_fields(batch, index, fields);
-                (
-                    batch.records[index].fields_start,
-                    batch.records[index].fields_end,
-                ) = (start, end);
+                (batch.records[index].fields_start, batch.records[index].fields_end) = (start, end);
             }
         }
     }
@@ -316,22 +283,10 @@ impl FilterStage {
 }
 
 fn failure_text(failure: &Failure) -> String {
-    let source = failure
-        .source
-        .map(|source| format!(" of source {source}"))
-        .unwrap_or_default();
-    let record = failure
-        .record
-        .map(|record| format!(", record {record} of those it was handed"))
-        .unwrap_or_default();
-    format!(
-        "{}{source}{record}: {}: {}",
-        failure.call, failure.reason, failure.detail
-    )
-}
-
-fn arena_offset(arena: &[u8]) -> u32 {
-    u32::try_from(arena.len()).expect("a call's messages stay near CALL_BYTES or are one line")
+    let source = failure.source.map(|source| format!(" of source {source}")).unwrap_or_default();
+    let record =
+        failure.record.map(|record| format!(", record {record} of those it was handed")).unwrap_or_default();
+    format!("{}{source}{record}: {}: {}", failure.call, failure.reason, failure.detail)
 }
 
 /// The `attrs` byte of `weir:filter`: bit 0 stderr, bit 1 cut, bit 2 malformed.
@@ -341,24 +296,17 @@ fn attrs(record: &Record) -> u8 {
         | u8::from(record.flags.has(Flags::MALFORMED)) << 2
 }
 
-/// Appends the record's fields with those of this filter added. Both are JSON objects; where both have a
-/// key, readers take the later one.
+/// Appends the record's fields with those of this filter added; of equal keys, the later filter's stands.
+/// The sandbox has checked that both are JSON objects.
 fn merge_fields(batch: &mut RecordBatch, index: usize, added: &[u8]) -> (u32, u32) {
-    let record = batch.records[index];
-    let before = batch.fields(&record).trim_ascii_end();
-    let inner = added.trim_ascii_start();
-    let (Some(head), Some(tail)) = (before.strip_suffix(b"}"), inner.strip_prefix(b"{")) else {
+    let before = batch.fields(&batch.records[index]);
+    if before.is_empty() {
         return batch.append(added);
-    };
-    let empty = |object: &[u8]| object.trim_ascii().is_empty();
-    let mut joined = head.to_vec();
-    if !empty(&head[1.min(head.len())..])
-        && !empty(tail.trim_ascii_end().strip_suffix(b"}").unwrap_or(tail))
-    {
-        joined.push(b',');
     }
-    joined.extend_from_slice(tail);
-    batch.append(&joined)
+    let object = |bytes: &[u8]| -> Map<String, Value> { serde_json::from_slice(bytes).unwrap_or_default() };
+    let mut fields = object(before);
+    fields.extend(object(added));
+    batch.append(Value::Object(fields).to_string().as_bytes())
 }
 
 #[cfg(test)]
@@ -368,10 +316,10 @@ mod tests {
     #[test]
     fn fields_of_two_filters_are_one_object() {
         for (before, added, expected) in [
-            ("", r#"{"a":1}"#, r#"{"a":1}"#),
+            ("", r#"{"a": 1}"#, r#"{"a": 1}"#),
             (r#"{"a":1}"#, r#"{"b":2}"#, r#"{"a":1,"b":2}"#),
-            (r#"{}"#, r#" {"b":2} "#, r#"{"b":2} "#),
-            (r#"{"a":1} "#, r#"{ }"#, r#"{"a":1 }"#),
+            (r#"{}"#, r#" {"b":2} "#, r#"{"b":2}"#),
+            (r#"{"a":1,"b":1}"#, r#"{"a":2}"#, r#"{"a":2,"b":1}"#),
         ] {
             let mut batch = RecordBatch::default();
             let (start, end) = batch.append(before.as_bytes());
@@ -388,10 +336,7 @@ mod tests {
                 flags: Flags::default(),
             });
             let (start, end) = merge_fields(&mut batch, 0, added.as_bytes());
-            assert_eq!(
-                &batch.bytes[start as usize..end as usize],
-                expected.as_bytes()
-            );
+            assert_eq!(&batch.bytes[start as usize..end as usize], expected.as_bytes());
         }
     }
 }

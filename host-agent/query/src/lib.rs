@@ -31,10 +31,8 @@ pub use limits::QueryLimits;
 pub use plan::Plan;
 pub use spec::{FilterRef, FilterSpec, Limit, Output, QuerySpec};
 
-pub use weir_sandbox::{
-    Compiler, Description, FilterLimits, Kind, SandboxLimits, compile_child_main,
-};
+pub use weir_sandbox::{Compiler, Description, FilterLimits, Kind, SandboxLimits, compile_child_main};
 pub use weir_scan::{
-    Case, Context, Direction, Flags, Matcher, PatternError, PatternLimits, PatternSpec, Record,
-    RecordBatch, ScanLimits, Source, Stream,
+    Case, Context, Direction, Flags, Matcher, PatternError, PatternLimits, PatternSpec, Record, RecordBatch,
+    ScanLimits, Source, Stream,
 };

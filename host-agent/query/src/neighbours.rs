@@ -15,28 +15,20 @@ pub(crate) struct Neighbours {
     /// Neighbours that the next match may want.
     held: VecDeque<RecordBatch>,
     trail_left: usize,
-    /// Whether the next record given has another before it in the source that wasn't given.
+    /// Whether something was left out since the record given last.
     broken: bool,
+    given_any: bool,
 }
 
 impl Neighbours {
     pub(crate) fn new(lead: usize, trail: usize) -> Neighbours {
-        Neighbours {
-            lead,
-            trail,
-            held: VecDeque::new(),
-            trail_left: 0,
-            broken: true,
-        }
+        Neighbours { lead, trail, held: VecDeque::new(), trail_left: 0, broken: false, given_any: false }
     }
 
     /// Leaves in `batch` the matches and those neighbours that are near one.
     pub(crate) fn apply(&mut self, batch: &mut RecordBatch) {
         let seen = std::mem::take(&mut batch.records);
-        let mut given = RecordBatch {
-            bytes: std::mem::take(&mut batch.bytes),
-            records: Vec::new(),
-        };
+        let mut given = RecordBatch { bytes: std::mem::take(&mut batch.bytes), records: Vec::new() };
         for record in &seen {
             if record.flags.has(Flags::BREAK) {
                 self.held.clear();
@@ -79,9 +71,10 @@ impl Neighbours {
     fn mark_last(&mut self, given: &mut RecordBatch) {
         if let Some(last) = given.records.last_mut() {
             last.flags.clear(Flags::BREAK);
-            if std::mem::take(&mut self.broken) {
+            if std::mem::take(&mut self.broken) && self.given_any {
                 last.flags.set(Flags::BREAK);
             }
+            self.given_any = true;
         }
     }
 }
@@ -132,11 +125,7 @@ mod tests {
                 if record.flags.has(Flags::BREAK) {
                     out.push('|');
                 }
-                out.push(if record.flags.has(Flags::CONTEXT) {
-                    'c'
-                } else {
-                    'M'
-                });
+                out.push(if record.flags.has(Flags::CONTEXT) { 'c' } else { 'M' });
             }
         }
         out
@@ -144,12 +133,12 @@ mod tests {
 
     #[test]
     fn neighbours_of_dropped_matches_go_with_them() {
-        assert_eq!(given(&["|ccMcc|ccMcc"], 2, 2), "|ccMcc|ccMcc");
-        assert_eq!(given(&["|ccccc|ccMcc"], 2, 2), "|ccMcc");
-        assert_eq!(given(&["|cccccMcc"], 2, 1), "|ccMc");
-        assert_eq!(given(&["|cMccccccM"], 1, 1), "|cMc|cM");
-        assert_eq!(given(&["|cMcc", "cM"], 2, 2), "|cMcccM");
-        assert_eq!(given(&["|cMcc", "ccM"], 1, 1), "|cMc|cM");
-        assert_eq!(given(&["|c", "|cM"], 5, 0), "|cM");
+        assert_eq!(given(&["ccMcc|ccMcc"], 2, 2), "ccMcc|ccMcc");
+        assert_eq!(given(&["ccccc|ccMcc"], 2, 2), "ccMcc");
+        assert_eq!(given(&["cccccMcc"], 2, 1), "ccMc");
+        assert_eq!(given(&["cMccccccM"], 1, 1), "cMc|cM");
+        assert_eq!(given(&["cMcc", "cM"], 2, 2), "cMcccM");
+        assert_eq!(given(&["cMcc", "ccM"], 1, 1), "cMc|cM");
+        assert_eq!(given(&["c", "|cM"], 5, 0), "cM");
     }
 }

@@ -51,8 +51,7 @@ impl Planner<'_> {
         }
         // The pattern alone first, so that its errors don't wait for filters to compile.
         let compile = |required: &[String]| {
-            Matcher::new(&spec.pattern, required, &engine.config.limits.patterns)
-                .map_err(pattern_error)
+            Matcher::new(&spec.pattern, required, &engine.config.limits.patterns).map_err(pattern_error)
         };
         let mut matcher = compile(&[])?;
         let (stages, required) = self.stages()?;
@@ -67,13 +66,7 @@ impl Planner<'_> {
             Limit::Head(_) => Direction::Forward,
             Limit::Tail(_) => Direction::Backward,
         };
-        let search = Search {
-            matcher,
-            time,
-            direction,
-            context: spec.context,
-            limits,
-        };
+        let search = Search { matcher, time, direction, context: spec.context, limits };
         Ok(Plan {
             sets,
             search: Arc::new(search),
@@ -105,16 +98,8 @@ impl Planner<'_> {
         let most = self.engine.config.limits.context_records;
         let context = self.spec.context;
         if context.before > most || context.after > most {
-            let message = format!(
-                "{} records before and {} after a match",
-                context.before, context.after
-            );
-            return Err(QueryError::limit(
-                "context",
-                "context_records",
-                most,
-                message,
-            ));
+            let message = format!("{} records before and {} after a match", context.before, context.after);
+            return Err(QueryError::limit("context", "context_records", most, message));
         }
         Ok(())
     }
@@ -126,12 +111,9 @@ impl Planner<'_> {
                 "line_bytes",
                 "a line limit of 0 bytes keeps nothing; give at least 1",
             )),
-            bytes if bytes > most => Err(QueryError::limit(
-                "line_bytes",
-                "line_bytes",
-                most,
-                format!("{bytes} bytes"),
-            )),
+            bytes if bytes > most => {
+                Err(QueryError::limit("line_bytes", "line_bytes", most, format!("{bytes} bytes")))
+            }
             bytes => Ok(bytes),
         }
     }
@@ -143,12 +125,7 @@ impl Planner<'_> {
         let limits = &self.engine.config.limits;
         if self.spec.filters.len() > limits.filters {
             let message = format!("{} filters", self.spec.filters.len());
-            return Err(QueryError::limit(
-                "filters",
-                "filters",
-                limits.filters,
-                message,
-            ));
+            return Err(QueryError::limit("filters", "filters", limits.filters, message));
         }
         let mut stages = Vec::with_capacity(self.spec.filters.len());
         let mut required = None;
@@ -197,21 +174,12 @@ impl Planner<'_> {
                 (filter, label)
             }
         };
-        let params = if spec.params.trim().is_empty() {
-            "{}"
-        } else {
-            &spec.params
-        };
+        let params = if spec.params.trim().is_empty() { "{}" } else { &spec.params };
         let binding = filter
             .open(params, &self.engine.config.filter_limits)
             .map_err(|error| QueryError::open(&format!("{field} ({name})"), &error))?;
         let compile = filter.compile();
-        Ok(StagePlan {
-            binding,
-            prefilter: None,
-            compile_cached: compile.cached,
-            compile_time: compile.time,
-        })
+        Ok(StagePlan { binding, prefilter: None, compile_cached: compile.cached, compile_time: compile.time })
     }
 }
 

@@ -65,17 +65,10 @@ impl<'a> Run<'a> {
             .collect();
         let regroup = wants_context && !stages.is_empty();
         let bytes_total = plan.sets.iter().map(set_bytes).sum();
-        collector.summary.oldest = plan
-            .sets
-            .iter()
-            .filter_map(|set| weir_scan::oldest(set))
-            .min();
+        collector.summary.oldest = plan.sets.iter().filter_map(weir_scan::oldest).min();
         let mut lanes = Vec::with_capacity(plan.sets.len());
         for (source, set) in (0..).zip(plan.sets) {
-            collector.give(Event::Source {
-                id: source,
-                source: set.source.clone(),
-            });
+            collector.give(Event::Source { id: source, source: set.source.clone() });
             let wanted = begin_source(&mut stages, source, &set.source, &plan.node);
             let neighbours = regroup.then(|| Neighbours::new(lead, trail));
             let scanner = Scanner::new(set, source, Arc::clone(&plan.search));
@@ -170,19 +163,12 @@ impl<'a> Run<'a> {
                 to: gap.to,
             };
             let source = &self.lanes[index].scanner.set().source;
-            let name = [
-                source.namespace.as_str(),
-                source.pod.as_str(),
-                source.container.as_str(),
-            ]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join("/");
-            self.collector.incomplete(format!(
-                "{name}: {} of {}: {}",
-                gap.reason, gap.file, gap.detail
-            ));
+            let name = [source.namespace.as_str(), source.pod.as_str(), source.container.as_str()]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join("/");
+            self.collector.incomplete(format!("{name}: {} of {}: {}", gap.reason, gap.file, gap.detail));
             self.collector.flush();
             self.collector.give(Event::Gap(gap));
         }
@@ -202,10 +188,7 @@ impl<'a> Run<'a> {
     }
 
     fn bytes_read(&self) -> u64 {
-        self.lanes
-            .iter()
-            .map(|lane| lane.scanner.stats().bytes_read)
-            .sum()
+        self.lanes.iter().map(|lane| lane.scanner.stats().bytes_read).sum()
     }
 
     fn finish(mut self) {
@@ -226,12 +209,7 @@ impl<'a> Run<'a> {
 
 /// Announces a source to every filter. A filter that wants none of it ends its part for all, unless an
 /// aggregate before that filter must see its records.
-fn begin_source(
-    stages: &mut [FilterStage],
-    id: u32,
-    source: &weir_scan::Source,
-    node: &str,
-) -> bool {
+fn begin_source(stages: &mut [FilterStage], id: u32, source: &weir_scan::Source, node: &str) -> bool {
     let mut wanted = true;
     let mut aggregates = false;
     for stage in stages {
@@ -246,15 +224,10 @@ fn failure_sentence(status: &FilterStatus) -> String {
     let what = match status.kind {
         Kind::Redact => format!("withheld {} records that it failed on", status.withheld),
         Kind::Aggregate => format!("left out {} records that it failed on", status.failed),
-        Kind::Select | Kind::Transform => format!(
-            "passed {} records on unfiltered, since it failed on them",
-            status.failed
-        ),
+        Kind::Select | Kind::Transform => {
+            format!("passed {} records on unfiltered, since it failed on them", status.failed)
+        }
     };
-    let first = status
-        .failures
-        .first()
-        .map(|failure| format!("; first: {failure}"))
-        .unwrap_or_default();
+    let first = status.failures.first().map(|failure| format!("; first: {failure}")).unwrap_or_default();
     format!("filter '{}' {what}{first}", status.name)
 }

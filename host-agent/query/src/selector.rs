@@ -33,24 +33,16 @@ impl Selector {
             }
             match Glob::new(part) {
                 Ok(glob) => Ok(Some(glob.compile_matcher())),
-                Err(error) => Err(QueryError::invalid(
-                    field,
-                    format!("'{text}' is not a source: {error}"),
-                )),
+                Err(error) => Err(QueryError::invalid(field, format!("'{text}' is not a source: {error}"))),
             }
         };
-        Ok(Selector {
-            namespace: glob(namespace)?,
-            pod: glob(pod)?,
-            container: glob(container)?,
-        })
+        Ok(Selector { namespace: glob(namespace)?, pod: glob(pod)?, container: glob(container)? })
     }
 
     /// Whether the selector takes `source`.
     pub(crate) fn takes(&self, source: &Source) -> bool {
-        let part = |glob: &Option<GlobMatcher>, name: &str| {
-            glob.as_ref().is_none_or(|glob| glob.is_match(name))
-        };
+        let part =
+            |glob: &Option<GlobMatcher>, name: &str| glob.as_ref().is_none_or(|glob| glob.is_match(name));
         part(&self.namespace, &source.namespace)
             && part(&self.pod, &source.pod)
             && part(&self.container, &source.container)
@@ -84,29 +76,18 @@ mod tests {
             "*:*/*",
             "{prod,dev}:",
         ] {
-            assert!(
-                Selector::parse(text, "sources").expect(text).takes(&web),
-                "{text}"
-            );
+            assert!(Selector::parse(text, "sources").expect(text).takes(&web), "{text}");
         }
         for text in ["dev:", "web", "prod:web-*/redis", "/ngin", ":web/nginx"] {
-            assert!(
-                !Selector::parse(text, "sources").expect(text).takes(&web),
-                "{text}"
-            );
+            assert!(!Selector::parse(text, "sources").expect(text).takes(&web), "{text}");
         }
     }
 
     #[test]
     fn errors_name_the_selector() {
         for text in ["a:b/c/d", "a:b:c", "a:[b"] {
-            let error = Selector::parse(text, "sources[0]")
-                .expect_err(text)
-                .to_string();
-            assert!(
-                error.contains("sources[0]") && error.contains(text),
-                "{error}"
-            );
+            let error = Selector::parse(text, "sources[0]").expect_err(text).to_string();
+            assert!(error.contains("sources[0]") && error.contains(text), "{error}");
         }
     }
 }

@@ -44,12 +44,8 @@ pub enum TimeError {
 /// Text of none of these forms, or a time that does not fit into 64 bits.
 pub fn parse_time(text: &str, now: &ZonedDateTime) -> Result<i64, TimeError> {
     let trimmed = text.trim();
-    let timestamp = point(trimmed, now).ok_or_else(|| TimeError::Time {
-        text: text.to_owned(),
-    })?;
-    i64::try_from(timestamp.as_nanosecond()).map_err(|_| TimeError::Range {
-        text: text.to_owned(),
-    })
+    let timestamp = point(trimmed, now).ok_or_else(|| TimeError::Time { text: text.to_owned() })?;
+    i64::try_from(timestamp.as_nanosecond()).map_err(|_| TimeError::Range { text: text.to_owned() })
 }
 
 /// Reads the width of a histogram's step, in nanoseconds. A day counts 24 hours, a week seven days.
@@ -57,20 +53,13 @@ pub fn parse_time(text: &str, now: &ZonedDateTime) -> Result<i64, TimeError> {
 /// # Errors
 /// Text that isn't a positive span, or one of months or years, which have no fixed width.
 pub fn parse_step(text: &str) -> Result<NonZeroU64, TimeError> {
-    let refused = || TimeError::Step {
-        text: text.to_owned(),
-    };
+    let refused = || TimeError::Step { text: text.to_owned() };
     let span: Span = text.trim().parse().map_err(|_| refused())?;
     if span.get_months() != 0 || span.get_years() != 0 {
         return Err(refused());
     }
-    let duration = span
-        .to_duration(SpanRelativeTo::days_are_24_hours())
-        .map_err(|_| refused())?;
-    u64::try_from(duration.as_nanos())
-        .ok()
-        .and_then(NonZeroU64::new)
-        .ok_or_else(refused)
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| refused())?;
+    u64::try_from(duration.as_nanos()).ok().and_then(NonZeroU64::new).ok_or_else(refused)
 }
 
 fn point(text: &str, now: &ZonedDateTime) -> Option<Timestamp> {
@@ -112,26 +101,19 @@ mod tests {
     use super::*;
 
     fn now() -> ZonedDateTime {
-        "2026-11-24T10:30:00+01:00[Europe/Berlin]"
-            .parse()
-            .expect("a valid time")
+        "2026-11-24T10:30:00+01:00[Europe/Berlin]".parse().expect("a valid time")
     }
 
     fn at(text: &str) -> String {
         let nanos = parse_time(text, &now()).expect(text);
-        Timestamp::from_nanosecond(i128::from(nanos))
-            .expect("in range")
-            .to_string()
+        Timestamp::from_nanosecond(i128::from(nanos)).expect("in range").to_string()
     }
 
     #[test]
     fn every_documented_form() {
         for (text, expected) in [
             ("2026-11-24T10:00:00Z", "2026-11-24T10:00:00Z"),
-            (
-                "2026-11-24T10:00:00.123456789+05:30",
-                "2026-11-24T04:30:00.123456789Z",
-            ),
+            ("2026-11-24T10:00:00.123456789+05:30", "2026-11-24T04:30:00.123456789Z"),
             ("2026-11-24", "2026-11-23T23:00:00Z"),
             ("2026-11-24 10:00", "2026-11-24T09:00:00Z"),
             ("2026-11-24T10:00:01.5", "2026-11-24T09:00:01.5Z"),
@@ -152,35 +134,18 @@ mod tests {
     /// Daylight saving ended at 03:00 on this day: two days before it are 49 hours, not 48.
     #[test]
     fn spans_of_days_follow_the_zone() {
-        let now: ZonedDateTime = "2026-10-26T01:00:00+01:00[Europe/Berlin]"
-            .parse()
-            .expect("a valid time");
+        let now: ZonedDateTime = "2026-10-26T01:00:00+01:00[Europe/Berlin]".parse().expect("a valid time");
         let nanos = parse_time("2d", &now).expect("a span");
-        assert_eq!(
-            now.timestamp().as_nanosecond() - i128::from(nanos),
-            49 * 3600 * 1_000_000_000
-        );
+        assert_eq!(now.timestamp().as_nanosecond() - i128::from(nanos), 49 * 3600 * 1_000_000_000);
     }
 
     #[test]
     fn what_is_no_time_is_refused_by_name() {
-        for text in [
-            "",
-            "soon",
-            "5",
-            "-5m",
-            "2026-13-01",
-            "25:00",
-            "5 parsecs",
-            "2026-11-24T10:00:00Zz",
-        ] {
+        for text in ["", "soon", "5", "-5m", "2026-13-01", "25:00", "5 parsecs", "2026-11-24T10:00:00Zz"] {
             let error = parse_time(text, &now()).expect_err(text);
             assert!(error.to_string().contains(&format!("'{text}'")), "{error}");
         }
-        assert!(matches!(
-            parse_time("9999-01-01T00:00:00Z", &now()),
-            Err(TimeError::Range { .. })
-        ));
+        assert!(matches!(parse_time("9999-01-01T00:00:00Z", &now()), Err(TimeError::Range { .. })));
     }
 
     #[test]

@@ -145,7 +145,10 @@ impl Spans {
 
     fn next(&mut self, end: u32) -> Result<Range<u32>, String> {
         if end < self.at || end > self.limit {
-            return Err(format!("column {} holds {end}, outside of {}..={}", self.column, self.at, self.limit));
+            return Err(format!(
+                "column {} holds {end}, outside of {}..={}",
+                self.column, self.at, self.limit
+            ));
         }
         let span = self.at..end;
         self.at = end;

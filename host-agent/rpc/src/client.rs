@@ -111,7 +111,11 @@ impl Client {
     ///
     /// # Errors
     /// A query that the agent refuses; a stream that ends without a summary.
-    pub async fn query(&mut self, spec: &QuerySpec, sink: &mut dyn FnMut(Event) -> Flow) -> Result<(), ClientError> {
+    pub async fn query(
+        &mut self,
+        spec: &QuerySpec,
+        sink: &mut dyn FnMut(Event) -> Flow,
+    ) -> Result<(), ClientError> {
         let request = self.request(convert::query_request(spec));
         let mut responses = QueryServiceClient::new(self.channel.clone())
             .max_decoding_message_size(RESPONSE_BYTES)
@@ -172,8 +176,10 @@ impl Client {
             .describe_filter(request)
             .await
             .map_err(|status| status::to_error(&status))?;
-        let filter =
-            response.into_inner().filter.ok_or_else(|| protocol("a description without a filter".to_owned()))?;
+        let filter = response
+            .into_inner()
+            .filter
+            .ok_or_else(|| protocol("a description without a filter".to_owned()))?;
         convert::filter_info(filter).map_err(protocol)
     }
 
@@ -189,9 +195,14 @@ impl Client {
 fn transport(endpoint: &Endpoint) -> Result<tonic::transport::Endpoint, ClientError> {
     let url = |message: &str| ClientError::Endpoint {
         field: "url",
-        message: format!("'{}' {message}: give https://HOST:PORT, http://127.0.0.1:PORT or unix:///PATH", endpoint.url),
+        message: format!(
+            "'{}' {message}: give https://HOST:PORT, http://127.0.0.1:PORT or unix:///PATH",
+            endpoint.url
+        ),
     };
-    let build = || tonic::transport::Endpoint::from_shared(endpoint.url.clone()).map_err(|error| url(&causes(&error)));
+    let build = || {
+        tonic::transport::Endpoint::from_shared(endpoint.url.clone()).map_err(|error| url(&causes(&error)))
+    };
     if let Some(path) = endpoint.url.strip_prefix("unix:") {
         return match path.trim_start_matches("//").is_empty() || !path.starts_with('/') {
             true => Err(url("names no socket")),
@@ -201,9 +212,10 @@ fn transport(endpoint: &Endpoint) -> Result<tonic::transport::Endpoint, ClientEr
     let uri: Uri = endpoint.url.parse().map_err(|error| url(&format!("can't be read ({error})")))?;
     let host = uri.host().ok_or_else(|| url("names no host"))?;
     match uri.scheme_str() {
-        Some("https") => build()?
-            .tls_config(client_tls(endpoint)?)
-            .map_err(|error| ClientError::Endpoint { field: "ca, cert, key, server_name", message: causes(&error) }),
+        Some("https") => build()?.tls_config(client_tls(endpoint)?).map_err(|error| ClientError::Endpoint {
+            field: "ca, cert, key, server_name",
+            message: causes(&error),
+        }),
         Some("http") if address::is_loopback(host) => build(),
         Some("http") => Err(url("would send everything in plain text to another machine")),
         _ => Err(url("is of no kind that is known")),
@@ -231,10 +243,16 @@ fn client_tls(endpoint: &Endpoint) -> Result<ClientTlsConfig, ClientError> {
         }
         (None, None) => {}
         (Some(_), None) => {
-            return Err(ClientError::Endpoint { field: "key", message: "a certificate needs its key".to_owned() });
+            return Err(ClientError::Endpoint {
+                field: "key",
+                message: "a certificate needs its key".to_owned(),
+            });
         }
         (None, Some(_)) => {
-            return Err(ClientError::Endpoint { field: "cert", message: "a key needs its certificate".to_owned() });
+            return Err(ClientError::Endpoint {
+                field: "cert",
+                message: "a key needs its certificate".to_owned(),
+            });
         }
     }
     if let Some(name) = &endpoint.server_name {
@@ -282,7 +300,15 @@ mod tests {
 
     #[tokio::test]
     async fn endpoints_are_checked_before_anything_is_sent() {
-        for url in ["", "agent:7411", "ftp://agent", "http://10.0.0.1:7411", "http://agent:7411", "unix://", "unix:x"] {
+        for url in [
+            "",
+            "agent:7411",
+            "ftp://agent",
+            "http://10.0.0.1:7411",
+            "http://agent:7411",
+            "unix://",
+            "unix:x",
+        ] {
             let error = refused(Endpoint { url: url.to_owned(), ..Endpoint::default() }).await;
             assert!(error.contains(&format!("'{url}'")), "{error}");
         }

@@ -7,8 +7,9 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use weir_query::{
-    Bucket, Case, Context, Count, Direction, Event, FileInfo, FilterInfo, FilterRef, FilterSpec, FilterStatus, Gap,
-    Kind, Limit, Output, PatternSpec, Progress, QueryError, QuerySpec, Source, SourceInfo, Summary,
+    Bucket, Case, Context, Count, Direction, Event, FileInfo, FilterInfo, FilterRef, FilterSpec,
+    FilterStatus, Gap, Kind, Limit, Output, PatternSpec, Progress, QueryError, QuerySpec, Source, SourceInfo,
+    Summary,
 };
 
 use crate::batch;
@@ -30,8 +31,10 @@ pub(crate) fn query_spec(wire: v1::QueryRequest) -> Result<QuerySpec, QueryError
         Some(v1::query_request::Limit::Tail(count)) => Limit::Tail(count),
     };
     let context = wire.context.unwrap_or_default();
-    let context =
-        Context { before: records("context.before", context.before)?, after: records("context.after", context.after)? };
+    let context = Context {
+        before: records("context.before", context.before)?,
+        after: records("context.after", context.after)?,
+    };
     let output = match wire.output {
         None => Output::Records,
         Some(v1::query_request::Output::Count(count)) => Output::Count { per_source: count.per_source },
@@ -91,9 +94,14 @@ pub(crate) fn query_request(spec: &QuerySpec) -> v1::QueryRequest {
         filters: spec.filters.iter().map(wire_filter_spec).collect(),
         output: match spec.output {
             Output::Records => None,
-            Output::Count { per_source } => Some(v1::query_request::Output::Count(v1::CountOutput { per_source })),
+            Output::Count { per_source } => {
+                Some(v1::query_request::Output::Count(v1::CountOutput { per_source }))
+            }
             Output::Histogram { step, per_source } => {
-                Some(v1::query_request::Output::Histogram(v1::HistogramOutput { step: step.get(), per_source }))
+                Some(v1::query_request::Output::Histogram(v1::HistogramOutput {
+                    step: step.get(),
+                    per_source,
+                }))
             }
         },
         line_bytes: spec.line_bytes,
@@ -103,7 +111,9 @@ pub(crate) fn query_request(spec: &QuerySpec) -> v1::QueryRequest {
 /// The response that tells `event`. Records of one event become one batch.
 pub(crate) fn response(event: Event) -> v1::QueryResponse {
     let event = match event {
-        Event::Source { id, source } => WireEvent::Source(v1::SourceEntry { id, source: Some(wire_source(source)) }),
+        Event::Source { id, source } => {
+            WireEvent::Source(v1::SourceEntry { id, source: Some(wire_source(source)) })
+        }
         Event::Records(records) => {
             let mut columns = batch::Columns::default();
             records.records.iter().for_each(|record| columns.push(&records, record));
@@ -116,7 +126,10 @@ pub(crate) fn response(event: Event) -> v1::QueryResponse {
             WireEvent::Progress(v1::Progress { bytes_read, bytes_total, matched })
         }
         Event::Counts(counts) => WireEvent::Counts(v1::Counts {
-            counts: counts.into_iter().map(|Count { source, matched }| v1::Count { source, matched }).collect(),
+            counts: counts
+                .into_iter()
+                .map(|Count { source, matched }| v1::Count { source, matched })
+                .collect(),
         }),
         Event::Histogram(buckets) => WireEvent::Histogram(v1::Histogram {
             buckets: buckets
@@ -139,9 +152,10 @@ pub(crate) fn event(wire: v1::QueryResponse) -> Result<Option<Event>, String> {
         return Ok(None);
     };
     Ok(Some(match event {
-        WireEvent::Source(entry) => {
-            Event::Source { id: entry.id, source: source(entry.source.ok_or("a source entry without its source")?) }
-        }
+        WireEvent::Source(entry) => Event::Source {
+            id: entry.id,
+            source: source(entry.source.ok_or("a source entry without its source")?),
+        },
         WireEvent::Records(wire) => Event::Records(batch::records(wire)?),
         WireEvent::Gap(v1::Gap { source, file, reason, detail, from, to }) => {
             Event::Gap(Gap { source, file, reason, detail, from, to })
@@ -248,9 +262,10 @@ fn filter_spec((index, wire): (usize, v1::FilterSpec)) -> Result<FilterSpec, Que
 fn wire_filter_spec(spec: &FilterSpec) -> v1::FilterSpec {
     let filter = match &spec.filter {
         FilterRef::Name(name) => v1::filter_spec::Filter::Name(name.clone()),
-        FilterRef::Component { label, bytes } => {
-            v1::filter_spec::Filter::Component(v1::Component { label: label.clone(), component: bytes.clone().into() })
-        }
+        FilterRef::Component { label, bytes } => v1::filter_spec::Filter::Component(v1::Component {
+            label: label.clone(),
+            component: bytes.clone().into(),
+        }),
     };
     v1::FilterSpec { filter: Some(filter), params: spec.params.clone() }
 }
@@ -363,11 +378,13 @@ fn kind(value: i32) -> Result<Kind, String> {
 }
 
 fn known<E: TryFrom<i32>>(field: &str, value: i32) -> Result<E, QueryError> {
-    E::try_from(value).map_err(|_| invalid(field, &format!("has no meaning for {value}; the agent may be too old")))
+    E::try_from(value)
+        .map_err(|_| invalid(field, &format!("has no meaning for {value}; the agent may be too old")))
 }
 
 fn records(field: &str, count: u64) -> Result<usize, QueryError> {
-    usize::try_from(count).map_err(|_| invalid(field, &format!("{count} records are more than this machine can count")))
+    usize::try_from(count)
+        .map_err(|_| invalid(field, &format!("{count} records are more than this machine can count")))
 }
 
 fn invalid(field: &str, message: &str) -> QueryError {

@@ -46,25 +46,38 @@ fn output() -> impl Strategy<Value = Output> {
 }
 
 fn spec() -> impl Strategy<Value = QuerySpec> {
-    let limit = prop_oneof![Just(Limit::All), any::<u64>().prop_map(Limit::Head), any::<u64>().prop_map(Limit::Tail)];
+    let limit =
+        prop_oneof![Just(Limit::All), any::<u64>().prop_map(Limit::Head), any::<u64>().prop_map(Limit::Tail)];
     let range = (any::<Option<i64>>(), any::<Option<i64>>());
     let context = (any::<usize>(), any::<usize>());
     let direction = prop_oneof![Just(Direction::Forward), Just(Direction::Backward)];
-    (texts(), pattern_spec(), range, direction, limit, context, vec(filter(), 0..3), output(), any::<Option<u32>>())
-        .prop_map(|(sources, pattern, (since, until), direction, limit, context, filters, output, line_bytes)| {
-            QuerySpec {
-                sources,
-                pattern,
-                since,
-                until,
-                direction,
-                limit,
-                context: Context { before: context.0, after: context.1 },
-                filters,
-                output,
-                line_bytes,
-            }
-        })
+    (
+        texts(),
+        pattern_spec(),
+        range,
+        direction,
+        limit,
+        context,
+        vec(filter(), 0..3),
+        output(),
+        any::<Option<u32>>(),
+    )
+        .prop_map(
+            |(sources, pattern, (since, until), direction, limit, context, filters, output, line_bytes)| {
+                QuerySpec {
+                    sources,
+                    pattern,
+                    since,
+                    until,
+                    direction,
+                    limit,
+                    context: Context { before: context.0, after: context.1 },
+                    filters,
+                    output,
+                    line_bytes,
+                }
+            },
+        )
 }
 
 fn a_source() -> impl Strategy<Value = Source> {
@@ -87,7 +100,16 @@ fn a_kind() -> impl Strategy<Value = Kind> {
 fn status() -> impl Strategy<Value = FilterStatus> {
     let names = (".{0,8}", ".{0,8}", ".{0,8}");
     (any::<u32>(), names, a_kind(), any::<[u64; 10]>(), any::<bool>(), texts(), texts(), texts()).prop_map(
-        |(index, (name, version, digest), kind, numbers, compile_cached, failures, diagnostics, summaries)| {
+        |(
+            index,
+            (name, version, digest),
+            kind,
+            numbers,
+            compile_cached,
+            failures,
+            diagnostics,
+            summaries,
+        )| {
             FilterStatus {
                 index,
                 name,
@@ -157,8 +179,9 @@ fn an_event() -> impl Strategy<Value = Event> {
 
 fn info() -> impl Strategy<Value = SourceInfo> {
     let file = (".{0,8}", any::<u64>()).prop_map(|(name, size)| FileInfo { name, size });
-    (a_source(), vec(file, 0..3), any::<u64>(), option::of(any::<i64>()), option::of(any::<i64>()))
-        .prop_map(|(source, files, bytes, oldest, newest)| SourceInfo { source, files, bytes, oldest, newest })
+    (a_source(), vec(file, 0..3), any::<u64>(), option::of(any::<i64>()), option::of(any::<i64>())).prop_map(
+        |(source, files, bytes, oldest, newest)| SourceInfo { source, files, bytes, oldest, newest },
+    )
 }
 
 proptest! {
@@ -189,7 +212,10 @@ proptest! {
 
 #[test]
 fn an_empty_request_is_the_default_query() {
-    assert_eq!(query_spec(v1::QueryRequest::default()).expect("every field has a default"), QuerySpec::default());
+    assert_eq!(
+        query_spec(v1::QueryRequest::default()).expect("every field has a default"),
+        QuerySpec::default()
+    );
 }
 
 #[test]
@@ -199,7 +225,10 @@ fn what_a_request_cannot_say_is_refused_by_name() {
         ("direction", v1::QueryRequest { direction: 9, ..Default::default() }),
         (
             "pattern.case",
-            v1::QueryRequest { pattern: Some(v1::Pattern { case: -1, ..Default::default() }), ..Default::default() },
+            v1::QueryRequest {
+                pattern: Some(v1::Pattern { case: -1, ..Default::default() }),
+                ..Default::default()
+            },
         ),
         ("filters[0]", v1::QueryRequest { filters: vec![v1::FilterSpec::default()], ..Default::default() }),
         ("histogram.step", v1::QueryRequest { output: Some(histogram), ..Default::default() }),

@@ -185,7 +185,8 @@ impl Listener {
                 let (socket, address) = listener.accept().await?;
                 socket.set_nodelay(true)?;
                 let (silence, interval, times) = KEEPALIVE;
-                let keepalive = TcpKeepalive::new().with_time(silence).with_interval(interval).with_retries(times);
+                let keepalive =
+                    TcpKeepalive::new().with_time(silence).with_interval(interval).with_retries(times);
                 SockRef::from(&socket).set_tcp_keepalive(&keepalive)?;
                 Ok((Socket::Tcp(socket), Peer::Tcp(address)))
             }
@@ -223,7 +224,8 @@ fn bind_unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
         Err(error) => return Err(error),
     }
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?;
+    let name =
+        path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?;
     let parent = path.parent().unwrap_or(Path::new("/"));
     let private = parent.join(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
     fs::DirBuilder::new().mode(0o700).create(&private)?;
@@ -237,7 +239,9 @@ fn bind_in(private: &Path, path: &Path) -> io::Result<(UnixListener, SocketFile)
     let socket = UnixListener::bind(&made)?;
     fs::set_permissions(&made, fs::Permissions::from_mode(0o600))?;
     let inode = fs::symlink_metadata(&made)?.ino();
-    if fs::symlink_metadata(path).is_ok_and(|found| !std::os::unix::fs::FileTypeExt::is_socket(&found.file_type())) {
+    if fs::symlink_metadata(path)
+        .is_ok_and(|found| !std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()))
+    {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
     }
     fs::rename(&made, path)?;
@@ -262,8 +266,9 @@ fn server_tls(files: &TlsFiles) -> Result<ServerTlsConfig, ListenError> {
 
 /// Whether a certificate and a key, in PEM form, belong together.
 fn pair(cert: &[u8], key: &[u8]) -> Result<(), String> {
-    let chain =
-        CertificateDer::pem_slice_iter(cert).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    let chain = CertificateDer::pem_slice_iter(cert)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| error.to_string())?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| error.to_string())?;
     CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider())
         .map(drop)
@@ -322,7 +327,8 @@ mod tests {
             let error = Listener::bind(&text.parse().expect(text), None).await.expect_err(text).to_string();
             assert!(error.contains("tls.cert and tls.key"), "{error}");
         }
-        let listener = Listener::bind(&"127.0.0.1:0".parse().expect("an address"), None).await.expect("loopback");
+        let listener =
+            Listener::bind(&"127.0.0.1:0".parse().expect("an address"), None).await.expect("loopback");
         assert!(matches!(listener.local(), Listen::Tcp(address) if address.port() != 0));
     }
 

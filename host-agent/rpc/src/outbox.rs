@@ -107,8 +107,11 @@ impl Producer {
     fn room<'a>(&self, mut state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>, Closed> {
         state.wake();
         let full = |state: &mut State| state.closed.is_none() && state.queue.len() >= QUEUE;
-        let (mut state, timeout) =
-            self.shared.room.wait_timeout_while(state, self.stall, full).unwrap_or_else(PoisonError::into_inner);
+        let (mut state, timeout) = self
+            .shared
+            .room
+            .wait_timeout_while(state, self.stall, full)
+            .unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() && state.closed.is_none() {
             state.closed = Some(Closed::Stalled);
         }

@@ -39,7 +39,9 @@ fn new(stall: Duration) -> (Producer, Responses, Cancel) {
 
 fn describe(response: &v1::QueryResponse) -> String {
     match response.event.as_ref().expect("an event") {
-        WireEvent::Records(batch) => format!("{} {}", batch.ends.len(), String::from_utf8_lossy(&batch.messages)),
+        WireEvent::Records(batch) => {
+            format!("{} {}", batch.ends.len(), String::from_utf8_lossy(&batch.messages))
+        }
         WireEvent::Progress(_) => "progress".to_owned(),
         WireEvent::Summary(_) => "summary".to_owned(),
         other => format!("{other:?}"),
@@ -128,7 +130,11 @@ async fn a_client_that_takes_nothing_is_given_up() {
     });
     assert_eq!(search.join().expect("the search ends"), Err(Closed::Stalled));
     let all = rest(&mut responses).await;
-    assert_eq!(all.last().map(String::as_str), Some("error: stalled"), "what was queued, and then why it ends");
+    assert_eq!(
+        all.last().map(String::as_str),
+        Some("error: stalled"),
+        "what was queued, and then why it ends"
+    );
 }
 
 #[tokio::test]

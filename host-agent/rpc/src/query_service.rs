@@ -91,7 +91,9 @@ impl Job {
             (plan, cancel, producer, responses)
         });
         let (answered, running) = match planned {
-            Ok((plan, cancel, producer, responses)) => (answer.send(Ok(responses)), Some((plan, cancel, producer))),
+            Ok((plan, cancel, producer, responses)) => {
+                (answer.send(Ok(responses)), Some((plan, cancel, producer)))
+            }
             Err(error) => (answer.send(Err(error)), None),
         };
         if answered.is_err() {
@@ -126,7 +128,10 @@ impl Job {
         let end = match &summary {
             Some(_) => Ok(()),
             None => Err(status::from_error(&QueryError::Failed {
-                message: format!("the search ended early; it ends when its client takes nothing for {:?}", self.stall),
+                message: format!(
+                    "the search ended early; it ends when its client takes nothing for {:?}",
+                    self.stall
+                ),
             })),
         };
         let outcome = match (producer.finish(end), &summary) {

@@ -135,9 +135,10 @@ impl Server {
         let router = self.router(&listener, &health, &slots, &phases).await?;
         let incoming = accept(listener, self.limits.max_connections, phases.clone());
         let mut draining = phases.clone();
-        let serving = router.serve_with_incoming_shutdown::<_, Connection, io::Error, _, _>(incoming, async move {
-            draining.draining().await;
-        });
+        let serving =
+            router.serve_with_incoming_shutdown::<_, Connection, io::Error, _, _>(incoming, async move {
+                draining.draining().await;
+            });
 
         // Phases are told to whoever follows them; that nobody does is no error.
         let end = async {
@@ -173,7 +174,8 @@ impl Server {
     ) -> Result<Router, ServeError> {
         let limits = &self.limits;
         let lookups = Lookups::new(Arc::clone(&self.engine), limits.max_lookups);
-        let sources = Sources::new(lookups.clone(), limits.max_watches, limits.watch_interval, phases.clone());
+        let sources =
+            Sources::new(lookups.clone(), limits.max_watches, limits.watch_interval, phases.clone());
         let queries = Queries::new(
             Arc::clone(&self.engine),
             Arc::clone(&self.observer),

@@ -55,7 +55,12 @@ impl v1::source_service_server::SourceService for Sources {
             .try_acquire_owned()
             .map_err(|_| status::too_many("watch", "max_watches", self.max_watches))?;
         let v1::WatchSourcesRequest { selectors, times } = request.into_inner();
-        let watch = Watch { lookups: self.lookups.clone(), selectors: selectors.into(), times, known: BTreeMap::new() };
+        let watch = Watch {
+            lookups: self.lookups.clone(),
+            selectors: selectors.into(),
+            times,
+            known: BTreeMap::new(),
+        };
         let (changes, stream) = mpsc::channel(1);
         tokio::spawn(watch.run(changes, self.interval, self.phases.clone(), slot));
         Ok(Response::new(ReceiverStream::new(stream)))
@@ -177,8 +182,11 @@ mod tests {
         assert_eq!(told(&events), [(Type::Added, "a".to_owned()), (Type::Added, "b".to_owned())]);
         assert!(differences(&mut known, vec![info("a", 1), info("b", 1)]).is_empty());
         let events = differences(&mut known, vec![info("b", 2), info("c", 1)]);
-        let expected =
-            [(Type::Deleted, "a".to_owned()), (Type::Modified, "b".to_owned()), (Type::Added, "c".to_owned())];
+        let expected = [
+            (Type::Deleted, "a".to_owned()),
+            (Type::Modified, "b".to_owned()),
+            (Type::Added, "c".to_owned()),
+        ];
         assert_eq!(told(&events), expected);
     }
 }

@@ -82,7 +82,9 @@ pub(crate) fn to_error(status: &Status) -> ClientError {
             "INVALID" => QueryError::Invalid { field, message },
             "NOT_FOUND" => QueryError::NotFound { field, message },
             "REFUSED" => QueryError::Refused { field, message },
-            "LIMIT_EXCEEDED" => QueryError::LimitExceeded { field, limit: get("limit"), value: get("value"), message },
+            "LIMIT_EXCEEDED" => {
+                QueryError::LimitExceeded { field, limit: get("limit"), value: get("value"), message }
+            }
             _ => QueryError::Failed { message },
         });
     }
@@ -90,7 +92,9 @@ pub(crate) fn to_error(status: &Status) -> ClientError {
     let (field, message) = ("request".to_owned(), status.message().to_owned());
     match status.code() {
         Code::InvalidArgument => ClientError::Query(QueryError::Invalid { field, message }),
-        Code::PermissionDenied | Code::Unauthenticated => ClientError::Query(QueryError::Refused { field, message }),
+        Code::PermissionDenied | Code::Unauthenticated => {
+            ClientError::Query(QueryError::Refused { field, message })
+        }
         Code::OutOfRange | Code::ResourceExhausted => {
             ClientError::Query(QueryError::Refused { field, message: format!("too large: {message}") })
         }
@@ -137,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_bad_field_is_told_in_the_standard_way_too() {
-        let error = QueryError::Invalid { field: "until".to_owned(), message: "is not after since".to_owned() };
+        let error =
+            QueryError::Invalid { field: "until".to_owned(), message: "is not after since".to_owned() };
         let bad = from_error(&error).get_details_bad_request().expect("a detail");
         assert_eq!(bad.field_violations[0].field, "until");
     }

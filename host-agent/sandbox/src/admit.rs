@@ -107,16 +107,11 @@ pub enum AdmissionError {
 /// The first thing that is wrong.
 pub fn admit(component: &[u8], limits: &SandboxLimits) -> Result<Admission, AdmissionError> {
     if component.len() > limits.component_bytes {
-        return Err(AdmissionError::TooLarge {
-            found: component.len(),
-            limit: limits.component_bytes,
-        });
+        return Err(AdmissionError::TooLarge { found: component.len(), limit: limits.component_bytes });
     }
     check_header(component)?;
     let mut found = Found::default();
-    scan(component, &mut found).map_err(|error| AdmissionError::Invalid {
-        problem: error.to_string(),
-    })?;
+    scan(component, &mut found).map_err(|error| AdmissionError::Invalid { problem: error.to_string() })?;
     if let Some(error) = found.refused {
         return Err(error);
     }
@@ -152,12 +147,7 @@ struct Found {
 
 impl Default for Found {
     fn default() -> Found {
-        Found {
-            refused: None,
-            world_version: Err(AdmissionError::World {
-                found: "nothing".to_owned(),
-            }),
-        }
+        Found { refused: None, world_version: Err(AdmissionError::World { found: "nothing".to_owned() }) }
     }
 }
 
@@ -230,17 +220,8 @@ fn judge(types: TypesRef<'_>, imports: &[&str], exports: &[&str], found: &mut Fo
     found.world_version = check_exports(types, exports);
 }
 
-fn check_import(
-    types: TypesRef<'_>,
-    name: &str,
-    ty: &ComponentEntityType,
-) -> Result<(), AdmissionError> {
-    let refuse = |kind| {
-        Err(AdmissionError::Import {
-            name: name.to_owned(),
-            kind,
-        })
-    };
+fn check_import(types: TypesRef<'_>, name: &str, ty: &ComponentEntityType) -> Result<(), AdmissionError> {
+    let refuse = |kind| Err(AdmissionError::Import { name: name.to_owned(), kind });
     match ty {
         ComponentEntityType::Instance(instance) => {
             check_version(name)?;
@@ -263,9 +244,9 @@ fn check_import(
 /// Refuses an interface of our package in a version that is not ours.
 fn check_version(interface: &str) -> Result<(), AdmissionError> {
     match interface.strip_prefix(PACKAGE) {
-        Some(_) if !is_compatible(interface) => Err(AdmissionError::WorldVersion {
-            found: interface.to_owned(),
-        }),
+        Some(_) if !is_compatible(interface) => {
+            Err(AdmissionError::WorldVersion { found: interface.to_owned() })
+        }
         _ => Ok(()),
     }
 }
@@ -274,33 +255,20 @@ fn check_version(interface: &str) -> Result<(), AdmissionError> {
 fn is_compatible(interface: &str) -> bool {
     let minor = |version: &str| {
         let (minor, patch) = version.rsplit_once('.')?;
-        patch
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| minor.to_owned())
+        patch.bytes().all(|byte| byte.is_ascii_digit()).then(|| minor.to_owned())
     };
     let version = interface.split_once('@').map(|(_, version)| version);
-    version
-        .and_then(minor)
-        .is_some_and(|found| Some(found) == minor(VERSION))
+    version.and_then(minor).is_some_and(|found| Some(found) == minor(VERSION))
 }
 
 /// Finds the contract's interface and gives its version.
 fn check_exports(types: TypesRef<'_>, exports: &[&str]) -> Result<String, AdmissionError> {
     let ours = |name: &&&str| name.split('@').next() == Some(FILTER);
     let candidates = exports.iter().filter(ours);
-    let Some(name) = candidates
-        .clone()
-        .find(|name| is_compatible(name))
-        .or(candidates.clone().next())
-    else {
+    let Some(name) = candidates.clone().find(|name| is_compatible(name)).or(candidates.clone().next()) else {
         let found = match exports {
             [] => "nothing".to_owned(),
-            names => names
-                .iter()
-                .map(|name| format!("`{name}`"))
-                .collect::<Vec<_>>()
-                .join(", "),
+            names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
         };
         return Err(AdmissionError::World { found });
     };
@@ -314,21 +282,12 @@ fn check_exports(types: TypesRef<'_>, exports: &[&str]) -> Result<String, Admiss
         }
     };
     for (function, expected) in FUNCTIONS {
-        let Some(ComponentEntityType::Func(id)) =
-            instance.exports.get(function).map(|item| item.ty)
-        else {
-            return Err(AdmissionError::MissingFunction {
-                interface: (*name).to_owned(),
-                function,
-            });
+        let Some(ComponentEntityType::Func(id)) = instance.exports.get(function).map(|item| item.ty) else {
+            return Err(AdmissionError::MissingFunction { interface: (*name).to_owned(), function });
         };
         let found = spell(types, id);
         if found != expected {
-            return Err(AdmissionError::Signature {
-                function,
-                found,
-                expected,
-            });
+            return Err(AdmissionError::Signature { function, found, expected });
         }
     }
     let version = name.split_once('@').map_or("", |(_, version)| version);

@@ -40,23 +40,11 @@ impl Batch<'_> {
     pub(crate) fn check(&self, columns: Columns) {
         let records = self.len();
         assert_eq!(self.ends.len(), records, "one end per start");
-        assert!(
-            self.block.len() <= u32::MAX as usize,
-            "a block has at most 4 GiB"
-        );
+        assert!(self.block.len() <= u32::MAX as usize, "a block has at most 4 GiB");
         let inside = |(start, end): (&u32, &u32)| start <= end && *end as usize <= self.block.len();
-        assert!(
-            self.starts.iter().zip(self.ends).all(inside),
-            "messages lie in their block"
-        );
-        assert!(
-            !columns.timestamp || self.timestamps.len() == records,
-            "one timestamp per record"
-        );
-        assert!(
-            !columns.attrs || self.attrs.len() == records,
-            "one attribute byte per record"
-        );
+        assert!(self.starts.iter().zip(self.ends).all(inside), "messages lie in their block");
+        assert!(!columns.timestamp || self.timestamps.len() == records, "one timestamp per record");
+        assert!(!columns.attrs || self.attrs.len() == records, "one attribute byte per record");
     }
 }
 
@@ -90,27 +78,15 @@ impl Layout {
         columns: Columns,
     ) -> Lists<'a> {
         let (starts, ends) = (&batch.starts[range.clone()], &batch.ends[range.clone()]);
-        let message_bytes = starts
-            .iter()
-            .zip(ends)
-            .map(|(start, end)| (end - start) as usize)
-            .sum();
+        let message_bytes = starts.iter().zip(ends).map(|(start, end)| (end - start) as usize).sum();
         let mut lists = Lists {
             records: range.len(),
             message_bytes,
             block: &[],
             starts: &[],
             ends: &[],
-            timestamps: if columns.timestamp {
-                &batch.timestamps[range.clone()]
-            } else {
-                &[]
-            },
-            attrs: if columns.attrs {
-                &batch.attrs[range]
-            } else {
-                &[]
-            },
+            timestamps: if columns.timestamp { &batch.timestamps[range.clone()] } else { &[] },
+            attrs: if columns.attrs { &batch.attrs[range] } else { &[] },
         };
         if !columns.message {
             return lists;
@@ -141,8 +117,7 @@ impl Layout {
         for (&start, &end) in starts.iter().zip(ends) {
             // Messages do not overlap, so all of them together are no longer than the block: u32.
             self.starts.push(self.block.len() as u32);
-            self.block
-                .extend_from_slice(&block[start as usize..end as usize]);
+            self.block.extend_from_slice(&block[start as usize..end as usize]);
             self.ends.push(self.block.len() as u32);
         }
     }
@@ -154,11 +129,7 @@ mod tests {
 
     use super::{Batch, Columns, Layout};
 
-    const ALL: Columns = Columns {
-        message: true,
-        timestamp: true,
-        attrs: true,
-    };
+    const ALL: Columns = Columns { message: true, timestamp: true, attrs: true };
 
     proptest! {
         /// Whatever way it is laid out, the guest sees the same messages.
@@ -200,25 +171,12 @@ mod tests {
 
     #[test]
     fn columns_that_are_not_asked_for_stay_behind() {
-        let batch = Batch {
-            block: b"ab",
-            starts: &[0, 1],
-            ends: &[1, 2],
-            timestamps: &[],
-            attrs: &[7, 8],
-        };
-        let columns = Columns {
-            message: false,
-            timestamp: false,
-            attrs: true,
-        };
+        let batch = Batch { block: b"ab", starts: &[0, 1], ends: &[1, 2], timestamps: &[], attrs: &[7, 8] };
+        let columns = Columns { message: false, timestamp: false, attrs: true };
         batch.check(columns);
         let mut layout = Layout::default();
         let lists = layout.lay_out(&batch, 1..2, columns);
         assert!(lists.block.is_empty() && lists.starts.is_empty() && lists.ends.is_empty());
-        assert_eq!(
-            (lists.records, lists.message_bytes, lists.attrs),
-            (1, 1, &[8][..])
-        );
+        assert_eq!((lists.records, lists.message_bytes, lists.attrs), (1, 1, &[8][..]));
     }
 }

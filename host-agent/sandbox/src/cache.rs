@@ -78,40 +78,20 @@ impl Entry {
 impl Cache {
     /// Opens the directory, making it when it isn't there.
     pub(crate) fn open(path: &Path, limit: u64) -> Result<Cache, CacheError> {
-        let io = |source: io::Error| CacheError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(io)?;
+        let io = |source: io::Error| CacheError::Io { path: path.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory =
-            rustix::fs::open(path, flags, Mode::empty()).map_err(|error| io(error.into()))?;
+        let directory = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| io(error.into()))?;
         let stat = rustix::fs::fstat(&directory).map_err(|error| io(error.into()))?;
         let expected = rustix::process::geteuid().as_raw();
         if stat.st_uid != expected {
-            return Err(CacheError::Owner {
-                path: path.to_owned(),
-                owner: stat.st_uid,
-                expected,
-            });
+            return Err(CacheError::Owner { path: path.to_owned(), owner: stat.st_uid, expected });
         }
         let mode = stat.st_mode & 0o7777;
         if mode & 0o077 != 0 {
-            return Err(CacheError::Mode {
-                path: path.to_owned(),
-                mode,
-            });
+            return Err(CacheError::Mode { path: path.to_owned(), mode });
         }
-        Ok(Cache {
-            path: path.to_owned(),
-            directory,
-            limit,
-            serial: AtomicU64::new(0),
-        })
+        Ok(Cache { path: path.to_owned(), directory, limit, serial: AtomicU64::new(0) })
     }
 
     /// The entry of that name, when it is there and whole. A damaged one is deleted.
@@ -127,14 +107,8 @@ impl Cache {
             self.remove(name)?;
             return Ok(None);
         }
-        let now = rustix::fs::Timespec {
-            tv_sec: 0,
-            tv_nsec: rustix::fs::UTIME_NOW,
-        };
-        let times = rustix::fs::Timestamps {
-            last_access: now,
-            last_modification: now,
-        };
+        let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+        let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
         rustix::fs::futimens(&file, &times)?;
         Ok(Some(Entry(file)))
     }
@@ -145,24 +119,12 @@ impl Cache {
         let unfinished = format!(".{name}.{}.{serial}", std::process::id());
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        let mut file = File::from(rustix::fs::openat(
-            &self.directory,
-            &unfinished,
-            flags,
-            mode,
-        )?);
+        let mut file = File::from(rustix::fs::openat(&self.directory, &unfinished, flags, mode)?);
         let written = file
             .write_all(artifact)
             .and_then(|()| file.write_all(MAGIC))
             .and_then(|()| file.write_all(&Sha256::digest(artifact)))
-            .and_then(|()| {
-                Ok(rustix::fs::renameat(
-                    &self.directory,
-                    &unfinished,
-                    &self.directory,
-                    name,
-                )?)
-            });
+            .and_then(|()| Ok(rustix::fs::renameat(&self.directory, &unfinished, &self.directory, name)?));
         if let Err(error) = written {
             self.remove(&unfinished)?;
             return Err(error);
@@ -171,9 +133,7 @@ impl Cache {
         self.evict(name)?;
         match self.find(name)? {
             Some(entry) => Ok(entry),
-            None => Err(io::Error::other(
-                "the entry was changed while it was written",
-            )),
+            None => Err(io::Error::other("the entry was changed while it was written")),
         }
     }
 
@@ -195,9 +155,7 @@ impl Cache {
             };
             let modified = metadata.modified()?;
             if name.starts_with('.') {
-                let age = SystemTime::now()
-                    .duration_since(modified)
-                    .unwrap_or_default();
+                let age = SystemTime::now().duration_since(modified).unwrap_or_default();
                 if age > STALE {
                     self.remove(&name)?;
                 }
@@ -223,13 +181,8 @@ impl Cache {
 /// Whether a file is ours alone and ends in the digest of what comes before.
 fn is_whole(file: &File) -> io::Result<bool> {
     let metadata = file.metadata()?;
-    let ours =
-        metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0;
-    let Some(size) = metadata
-        .len()
-        .checked_sub(TRAILER as u64)
-        .filter(|_| ours && metadata.is_file())
-    else {
+    let ours = metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0;
+    let Some(size) = metadata.len().checked_sub(TRAILER as u64).filter(|_| ours && metadata.is_file()) else {
         return Ok(false);
     };
     let mut digest = Sha256::new();
@@ -295,10 +248,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o750)).expect("ours");
         let error = Cache::open(dir.path(), 1 << 20).expect_err("refused");
-        assert!(
-            matches!(error, CacheError::Mode { mode: 0o750, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, CacheError::Mode { mode: 0o750, .. }), "{error}");
         assert!(error.to_string().contains("expected 700"));
     }
 
@@ -309,21 +259,12 @@ mod tests {
         let cache = Cache::open(&dir, 300).expect("opens");
         for (name, age) in [("a", 30), ("b", 20), ("c", 10)] {
             cache.store(name, &[0; 50]).expect("stored");
-            let file = fs::File::options()
-                .write(true)
-                .open(dir.join(name))
-                .expect("there");
-            file.set_modified(SystemTime::now() - Duration::from_secs(age))
-                .expect("ours");
+            let file = fs::File::options().write(true).open(dir.join(name)).expect("there");
+            file.set_modified(SystemTime::now() - Duration::from_secs(age)).expect("ours");
         }
-        assert!(
-            cache.find("a").expect("readable").is_some(),
-            "its use makes it new"
-        );
+        assert!(cache.find("a").expect("readable").is_some(), "its use makes it new");
         cache.store("d", &[0; 50]).expect("stored");
-        let there: Vec<bool> = ["a", "b", "c", "d"]
-            .map(|name| dir.join(name).exists())
-            .into();
+        let there: Vec<bool> = ["a", "b", "c", "d"].map(|name| dir.join(name).exists()).into();
         assert_eq!(there, [true, false, true, true]);
     }
 }

@@ -55,9 +55,7 @@ pub enum CompileError {
     #[error("the compiler refuses it: {0}")]
     Refused(String),
     /// Over [`SandboxLimits::compile_seconds`].
-    #[error(
-        "compiling took longer than the limit compile_seconds ({0}); make the component smaller"
-    )]
+    #[error("compiling took longer than the limit compile_seconds ({0}); make the component smaller")]
     Time(u64),
     /// Over [`SandboxLimits::compile_memory_bytes`].
     #[error(
@@ -65,9 +63,7 @@ pub enum CompileError {
     )]
     Memory(u64),
     /// Over [`SandboxLimits::artifact_bytes`].
-    #[error(
-        "the compiled component is over the limit artifact_bytes ({0}); make the component smaller"
-    )]
+    #[error("the compiled component is over the limit artifact_bytes ({0}); make the component smaller")]
     ArtifactTooLarge(usize),
     /// The child ended in another way.
     #[error("the compiling process ended with {status}: {stderr}")]
@@ -98,10 +94,8 @@ pub(crate) fn compile(
         Compiler::Child { program, args } => {
             let mut command = Command::new(program);
             command.args(args);
-            compile_in_child(command, component, limits).map_err(|source| CompileError::Io {
-                program: program.clone(),
-                source,
-            })??
+            compile_in_child(command, component, limits)
+                .map_err(|source| CompileError::Io { program: program.clone(), source })??
         }
     };
     if artifact.len() > limits.artifact_bytes {
@@ -116,9 +110,7 @@ pub(crate) fn compile(
 pub fn compile_child_main() -> ExitCode {
     let written = compile_as_child().and_then(|artifact| {
         let mut out = io::stdout().lock();
-        out.write_all(&artifact)
-            .and_then(|()| out.flush())
-            .map_err(|error| error.to_string())
+        out.write_all(&artifact).and_then(|()| out.flush()).map_err(|error| error.to_string())
     });
     match written {
         Ok(()) => ExitCode::SUCCESS,
@@ -143,19 +135,14 @@ fn compile_as_child() -> Result<Vec<u8>, String> {
         .map_err(|error| format!("the component could not be read: {error}"))?;
     let artifact = precompile(&component)?;
     if artifact.len() as u64 > artifact_bytes {
-        return Err(format!(
-            "the artifact has {} bytes; the limit is {artifact_bytes}",
-            artifact.len()
-        ));
+        return Err(format!("the artifact has {} bytes; the limit is {artifact_bytes}", artifact.len()));
     }
     Ok(artifact)
 }
 
 fn variable(name: &str, default: u64) -> Result<u64, String> {
     match std::env::var(name) {
-        Ok(value) => value
-            .parse()
-            .map_err(|_| format!("{name} is {value:?}; expected a number")),
+        Ok(value) => value.parse().map_err(|_| format!("{name} is {value:?}; expected a number")),
         Err(std::env::VarError::NotPresent) => Ok(default),
         Err(error) => Err(format!("{name}: {error}")),
     }
@@ -174,20 +161,12 @@ fn restrict(memory: u64, seconds: u64) -> io::Result<()> {
 fn limit(resource: Resource, value: u64) -> io::Result<()> {
     let inherited = rustix::process::getrlimit(resource).maximum;
     let value = Some(inherited.map_or(value, |maximum| maximum.min(value)));
-    Ok(rustix::process::setrlimit(
-        resource,
-        Rlimit {
-            current: value,
-            maximum: value,
-        },
-    )?)
+    Ok(rustix::process::setrlimit(resource, Rlimit { current: value, maximum: value })?)
 }
 
 fn precompile(component: &[u8]) -> Result<Vec<u8>, String> {
     let engine = Engine::new(&engine::config()).map_err(|error| one_line(&format!("{error:#}")))?;
-    engine
-        .precompile_component(component)
-        .map_err(|error| one_line(&format!("{error:#}")))
+    engine.precompile_component(component).map_err(|error| one_line(&format!("{error:#}")))
 }
 
 fn compile_in_child(
@@ -196,10 +175,7 @@ fn compile_in_child(
     limits: &SandboxLimits,
 ) -> io::Result<Result<Vec<u8>, CompileError>> {
     // A file in memory: the child can read at its own pace, and no thread has to feed it.
-    let mut input = File::from(rustix::fs::memfd_create(
-        "weir-component",
-        MemfdFlags::CLOEXEC,
-    )?);
+    let mut input = File::from(rustix::fs::memfd_create("weir-component", MemfdFlags::CLOEXEC)?);
     input.write_all(component)?;
     input.seek(SeekFrom::Start(0))?;
     command
@@ -221,11 +197,7 @@ fn compile_in_child(
     Ok(judge(status, heard, limits))
 }
 
-fn judge(
-    status: ExitStatus,
-    heard: Heard,
-    limits: &SandboxLimits,
-) -> Result<Vec<u8>, CompileError> {
+fn judge(status: ExitStatus, heard: Heard, limits: &SandboxLimits) -> Result<Vec<u8>, CompileError> {
     let stderr = one_line(&String::from_utf8_lossy(&heard.stderr));
     match heard.end {
         End::TooLong => return Err(CompileError::Time(limits.compile_seconds)),
@@ -236,11 +208,7 @@ fn judge(
         return Ok(heard.stdout);
     }
     // Rust's allocator and wasmtime each have their words for it; the first one then aborts.
-    let no_memory = [
-        "memory allocation of",
-        "out of memory",
-        "Cannot allocate memory",
-    ];
+    let no_memory = ["memory allocation of", "out of memory", "Cannot allocate memory"];
     let out_of_memory = no_memory.iter().any(|words| stderr.contains(words));
     let killed = [Signal::XCPU.as_raw(), Signal::KILL.as_raw()];
     match (status.code(), status.signal()) {
@@ -249,9 +217,7 @@ fn judge(
         }
         (Some(1), _) => Err(CompileError::Refused(stderr)),
         // The kernel kills at the CPU limit's hard value.
-        (_, Some(signal)) if killed.contains(&signal) => {
-            Err(CompileError::Time(limits.compile_seconds))
-        }
+        (_, Some(signal)) if killed.contains(&signal) => Err(CompileError::Time(limits.compile_seconds)),
         _ => Err(CompileError::Child { status, stderr }),
     }
 }
@@ -272,11 +238,7 @@ struct Heard {
 impl Heard {
     fn listen(child: &mut Child, deadline: Instant, stdout_bytes: usize) -> io::Result<Heard> {
         let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
-        let mut heard = Heard {
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            end: End::Closed,
-        };
+        let mut heard = Heard { stdout: Vec::new(), stderr: Vec::new(), end: End::Closed };
         let mut chunk = vec![0; 64 << 10];
         while out.is_some() || err.is_some() {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -297,9 +259,7 @@ impl Heard {
                     Some([]) => err = None,
                     Some(bytes) => {
                         let room = STDERR_BYTES - heard.stderr.len();
-                        heard
-                            .stderr
-                            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+                        heard.stderr.extend_from_slice(&bytes[..bytes.len().min(room)]);
                     }
                     None => {}
                 }
@@ -322,9 +282,7 @@ fn ready(
     let mut pipes = Vec::with_capacity(2);
     pipes.extend(out.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
     pipes.extend(err.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
-    let timeout = left
-        .try_into()
-        .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let timeout = left.try_into().map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     match poll(&mut pipes, Some(&timeout)) {
         Ok(_) => {}
         Err(rustix::io::Errno::INTR) => return Ok((false, false)),

@@ -130,31 +130,20 @@ pub enum SourceVerdict {
 
 /// Checks a description. The error names the field and what is right for it, in one line.
 pub(crate) fn check_description(raw: wire::Description) -> Result<Description, String> {
-    let wire::Description {
-        name,
-        version,
-        kind,
-        summary,
-        params_schema,
-    } = raw;
+    let wire::Description { name, version, kind, summary, params_schema } = raw;
     if !is_name(&name) {
         return Err(
-            "`name` must be 1 to 63 of a-z, 0-9 and `-`, neither starting nor ending with `-`"
-                .to_owned(),
+            "`name` must be 1 to 63 of a-z, 0-9 and `-`, neither starting nor ending with `-`".to_owned()
         );
     }
     if !is_version(&version) {
         return Err("`version` must be a semantic version such as 1.4.0".to_owned());
     }
     if summary.len() > SUMMARY_BYTES || summary.chars().any(char::is_control) {
-        return Err(format!(
-            "`summary` must be one line of at most {SUMMARY_BYTES} bytes"
-        ));
+        return Err(format!("`summary` must be one line of at most {SUMMARY_BYTES} bytes"));
     }
     if params_schema.len() > SCHEMA_BYTES {
-        return Err(format!(
-            "`params-schema` must be at most {SCHEMA_BYTES} bytes"
-        ));
+        return Err(format!("`params-schema` must be at most {SCHEMA_BYTES} bytes"));
     }
     json::check_object(params_schema.as_bytes())
         .map_err(|problem| format!("`params-schema` is {problem}"))?;
@@ -164,13 +153,7 @@ pub(crate) fn check_description(raw: wire::Description) -> Result<Description, S
         wire::Kind::Redact => Kind::Redact,
         wire::Kind::Aggregate => Kind::Aggregate,
     };
-    Ok(Description {
-        name,
-        version,
-        kind,
-        summary,
-        params_schema,
-    })
+    Ok(Description { name, version, kind, summary, params_schema })
 }
 
 /// Checks a plan. The error tells in one line what is wrong.
@@ -194,10 +177,7 @@ pub(crate) fn check_plan(raw: wire::Plan, kind: Kind) -> Result<Plan, String> {
             ));
         }
     }
-    Ok(Plan {
-        columns,
-        prefilter: raw.prefilter,
-    })
+    Ok(Plan { columns, prefilter: raw.prefilter })
 }
 
 fn is_name(name: &str) -> bool {
@@ -216,13 +196,9 @@ fn is_version(version: &str) -> bool {
     let (numbers, rest) = version.split_at(end);
     let numbers: Vec<&str> = numbers.split('.').collect();
     numbers.len() == 3
-        && numbers
-            .iter()
-            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+        && numbers.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
         && rest.len() != 1
-        && rest
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.'))
+        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.'))
 }
 
 #[cfg(test)]
@@ -233,23 +209,11 @@ mod tests {
     fn names_and_versions() {
         assert!(is_name("json-match") && is_name("a") && is_name("2fa"));
         let long = "x".repeat(64);
-        for bad in [
-            "",
-            "-a",
-            "a-",
-            "A",
-            "a_b",
-            "a b",
-            "ä",
-            "\u{1b}[31m",
-            long.as_str(),
-        ] {
+        for bad in ["", "-a", "a-", "A", "a_b", "a b", "ä", "\u{1b}[31m", long.as_str()] {
             assert!(!is_name(bad), "{bad}");
         }
         assert!(is_version("0.1.0") && is_version("1.2.3-rc.1+build"));
-        for bad in [
-            "", "1", "1.2", "1.2.x", "1.2.3-", "v1.2.3", "1..3", "1.2.3 ",
-        ] {
+        for bad in ["", "1", "1.2", "1.2.x", "1.2.3-", "v1.2.3", "1..3", "1.2.3 "] {
             assert!(!is_version(bad), "{bad}");
         }
     }

@@ -39,11 +39,7 @@ impl Runtime {
         let mut digest = DigestHasher(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut digest);
         let compatibility = hex(&digest.0.finalize()[..8]);
-        Ok(Runtime {
-            ticker: Ticker::new(&engine),
-            engine,
-            compatibility,
-        })
+        Ok(Runtime { ticker: Ticker::new(&engine), engine, compatibility })
     }
 }
 
@@ -89,12 +85,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes
         .iter()
-        .flat_map(|byte| {
-            [
-                DIGITS[usize::from(byte >> 4)],
-                DIGITS[usize::from(byte & 15)],
-            ]
-        })
+        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
         .map(char::from)
         .collect()
 }

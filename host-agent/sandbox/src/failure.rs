@@ -85,16 +85,12 @@ impl FailureReason {
             FailureReason::Trap | FailureReason::Stack => {
                 "run the filter on this input by itself to find the fault"
             }
-            FailureReason::BatchTime => {
-                "make the filter do less per record, or raise its time limit"
-            }
+            FailureReason::BatchTime => "make the filter do less per record, or raise its time limit",
             FailureReason::Memory => "make the filter hold less, or raise memory_bytes",
             FailureReason::Output => "make the filter write less, or raise the limit",
             FailureReason::Contract => "rebuild the filter with the SDK of this version",
             FailureReason::Reported => "see the filter's documentation",
-            FailureReason::Capacity => {
-                "run fewer queries with filters at once, or raise `instances`"
-            }
+            FailureReason::Capacity => "run fewer queries with filters at once, or raise `instances`",
         }
     }
 }

@@ -94,8 +94,7 @@ impl Filter {
         if params_json.len() > limits.params_bytes {
             let found = params_json.len();
             let limit = limits.params_bytes;
-            let message =
-                format!("the parameters have {found} bytes; the limit params_bytes is {limit}");
+            let message = format!("the parameters have {found} bytes; the limit params_bytes is {limit}");
             return Err(refuse(String::new(), message));
         }
         json::check_object(params_json.as_bytes())
@@ -187,11 +186,7 @@ impl fmt::Debug for Binding {
 impl BindingInner {
     /// An instance that has been opened, fresh or left over from binding.
     pub(crate) fn guest(&self) -> Result<Guest, FilterFailure> {
-        let left_over = self
-            .opened
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let left_over = self.opened.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(guest) = left_over {
             return Ok(guest);
         }
@@ -207,9 +202,5 @@ impl BindingInner {
 }
 
 fn field_prefix(field: &str) -> String {
-    if field.is_empty() {
-        String::new()
-    } else {
-        format!("parameter `{field}`: ")
-    }
+    if field.is_empty() { String::new() } else { format!("parameter `{field}`: ") }
 }

@@ -9,9 +9,7 @@ use wasmtime::Store;
 use crate::abi::weir::filter::types as wire;
 use crate::abi::{LogFilter, LogFilterPre};
 use crate::batch::Lists;
-use crate::description::{
-    Description, Kind, Plan, SourceMeta, SourceVerdict, check_description, check_plan,
-};
+use crate::description::{Description, Kind, Plan, SourceMeta, SourceVerdict, check_description, check_plan};
 use crate::engine::Runtime;
 use crate::failure::{FailureReason, FilterFailure, GuestCall};
 use crate::json;
@@ -54,11 +52,7 @@ impl Guest {
     ) -> Result<Guest, FilterFailure> {
         let mut store = new_store(runtime, limits);
         let mut spent = Spent::default();
-        let caller = Caller {
-            runtime,
-            filter,
-            limits,
-        };
+        let caller = Caller { runtime, filter, limits };
         let instantiate = |store: &mut Store<HostState>| pre.instantiate(store);
         let exports = caller.call(GuestCall::Instantiate, &mut store, &mut spent, instantiate)?;
         Ok(Guest {
@@ -72,16 +66,14 @@ impl Guest {
     }
 
     pub(crate) fn describe(&mut self) -> Result<Description, FilterFailure> {
-        let raw = self.call(GuestCall::Describe, |exports, store| {
-            exports.weir_filter_filter().call_describe(store)
-        })?;
+        let raw = self
+            .call(GuestCall::Describe, |exports, store| exports.weir_filter_filter().call_describe(store))?;
         check_description(raw).map_err(|problem| self.breach(GuestCall::Describe, problem))
     }
 
     pub(crate) fn open(&mut self, params: &str, kind: Kind) -> Result<Opened, FilterFailure> {
-        let answer = self.call(GuestCall::Open, |exports, store| {
-            exports.weir_filter_filter().call_open(store, params)
-        })?;
+        let answer = self
+            .call(GuestCall::Open, |exports, store| exports.weir_filter_filter().call_open(store, params))?;
         match answer {
             Ok(plan) => check_plan(plan, kind)
                 .map(Opened::Plan)
@@ -100,9 +92,7 @@ impl Guest {
     ) -> Result<SourceVerdict, FilterFailure> {
         let meta = meta.to_wire();
         let verdict = self.call(GuestCall::BeginSource, |exports, store| {
-            exports
-                .weir_filter_filter()
-                .call_begin_source(store, id, &meta)
+            exports.weir_filter_filter().call_begin_source(store, id, &meta)
         })?;
         Ok(match verdict {
             wire::SourceVerdict::Scan => SourceVerdict::Scan,
@@ -111,19 +101,8 @@ impl Guest {
     }
 
     /// The verdicts are as they came: not yet checked, but for their size.
-    pub(crate) fn process(
-        &mut self,
-        source: u32,
-        lists: &Lists<'_>,
-    ) -> Result<Processed, FilterFailure> {
-        let Lists {
-            block,
-            starts,
-            ends,
-            timestamps,
-            attrs,
-            ..
-        } = *lists;
+    pub(crate) fn process(&mut self, source: u32, lists: &Lists<'_>) -> Result<Processed, FilterFailure> {
+        let Lists { block, starts, ends, timestamps, attrs, .. } = *lists;
         let answer = self.call(GuestCall::Process, |exports, store| {
             let filter = exports.weir_filter_filter();
             filter.call_process(store, source, block, starts, ends, timestamps, attrs)
@@ -141,11 +120,7 @@ impl Guest {
                 ))
             }
             Err(wire::ProcessError { index, message }) => {
-                let failure = self.failure(
-                    GuestCall::Process,
-                    FailureReason::Reported,
-                    one_line(&message),
-                );
+                let failure = self.failure(GuestCall::Process, FailureReason::Reported, one_line(&message));
                 Ok(Processed::Failed { index, failure })
             }
         }
@@ -153,9 +128,8 @@ impl Guest {
 
     /// Summary records, each a JSON object, and the failure of the first one that is not.
     pub(crate) fn finish(&mut self) -> Result<(Vec<String>, Option<FilterFailure>), FilterFailure> {
-        let mut records = self.call(GuestCall::Finish, |exports, store| {
-            exports.weir_filter_filter().call_finish(store)
-        })?;
+        let mut records =
+            self.call(GuestCall::Finish, |exports, store| exports.weir_filter_filter().call_finish(store))?;
         let limit = self.limits.summaries;
         if records.len() > limit {
             let found = records.len();
@@ -170,9 +144,8 @@ impl Guest {
                 false
             }
         });
-        let breach = breach.map(|problem| {
-            self.breach(GuestCall::Finish, format!("a summary record is {problem}"))
-        });
+        let breach =
+            breach.map(|problem| self.breach(GuestCall::Finish, format!("a summary record is {problem}")));
         Ok((records, breach))
     }
 
@@ -203,19 +176,10 @@ impl Guest {
     }
 
     fn failure(&self, call: GuestCall, reason: FailureReason, detail: String) -> FilterFailure {
-        FilterFailure {
-            filter: self.filter.to_string(),
-            call,
-            reason,
-            detail,
-        }
+        FilterFailure { filter: self.filter.to_string(), call, reason, detail }
     }
 
-    fn check_growth(
-        &self,
-        verdicts: &wire::Verdicts,
-        lists: &Lists<'_>,
-    ) -> Result<(), FilterFailure> {
+    fn check_growth(&self, verdicts: &wire::Verdicts, lists: &Lists<'_>) -> Result<(), FilterFailure> {
         let growth = self.limits.output_growth;
         let found = verdicts.replaced_bytes.len() + verdicts.annotation_bytes.len();
         let allowed = lists
@@ -237,14 +201,8 @@ impl Guest {
         call: GuestCall,
         body: impl FnOnce(&LogFilter, &mut Store<HostState>) -> wasmtime::Result<R>,
     ) -> Result<R, FilterFailure> {
-        let caller = Caller {
-            runtime: &self.runtime,
-            filter: &self.filter,
-            limits: &self.limits,
-        };
+        let caller = Caller { runtime: &self.runtime, filter: &self.filter, limits: &self.limits };
         let exports = &self.exports;
-        caller.call(call, &mut self.store, &mut self.spent, |store| {
-            body(exports, store)
-        })
+        caller.call(call, &mut self.store, &mut self.spent, |store| body(exports, store))
     }
 }

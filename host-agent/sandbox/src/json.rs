@@ -10,10 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 /// The error tells in one line what is wrong.
 pub(crate) fn check_object(text: &[u8]) -> Result<(), String> {
     let text = std::str::from_utf8(text).map_err(|error| format!("not UTF-8: {error}"))?;
-    if !text
-        .trim_start_matches([' ', '\t', '\n', '\r'])
-        .starts_with('{')
-    {
+    if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {
         return Err("not a JSON object".to_owned());
     }
     match serde_json::from_str::<Valid>(text) {
@@ -81,11 +78,7 @@ mod tests {
 
     #[test]
     fn takes_objects_and_nothing_else() {
-        for good in [
-            "{}",
-            " {\"a\":[1,-2,3.5,null,true,\"\\u00e9\"],\"b\":{}} ",
-            "{\"a\":1,\"a\":2}",
-        ] {
+        for good in ["{}", " {\"a\":[1,-2,3.5,null,true,\"\\u00e9\"],\"b\":{}} ", "{\"a\":1,\"a\":2}"] {
             assert_eq!(check_object(good.as_bytes()), Ok(()), "{good}");
         }
         for bad in [

@@ -17,10 +17,7 @@ pub(crate) struct Pace {
 
 impl Default for Pace {
     fn default() -> Pace {
-        Pace {
-            most: usize::MAX,
-            streak: 0,
-        }
+        Pace { most: usize::MAX, streak: 0 }
     }
 }
 

@@ -104,14 +104,8 @@ impl Sandbox {
     /// # Errors
     /// When the cache directory is not ours alone.
     pub fn new(config: SandboxConfig) -> Result<Sandbox, SandboxError> {
-        let SandboxConfig {
-            compiler,
-            cache_dir,
-            limits,
-        } = config;
-        let cache = cache_dir
-            .map(|path| Cache::open(&path, limits.cache_bytes))
-            .transpose()?;
+        let SandboxConfig { compiler, cache_dir, limits } = config;
+        let cache = cache_dir.map(|path| Cache::open(&path, limits.cache_bytes)).transpose()?;
         Ok(Sandbox(Arc::new(Inner {
             compiler,
             limits,
@@ -131,34 +125,24 @@ impl Sandbox {
         if let Some(filter) = self.in_use(&admission.digest) {
             return Ok(filter);
         }
-        let _building = self
-            .0
-            .building
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _building = self.0.building.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(filter) = self.in_use(&admission.digest) {
             return Ok(filter);
         }
         let runtime = self.runtime()?;
         let started = Instant::now();
         let (code, cached) = self.0.code(&runtime, component, &admission.digest)?;
-        let compile = CompileInfo {
-            cached,
-            time: started.elapsed(),
-        };
+        let compile = CompileInfo { cached, time: started.elapsed() };
         let contract = |error: wasmtime::Error| LoadError::Contract {
             digest: admission.digest.clone(),
             problem: one_line(&format!("{error:#}")),
         };
         let linker = Linker::<HostState>::new(&runtime.engine);
-        let pre = linker
-            .instantiate_pre(&code)
-            .and_then(LogFilterPre::new)
-            .map_err(contract)?;
+        let pre = linker.instantiate_pre(&code).and_then(LogFilterPre::new).map_err(contract)?;
 
         let unnamed: Arc<str> = Arc::from(admission.digest.as_str());
-        let mut guest = Guest::new(&runtime, &pre, &unnamed, &FilterLimits::default())
-            .map_err(LoadError::Describe)?;
+        let mut guest =
+            Guest::new(&runtime, &pre, &unnamed, &FilterLimits::default()).map_err(LoadError::Describe)?;
         let description = guest.describe().map_err(LoadError::Describe)?;
         drop(guest);
         let inner = Arc::new(FilterInner {
@@ -172,19 +156,12 @@ impl Sandbox {
         });
         let mut state = self.0.lock();
         state.filters.retain(|_, filter| filter.strong_count() > 0);
-        state
-            .filters
-            .insert(admission.digest, Arc::downgrade(&inner));
+        state.filters.insert(admission.digest, Arc::downgrade(&inner));
         Ok(Filter::from_inner(inner))
     }
 
     fn in_use(&self, digest: &str) -> Option<Filter> {
-        self.0
-            .lock()
-            .filters
-            .get(digest)
-            .and_then(Weak::upgrade)
-            .map(Filter::from_inner)
+        self.0.lock().filters.get(digest).and_then(Weak::upgrade).map(Filter::from_inner)
     }
 
     fn runtime(&self) -> Result<Arc<Runtime>, LoadError> {
@@ -192,9 +169,8 @@ impl Sandbox {
         if let Some(runtime) = &state.runtime {
             return Ok(Arc::clone(runtime));
         }
-        let runtime = Runtime::new(&self.0.limits).map_err(|error| LoadError::Engine {
-            problem: one_line(&format!("{error:#}")),
-        })?;
+        let runtime = Runtime::new(&self.0.limits)
+            .map_err(|error| LoadError::Engine { problem: one_line(&format!("{error:#}")) })?;
         let runtime = Arc::new(runtime);
         state.runtime = Some(Arc::clone(&runtime));
         Ok(runtime)
@@ -223,18 +199,11 @@ impl Inner {
         component: &[u8],
         digest: &str,
     ) -> Result<(Component, bool), LoadError> {
-        let name = format!(
-            "{}-{}",
-            digest.trim_start_matches("sha256:"),
-            runtime.compatibility
-        );
+        let name = format!("{}-{}", digest.trim_start_matches("sha256:"), runtime.compatibility);
         if let Some(code) = self.cached(runtime, &name) {
             return Ok((code, true));
         }
-        let failed = |source| LoadError::Compile {
-            digest: digest.to_owned(),
-            source,
-        };
+        let failed = |source| LoadError::Compile { digest: digest.to_owned(), source };
         let artifact = compile(&self.compiler, component, &self.limits).map_err(failed)?;
         let unusable = |error: wasmtime::Error| LoadError::Engine {
             problem: format!(

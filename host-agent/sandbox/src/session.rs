@@ -90,13 +90,7 @@ impl Session {
     /// counted, the answer is [`SourceVerdict::Scan`], and its records will come out as
     /// [`Verdict::Failed`].
     pub fn begin_source(&mut self, id: u32, meta: &SourceMeta) -> SourceVerdict {
-        self.sources.insert(
-            id,
-            Source {
-                meta: meta.clone(),
-                failed: false,
-            },
-        );
+        self.sources.insert(id, Source { meta: meta.clone(), failed: false });
         if self.stopped {
             return SourceVerdict::Skip;
         }
@@ -144,9 +138,8 @@ impl Session {
         if done || silent || self.stats.gave_up.is_some() {
             return Vec::new();
         }
-        if let Err(
-            Fault::NoInstance(failure) | Fault::Source(failure) | Fault::Records(failure, _),
-        ) = self.ensure_guest()
+        if let Err(Fault::NoInstance(failure) | Fault::Source(failure) | Fault::Records(failure, _)) =
+            self.ensure_guest()
         {
             self.give_up(GaveUp::NoInstance, failure);
             return Vec::new();
@@ -186,11 +179,8 @@ impl Session {
         if self.stopped {
             return out.extend_with(&Verdict::Stop, range.len());
         }
-        let unknown = self
-            .sources
-            .get(&source)
-            .is_some_and(|source| source.failed);
-        if unknown || self.stats.gave_up.is_some() {
+        let unannounced = self.sources.get(&source).is_some_and(|source| source.failed);
+        if unannounced || self.stats.gave_up.is_some() {
             return out.extend_with(&Verdict::Failed, range.len());
         }
         let part = range.start + self.pace.part(range.len());
@@ -248,26 +238,16 @@ impl Session {
         self.layout = layout;
         match answer {
             Ok(Answer::Verdicts { stopped }) => Ok(stopped),
-            Ok(Answer::Failed { index, failure }) => {
-                Err(Fault::Records(failure, Some(first + index)))
-            }
+            Ok(Answer::Failed { index, failure }) => Err(Fault::Records(failure, Some(first + index))),
             Err(failure) => Err(Fault::Records(failure, None)),
         }
     }
 
-    fn ask(
-        &mut self,
-        source: u32,
-        lists: &Lists<'_>,
-        out: &mut Verdicts,
-    ) -> Result<Answer, FilterFailure> {
+    fn ask(&mut self, source: u32, lists: &Lists<'_>, out: &mut Verdicts) -> Result<Answer, FilterFailure> {
         self.stats.batches += 1;
         let kind = self.kind();
         self.call(|guest| match guest.process(source, lists)? {
-            Processed::Failed { index, failure } => Ok(Answer::Failed {
-                index: index as usize,
-                failure,
-            }),
+            Processed::Failed { index, failure } => Ok(Answer::Failed { index: index as usize, failure }),
             Processed::Verdicts(verdicts) => {
                 let raw = RawVerdicts {
                     codes: &verdicts.codes,
@@ -293,10 +273,7 @@ impl Session {
         &mut self,
         body: impl FnOnce(&mut Guest) -> Result<R, FilterFailure>,
     ) -> Result<R, FilterFailure> {
-        let guest = self
-            .guest
-            .as_mut()
-            .expect("callers make sure of an instance");
+        let guest = self.guest.as_mut().expect("callers make sure of an instance");
         let result = body(guest);
         let Spent { cpu, wall } = guest.take_spent();
         self.stats.cpu += cpu;
@@ -344,13 +321,7 @@ impl Session {
         }
     }
 
-    fn fail_record(
-        &mut self,
-        source: u32,
-        index: usize,
-        failure: FilterFailure,
-        out: &mut Verdicts,
-    ) {
+    fn fail_record(&mut self, source: u32, index: usize, failure: FilterFailure, out: &mut Verdicts) {
         let record = self.stats.records_in + index as u64;
         self.note(failure, Some(source), Some(record));
         out.extend_with(&Verdict::Failed, 1);
@@ -377,11 +348,6 @@ impl Session {
 
 /// A checked answer to one call.
 enum Answer {
-    Verdicts {
-        stopped: bool,
-    },
-    Failed {
-        index: usize,
-        failure: FilterFailure,
-    },
+    Verdicts { stopped: bool },
+    Failed { index: usize, failure: FilterFailure },
 }

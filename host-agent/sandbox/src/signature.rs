@@ -37,19 +37,12 @@ pub(crate) const FUNCTIONS: [(&str, &str); 6] = [
 
 /// Spells out a function's type; cut short when it is long.
 pub(crate) fn spell(types: TypesRef<'_>, function: ComponentFuncTypeId) -> String {
-    let mut spelling = Spelling {
-        types,
-        text: String::new(),
-    };
+    let mut spelling = Spelling { types, text: String::new() };
     let function = &types[function];
     if function.async_ {
         spelling.text.push_str("async ");
     }
-    spelling.list(
-        "func(",
-        function.params.iter().map(|(_, ty)| ("", Some(ty))),
-        ")",
-    );
+    spelling.list("func(", function.params.iter().map(|(_, ty)| ("", Some(ty))), ")");
     if let Some(result) = &function.result {
         spelling.text.push_str(" -> ");
         spelling.value(result);
@@ -83,32 +76,20 @@ impl Spelling<'_> {
 
     fn defined(&mut self, ty: &ComponentDefinedType) {
         match ty {
-            ComponentDefinedType::Primitive(primitive) => {
-                self.text.push_str(&primitive.to_string())
-            }
+            ComponentDefinedType::Primitive(primitive) => self.text.push_str(&primitive.to_string()),
             ComponentDefinedType::Record(record) => {
-                let fields = record
-                    .fields
-                    .iter()
-                    .map(|(name, ty)| (name.as_str(), Some(ty)));
+                let fields = record.fields.iter().map(|(name, ty)| (name.as_str(), Some(ty)));
                 self.list("record{", fields, "}");
             }
             ComponentDefinedType::Variant(variant) => {
-                let cases = variant
-                    .cases
-                    .iter()
-                    .map(|(name, case)| (name.as_str(), case.ty.as_ref()));
+                let cases = variant.cases.iter().map(|(name, case)| (name.as_str(), case.ty.as_ref()));
                 self.list("variant{", cases, "}");
             }
             ComponentDefinedType::Enum(names) => {
                 self.list("enum{", names.iter().map(|name| (name.as_str(), None)), "}");
             }
             ComponentDefinedType::Flags(names) => {
-                self.list(
-                    "flags{",
-                    names.iter().map(|name| (name.as_str(), None)),
-                    "}",
-                );
+                self.list("flags{", names.iter().map(|name| (name.as_str(), None)), "}");
             }
             ComponentDefinedType::List { element, .. } => {
                 self.list("list<", [("", Some(element))].into_iter(), ">");
@@ -121,17 +102,9 @@ impl Spelling<'_> {
             }
             ComponentDefinedType::Result { ok, err, .. } => {
                 let part = |ty| {
-                    if Option::is_some(&ty) {
-                        ("", ty)
-                    } else {
-                        ("_", None)
-                    }
+                    if Option::is_some(&ty) { ("", ty) } else { ("_", None) }
                 };
-                self.list(
-                    "result<",
-                    [part(ok.as_ref()), part(err.as_ref())].into_iter(),
-                    ">",
-                );
+                self.list("result<", [part(ok.as_ref()), part(err.as_ref())].into_iter(), ">");
             }
             // Nothing that the contract has.
             _ => self.text.push_str("handle or other type"),

@@ -95,33 +95,16 @@ impl SessionStats {
         self.peak_memory_bytes = self.peak_memory_bytes.max(other.peak_memory_bytes);
         self.failure_count += other.failure_count;
         let room = KEPT.saturating_sub(self.failures.len());
-        self.failures
-            .extend(other.failures.iter().take(room).cloned());
+        self.failures.extend(other.failures.iter().take(room).cloned());
         self.gave_up = self.gave_up.or(other.gave_up);
     }
 
-    pub(crate) fn note(
-        &mut self,
-        failure: FilterFailure,
-        source: Option<u32>,
-        record: Option<u64>,
-    ) {
-        let FilterFailure {
-            filter,
-            call,
-            reason,
-            detail,
-        } = failure;
+    pub(crate) fn note(&mut self, failure: FilterFailure, source: Option<u32>, record: Option<u64>) {
+        let FilterFailure { filter, call, reason, detail } = failure;
         tracing::debug!(filter, %call, %reason, detail, source, record, "a filter failed");
         self.failure_count += 1;
         if self.failures.len() < KEPT {
-            self.failures.push(Failure {
-                call,
-                reason,
-                detail,
-                source,
-                record,
-            });
+            self.failures.push(Failure { call, reason, detail, source, record });
         }
     }
 

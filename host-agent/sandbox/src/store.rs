@@ -56,18 +56,11 @@ impl Caller<'_> {
             }
             _ => (self.limits.setup_time, "setup_time"),
         };
-        let failure = |reason, detail| FilterFailure {
-            filter: self.filter.to_owned(),
-            call,
-            reason,
-            detail,
-        };
-        let running = self.runtime.ticker.run().map_err(|error| {
-            failure(
-                FailureReason::Capacity,
-                format!("no thread for the clock: {error}"),
-            )
-        })?;
+        let failure = |reason, detail| FilterFailure { filter: self.filter.to_owned(), call, reason, detail };
+        let running =
+            self.runtime.ticker.run().map_err(|error| {
+                failure(FailureReason::Capacity, format!("no thread for the clock: {error}"))
+            })?;
         let state = store.data_mut();
         state.memory.refused = false;
         state.clock = CallClock::start(budget);
@@ -92,16 +85,10 @@ fn classify(
     limits: &FilterLimits,
 ) -> (FailureReason, String) {
     if state.clock.expired {
-        return (
-            FailureReason::BatchTime,
-            format!("it ran longer than the limit {limit} ({budget:?})"),
-        );
+        return (FailureReason::BatchTime, format!("it ran longer than the limit {limit} ({budget:?})"));
     }
     if state.memory.refused {
-        let detail = format!(
-            "it needs more than the limit memory_bytes ({})",
-            limits.memory_bytes
-        );
+        let detail = format!("it needs more than the limit memory_bytes ({})", limits.memory_bytes);
         return (FailureReason::Memory, detail);
     }
     if let Some(limit) = error.downcast_ref::<PoolConcurrencyLimitError>() {
@@ -115,10 +102,7 @@ fn classify(
             // wasmtime's error for this has no public type.
             if detail.contains("fuel allocated for hostcalls") {
                 let bytes = limits.output_bytes;
-                (
-                    FailureReason::Output,
-                    format!("its result is over the limit output_bytes ({bytes})"),
-                )
+                (FailureReason::Output, format!("its result is over the limit output_bytes ({bytes})"))
             } else {
                 (FailureReason::Contract, detail)
             }
@@ -165,12 +149,7 @@ struct MemoryGuard {
 }
 
 impl ResourceLimiter for MemoryGuard {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let used = self.used.saturating_add(desired.saturating_sub(current));
         if used > self.limit {
             // The guest sees a failed `memory.grow` and may cope; most then trap.
@@ -182,12 +161,7 @@ impl ResourceLimiter for MemoryGuard {
         Ok(true)
     }
 
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let tables = self.tables.saturating_add(desired.saturating_sub(current));
         if tables > self.table_limit {
             self.refused = true;
@@ -221,12 +195,7 @@ struct CallClock {
 
 impl CallClock {
     fn start(budget: Duration) -> CallClock {
-        CallClock {
-            budget,
-            cpu_start: thread_cpu(),
-            wall_start: Instant::now(),
-            expired: false,
-        }
+        CallClock { budget, cpu_start: thread_cpu(), wall_start: Instant::now(), expired: false }
     }
 
     fn cpu(&self) -> Duration {
@@ -251,10 +220,7 @@ impl CallClock {
 /// Ticks after which `time` has surely passed, if the machine is not busy.
 fn ticks(time: Duration) -> u64 {
     let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
-    u64::try_from(ticks)
-        .unwrap_or(u64::MAX >> 1)
-        .saturating_add(1)
-        .min(u64::MAX >> 1)
+    u64::try_from(ticks).unwrap_or(u64::MAX >> 1).saturating_add(1).min(u64::MAX >> 1)
 }
 
 fn thread_cpu() -> Duration {

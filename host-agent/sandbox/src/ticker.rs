@@ -48,10 +48,7 @@ pub(crate) struct Running<'a>(&'a Shared);
 
 impl Ticker {
     pub(crate) fn new(engine: &Engine) -> Ticker {
-        Ticker {
-            engine: engine.weak(),
-            shared: Arc::default(),
-        }
+        Ticker { engine: engine.weak(), shared: Arc::default() }
     }
 
     /// Makes the clock run. Cheap when it already does.
@@ -135,10 +132,8 @@ impl Shared {
             }
             drop(engine);
             let asleep = |state: &mut State| !state.closing && !self.awake.load(Ordering::SeqCst);
-            let (woken, slept) = self
-                .changed
-                .wait_timeout_while(state, SLEEP, asleep)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (woken, slept) =
+                self.changed.wait_timeout_while(state, SLEEP, asleep).unwrap_or_else(PoisonError::into_inner);
             state = woken;
             if slept.timed_out() {
                 break;
@@ -171,9 +166,7 @@ mod tests {
             let mut store = wasmtime::Store::new(&engine, ());
             store.set_epoch_deadline(2);
             let instance = wasmtime::Instance::new(&mut store, &module, &[]).expect("no imports");
-            let spin = instance
-                .get_typed_func::<(), ()>(&mut store, "spin")
-                .expect("exported");
+            let spin = instance.get_typed_func::<(), ()>(&mut store, "spin").expect("exported");
             assert!(spin.call(&mut store, ()).is_err());
             drop(running);
         }

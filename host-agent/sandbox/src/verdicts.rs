@@ -105,10 +105,7 @@ pub enum VerdictError {
 /// The first breach found.
 pub fn validate(raw: &RawVerdicts<'_>, records: usize, kind: Kind) -> Result<(), VerdictError> {
     if raw.codes.len() != records {
-        return Err(VerdictError::Codes {
-            found: raw.codes.len(),
-            expected: records,
-        });
+        return Err(VerdictError::Codes { found: raw.codes.len(), expected: records });
     }
     let mut replaced = 0;
     for (index, &code) in raw.codes.iter().enumerate() {
@@ -119,30 +116,16 @@ pub fn validate(raw: &RawVerdicts<'_>, records: usize, kind: Kind) -> Result<(),
             _ => return Err(VerdictError::Code { index, code }),
         }
     }
-    check_ends(
-        "replaced-ends",
-        raw.replaced_ends,
-        replaced,
-        raw.replaced_bytes.len(),
-    )?;
+    check_ends("replaced-ends", raw.replaced_ends, replaced, raw.replaced_bytes.len())?;
 
     let mut next = 0;
     for (index, &record) in raw.annotated.iter().enumerate() {
         if u64::from(record) < next || record as usize >= records {
-            return Err(VerdictError::Annotated {
-                index,
-                record,
-                records,
-            });
+            return Err(VerdictError::Annotated { index, record, records });
         }
         next = u64::from(record) + 1;
     }
-    check_ends(
-        "annotation-ends",
-        raw.annotation_ends,
-        raw.annotated.len(),
-        raw.annotation_bytes.len(),
-    )?;
+    check_ends("annotation-ends", raw.annotation_ends, raw.annotated.len(), raw.annotation_bytes.len())?;
     let mut start = 0;
     for (&record, &end) in raw.annotated.iter().zip(raw.annotation_ends) {
         let end = end as usize;
@@ -153,41 +136,22 @@ pub fn validate(raw: &RawVerdicts<'_>, records: usize, kind: Kind) -> Result<(),
     Ok(())
 }
 
-fn check_ends(
-    list: &'static str,
-    ends: &[u32],
-    expected: usize,
-    bytes: usize,
-) -> Result<(), VerdictError> {
+fn check_ends(list: &'static str, ends: &[u32], expected: usize, bytes: usize) -> Result<(), VerdictError> {
     if ends.len() != expected {
-        return Err(VerdictError::Entries {
-            list,
-            found: ends.len(),
-            expected,
-        });
+        return Err(VerdictError::Entries { list, found: ends.len(), expected });
     }
     let mut start = 0;
     for (index, &end) in ends.iter().enumerate() {
         let end = end as usize;
         if end < start || end > bytes {
             let expected = format!("{start} to {bytes}");
-            return Err(VerdictError::End {
-                list,
-                index,
-                end,
-                expected,
-            });
+            return Err(VerdictError::End { list, index, end, expected });
         }
         start = end;
     }
     if start != bytes {
         let expected = format!("{bytes}, the length of the bytes");
-        return Err(VerdictError::End {
-            list,
-            index: ends.len(),
-            end: start,
-            expected,
-        });
+        return Err(VerdictError::End { list, index: ends.len(), end: start, expected });
     }
     Ok(())
 }
@@ -249,10 +213,7 @@ impl Verdicts {
     /// The fields added to record `index`: one JSON object in UTF-8.
     pub fn fields(&self, index: usize) -> Option<&[u8]> {
         let index = u32::try_from(index).ok()?;
-        let place = self
-            .annotations
-            .binary_search_by_key(&index, |(record, _)| *record)
-            .ok()?;
+        let place = self.annotations.binary_search_by_key(&index, |(record, _)| *record).ok()?;
         Some(self.bytes(self.annotations[place].1.clone()))
     }
 
@@ -269,8 +230,7 @@ impl Verdicts {
 
     /// Appends the same verdict for `records` records.
     pub(crate) fn extend_with(&mut self, verdict: &Verdict, records: usize) {
-        self.verdicts
-            .extend(std::iter::repeat_n(verdict, records).cloned());
+        self.verdicts.extend(std::iter::repeat_n(verdict, records).cloned());
     }
 
     /// Appends an answer that [`validate`] accepted. After a stop every later record is
@@ -302,8 +262,7 @@ impl Verdicts {
                 KEEP => Verdict::Keep,
                 DROP => Verdict::Drop,
                 _ => {
-                    let end =
-                        replaced + ends.next().expect("validated: one end per replaced record");
+                    let end = replaced + ends.next().expect("validated: one end per replaced record");
                     let range = start..end;
                     start = end;
                     Verdict::Replace(range)

@@ -12,8 +12,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 use weir_scan::{
-    Matcher, PatternLimits, PatternSpec, RecordBatch, ScanLimits, ScanStats, Scanner, Search, Step,
-    file_set,
+    Matcher, PatternLimits, PatternSpec, RecordBatch, ScanLimits, ScanStats, Scanner, Search, Step, file_set,
 };
 
 /// Times are the best of this many runs.
@@ -38,26 +37,16 @@ fn main() -> ExitCode {
 }
 
 fn run(file: &Path, pattern: Option<&String>) -> Result<(), Failure> {
-    let spec = PatternSpec {
-        patterns: pattern.cloned().into_iter().collect(),
-        ..PatternSpec::default()
-    };
+    let spec = PatternSpec { patterns: pattern.cloned().into_iter().collect(), ..PatternSpec::default() };
     let matcher = Matcher::new(&spec, &[], &PatternLimits::default())?;
-    let search = Arc::new(Search {
-        matcher,
-        ..Search::default()
-    });
+    let search = Arc::new(Search { matcher, ..Search::default() });
     let (floor, bytes) = best(|| floor(file))?;
     let (time, (count, stats)) = best(|| count(file, &search))?;
     println!(
         "{count} records, {} of {bytes} bytes read, {} lines looked at",
         stats.bytes_read, stats.candidates
     );
-    println!(
-        "{:.1} ms of CPU time, floor {:.1} ms",
-        millis(time),
-        millis(floor)
-    );
+    println!("{:.1} ms of CPU time, floor {:.1} ms", millis(time), millis(floor));
     Ok(())
 }
 
@@ -101,8 +90,7 @@ fn best<T>(mut f: impl FnMut() -> Result<T, Failure>) -> Result<(Duration, T), F
 
 fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.try_into()
-        .expect("the time since the thread's start is positive")
+    time.try_into().expect("the time since the thread's start is positive")
 }
 
 fn millis(time: Duration) -> f64 {

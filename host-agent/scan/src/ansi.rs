@@ -32,17 +32,12 @@ impl Stripped {
 /// Takes the escape sequences out of `message`; `None` when it has none.
 pub(crate) fn strip(message: &[u8]) -> Option<Stripped> {
     let mut next = memchr(ESC, message)?;
-    let mut stripped = Stripped {
-        text: Vec::with_capacity(message.len()),
-        cuts: Vec::new(),
-    };
+    let mut stripped = Stripped { text: Vec::with_capacity(message.len()), cuts: Vec::new() };
     let mut from = 0;
     loop {
         stripped.text.extend_from_slice(&message[from..next]);
         from = next + sequence_len(&message[next..]);
-        stripped
-            .cuts
-            .push((stripped.text.len(), from - stripped.text.len()));
+        stripped.cuts.push((stripped.text.len(), from - stripped.text.len()));
         match memchr(ESC, &message[from..]) {
             Some(at) => next = from + at,
             None => break,
@@ -56,10 +51,7 @@ pub(crate) fn strip(message: &[u8]) -> Option<Stripped> {
 /// breaks; a control string without an end is only its opening, so that it can't hide the rest.
 fn sequence_len(text: &[u8]) -> usize {
     let run = |from: usize, bytes: Range<u8>| {
-        from + text[from..]
-            .iter()
-            .take_while(|byte| bytes.contains(byte))
-            .count()
+        from + text[from..].iter().take_while(|byte| bytes.contains(byte)).count()
     };
     match text.get(1) {
         Some(b'[') => {

@@ -25,12 +25,7 @@ impl Lines {
 
     /// Makes the lines from `from` on the block: at least one, and about `size` bytes. Returns where the
     /// block starts and ends, or `None` at the end of the file.
-    pub(crate) fn take_block_after(
-        &mut self,
-        file: usize,
-        from: u64,
-        size: usize,
-    ) -> Option<Range<u64>> {
+    pub(crate) fn take_block_after(&mut self, file: usize, from: u64, size: usize) -> Option<Range<u64>> {
         let cap = self.cap(file);
         self.long = None;
         self.block.reset(file, from);
@@ -62,12 +57,7 @@ impl Lines {
 
     /// Makes the lines before `end` the block, as [`Lines::take_block_after`] does. `None` at the start
     /// of the file.
-    pub(crate) fn take_block_before(
-        &mut self,
-        file: usize,
-        end: u64,
-        size: usize,
-    ) -> Option<Range<u64>> {
+    pub(crate) fn take_block_before(&mut self, file: usize, end: u64, size: usize) -> Option<Range<u64>> {
         let cap = self.cap(file);
         self.long = None;
         let (mut end, mut size) = (end, size.max(1));
@@ -91,20 +81,11 @@ impl Lines {
             if inner >= cap {
                 let newline = u64::from(bytes[inner] == b'\n');
                 let start = self.long_line_start(file, start);
-                self.block
-                    .load(&mut self.files, file, start, end.min(start + cap as u64));
-                self.long = Some(Line {
-                    file,
-                    start,
-                    end: end - newline,
-                    next: end,
-                });
+                self.block.load(&mut self.files, file, start, end.min(start + cap as u64));
+                self.long = Some(Line { file, start, end: end - newline, next: end });
                 return Some(start..end);
             }
-            size = size
-                .saturating_mul(2)
-                .min(cap.saturating_add(1))
-                .max(size + 1);
+            size = size.saturating_mul(2).min(cap.saturating_add(1)).max(size + 1);
         }
         None
     }

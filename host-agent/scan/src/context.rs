@@ -30,13 +30,7 @@ impl Context {
             Direction::Forward => (search.context.before, search.context.after),
             Direction::Backward => (search.context.after, search.context.before),
         };
-        Context {
-            lead,
-            trail,
-            last: None,
-            walked: None,
-            left: 0,
-        }
+        Context { lead, trail, last: None, walked: None, left: 0 }
     }
 }
 
@@ -46,26 +40,13 @@ impl Scanner {
     pub(crate) fn weave(&mut self, file: usize, batch: &mut RecordBatch) {
         let mut found = std::mem::take(&mut self.found);
         if self.context.lead == 0 && self.context.trail == 0 {
-            batch
-                .records
-                .extend(found.drain(..).map(|(_, record)| record));
+            batch.records.extend(found.drain(..).map(|(_, record)| record));
         } else {
             let newer = !self.backward();
             let lines = &self.units.lines;
-            let edge = if newer {
-                lines.block_end()
-            } else {
-                lines.block.start()
-            };
+            let edge = if newer { lines.block_end() } else { lines.block.start() };
             for (line, record) in found.drain(..) {
-                self.trail_until(
-                    if newer {
-                        line.place()
-                    } else {
-                        (line.file, line.next)
-                    },
-                    batch,
-                );
+                self.trail_until(if newer { line.place() } else { (line.file, line.next) }, batch);
                 self.lead_to(line, batch);
                 self.give(line, record, batch);
                 self.context.walked = Some(line);
@@ -98,10 +79,7 @@ impl Scanner {
     fn lead_to(&mut self, line: Line, batch: &mut RecordBatch) {
         let newer = self.backward();
         let (mut at, mut led) = (line, Vec::new());
-        let room = batch
-            .bytes
-            .len()
-            .saturating_add(self.search.limits.context_bytes);
+        let room = batch.bytes.len().saturating_add(self.search.limits.context_bytes);
         for _ in 0..self.context.lead {
             let Some(neighbour) = self.units.neighbour(at, newer, None) else {
                 break;
@@ -114,10 +92,7 @@ impl Scanner {
                 break;
             }
             at = neighbour;
-            led.extend(
-                self.neighbour_record(neighbour, batch)
-                    .map(|record| (neighbour, record)),
-            );
+            led.extend(self.neighbour_record(neighbour, batch).map(|record| (neighbour, record)));
         }
         for (line, record) in led.into_iter().rev() {
             self.give(line, record, batch);

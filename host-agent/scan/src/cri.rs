@@ -43,34 +43,18 @@ pub fn parse_line(line: &[u8]) -> Option<(LineHead, usize)> {
         },
         _ => return None,
     };
-    Some((
-        LineHead {
-            time,
-            stream,
-            partial,
-        },
-        space + 8 + message,
-    ))
+    Some((LineHead { time, stream, partial }, space + 8 + message))
 }
 
 /// Calls `found` with the start of every partial line of a block of whole lines, in order.
 ///
 /// Exact: a text that merely contains ` P ` is not reported.
-pub(crate) fn each_partial(
-    finder: &memmem::Finder<'_>,
-    block: &[u8],
-    mut found: impl FnMut(usize),
-) {
+pub(crate) fn each_partial(finder: &memmem::Finder<'_>, block: &[u8], mut found: impl FnMut(usize)) {
     let mut from = 0;
     while let Some(at) = finder.find(&block[from..]).map(|at| from + at) {
         from = at + 1;
         let tagged = matches!(block.get(at + 2), None | Some(b' ' | b':' | b'\r' | b'\n'));
-        if !tagged
-            || !matches!(
-                block.get(at.wrapping_sub(6)..at),
-                Some(b"stdout" | b"stderr")
-            )
-        {
+        if !tagged || !matches!(block.get(at.wrapping_sub(6)..at), Some(b"stdout" | b"stderr")) {
             continue;
         }
         let window = at.saturating_sub(time::MAX_LEN + 8);
@@ -115,32 +99,15 @@ mod tests {
 
     #[test]
     fn takes_lines_apart() {
-        let head = LineHead {
-            time: 1_000_000_000,
-            stream: Stream::Stdout,
-            partial: false,
-        };
-        assert_eq!(
-            parse("1970-01-01T00:00:01Z stdout F hello F"),
-            Some((head, "hello F"))
-        );
-        assert_eq!(
-            parse("1970-01-01T05:30:01+05:30 stdout F:x:y  a"),
-            Some((head, " a"))
-        );
+        let head = LineHead { time: 1_000_000_000, stream: Stream::Stdout, partial: false };
+        assert_eq!(parse("1970-01-01T00:00:01Z stdout F hello F"), Some((head, "hello F")));
+        assert_eq!(parse("1970-01-01T05:30:01+05:30 stdout F:x:y  a"), Some((head, " a")));
         assert_eq!(parse("1970-01-01T00:00:01Z stdout F "), Some((head, "")));
         assert_eq!(parse("1970-01-01T00:00:01Z stdout F"), Some((head, "")));
         assert_eq!(parse("1970-01-01T00:00:01Z stdout F:x"), Some((head, "")));
         assert_eq!(parse("1970-01-01T00:00:01Z stdout F\r"), Some((head, "\r")));
-        let head = LineHead {
-            stream: Stream::Stderr,
-            partial: true,
-            ..head
-        };
-        assert_eq!(
-            parse("1970-01-01T00:00:01Z stderr P half"),
-            Some((head, "half"))
-        );
+        let head = LineHead { stream: Stream::Stderr, partial: true, ..head };
+        assert_eq!(parse("1970-01-01T00:00:01Z stderr P half"), Some((head, "half")));
     }
 
     #[test]
@@ -170,13 +137,7 @@ mod tests {
         let mut found = Vec::new();
         each_partial(&partial_finder(), block, |at| found.push(at));
         let expected: Vec<usize> = [0, 3, 5]
-            .map(|n| {
-                block
-                    .split_inclusive(|&byte| byte == b'\n')
-                    .take(n)
-                    .map(<[u8]>::len)
-                    .sum()
-            })
+            .map(|n| block.split_inclusive(|&byte| byte == b'\n').take(n).map(<[u8]>::len).sum())
             .into();
         assert_eq!(found, expected);
     }

@@ -71,10 +71,8 @@ impl LogRoot {
     /// When the root itself can't be read.
     pub fn list(&self) -> Result<Vec<LogSet>, ScanError> {
         let mut sets = Vec::new();
-        let entries = entries(&self.dir).map_err(|source| ScanError::Unreadable {
-            path: self.dir.clone(),
-            source,
-        })?;
+        let entries =
+            entries(&self.dir).map_err(|source| ScanError::Unreadable { path: self.dir.clone(), source })?;
         for entry in entries {
             if let Some(pod) = pod_identity(&entry.name) {
                 list_pod(&entry.path, &pod, &mut sets);
@@ -92,50 +90,31 @@ impl LogRoot {
 /// # Errors
 /// When it can't be opened or is a directory or a device.
 pub fn file_set(path: &Path) -> Result<LogSet, ScanError> {
-    let unreadable = |source| ScanError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = |source| ScanError::Unreadable { path: path.to_owned(), source };
     let name = path.to_string_lossy();
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if metadata.file_type().is_fifo() {
         return Ok(pipe_set(File::open(path).map_err(unreadable)?, &name));
     }
     if !metadata.is_file() {
-        return Err(ScanError::NotRegular {
-            path: path.to_owned(),
-        });
+        return Err(ScanError::NotRegular { path: path.to_owned() });
     }
     let file = open_regular(path).map_err(|fault| match fault.reason {
-        GapReason::NotRegular => ScanError::NotRegular {
-            path: path.to_owned(),
-        },
+        GapReason::NotRegular => ScanError::NotRegular { path: path.to_owned() },
         _ => unreadable(io::Error::other(fault.detail)),
     })?;
     let input = match is_gzip(&file).map_err(unreadable)? {
         true => Input::Gzip(path.to_owned()),
         false => Input::Plain(path.to_owned()),
     };
-    Ok(LogSet {
-        source: named(&name),
-        files: vec![LogFile {
-            input,
-            size: metadata.len(),
-        }],
-    })
+    Ok(LogSet { source: named(&name), files: vec![LogFile { input, size: metadata.len() }] })
 }
 
 /// A pipe such as standard input, read once; compression is told by content. A regular file in its
 /// place is read as a file, from where it stands.
 pub fn pipe_set(file: File, name: &str) -> LogSet {
-    let files = vec![LogFile {
-        input: Input::Pipe(Arc::new(file)),
-        size: 0,
-    }];
-    LogSet {
-        source: named(name),
-        files,
-    }
+    let files = vec![LogFile { input: Input::Pipe(Arc::new(file)), size: 0 }];
+    LogSet { source: named(name), files }
 }
 
 /// Times at the two ends of a set, in nanoseconds since the epoch; `None` where no line near that end
@@ -156,9 +135,7 @@ pub struct SetTimes {
 pub fn times(set: &LogSet) -> Result<SetTimes, ScanError> {
     let (mut lines, count) = ends(set);
     let oldest = (0..count).find_map(|file| time_near(&mut lines, file, false));
-    let newest = (0..count)
-        .rev()
-        .find_map(|file| time_near(&mut lines, file, true));
+    let newest = (0..count).rev().find_map(|file| time_near(&mut lines, file, true));
     let gaps = lines.files.take_gaps();
     match gaps.into_iter().next() {
         Some(gap) if oldest.is_none() && newest.is_none() => Err(ScanError::NothingReadable {
@@ -177,38 +154,19 @@ pub fn oldest(set: &LogSet) -> Option<i64> {
 
 /// The lines of the set's files without its pipes, and how many files that are.
 fn ends(set: &LogSet) -> (Lines, usize) {
-    let files: Vec<_> = set
-        .files
-        .iter()
-        .filter(|file| !matches!(file.input, Input::Pipe(_)))
-        .cloned()
-        .collect();
+    let files: Vec<_> =
+        set.files.iter().filter(|file| !matches!(file.input, Input::Pipe(_))).cloned().collect();
     let count = files.len();
-    let set = LogSet {
-        source: set.source.clone(),
-        files,
-    };
-    let keep = Keep {
-        window: 2 * DETECT_BYTES,
-        reach: DETECT_BYTES,
-        spool: false,
-        backward: false,
-    };
+    let set = LogSet { source: set.source.clone(), files };
+    let keep = Keep { window: 2 * DETECT_BYTES, reach: DETECT_BYTES, spool: false, backward: false };
     let limits = ScanLimits::default();
-    (
-        Lines::new(Files::new(set, 0, keep), limits.line_bytes),
-        count,
-    )
+    (Lines::new(Files::new(set, 0, keep), limits.line_bytes), count)
 }
 
 /// The first time of a file, or the last one, if it is near that end.
 fn time_near(lines: &mut Lines, file: usize, end: bool) -> Option<i64> {
     let len = if end { lines.files.len(file) } else { 0 };
-    let mut at = if end {
-        lines.line_before(file, len)
-    } else {
-        lines.line_at(file, 0)
-    };
+    let mut at = if end { lines.line_before(file, len) } else { lines.line_at(file, 0) };
     while let Some(line) = at {
         if let Some(head) = lines.head(line) {
             return Some(head.time);
@@ -217,20 +175,13 @@ fn time_near(lines: &mut Lines, file: usize, end: bool) -> Option<i64> {
         if seen > DETECT_BYTES as u64 {
             return None;
         }
-        at = if end {
-            lines.line_before(file, line.start)
-        } else {
-            lines.line_at(file, line.next)
-        };
+        at = if end { lines.line_before(file, line.start) } else { lines.line_at(file, line.next) };
     }
     None
 }
 
 fn named(name: &str) -> Source {
-    Source {
-        container: name.to_owned(),
-        ..Source::default()
-    }
+    Source { container: name.to_owned(), ..Source::default() }
 }
 
 /// Takes `<namespace>_<pod>_<uid>` apart; none of the three can hold a `_`.
@@ -252,14 +203,8 @@ fn list_pod(dir: &Path, pod: &Source, sets: &mut Vec<LogSet>) {
         Ok(containers) => containers,
         Err(error) => return sets.extend(unreadable_set(dir, pod.clone(), &error)),
     };
-    for container in containers
-        .iter()
-        .filter(|entry| entry.kind.is_dir() || entry.kind.is_symlink())
-    {
-        let source = Source {
-            container: container.name.clone(),
-            ..pod.clone()
-        };
+    for container in containers.iter().filter(|entry| entry.kind.is_dir() || entry.kind.is_symlink()) {
+        let source = Source { container: container.name.clone(), ..pod.clone() };
         match entries(&container.path) {
             Ok(files) => list_container(&files, &source, sets),
             Err(error) => sets.extend(unreadable_set(&container.path, source, &error)),
@@ -269,18 +214,9 @@ fn list_pod(dir: &Path, pod: &Source, sets: &mut Vec<LogSet>) {
 
 /// A directory that can't be read, as a file that can't be read. `None` when it is just gone.
 fn unreadable_set(dir: &Path, source: Source, error: &io::Error) -> Option<LogSet> {
-    let is_gone = matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    );
-    let file = LogFile {
-        input: Input::Plain(dir.to_owned()),
-        size: 0,
-    };
-    (!is_gone).then(|| LogSet {
-        source,
-        files: vec![file],
-    })
+    let is_gone = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    let file = LogFile { input: Input::Plain(dir.to_owned()), size: 0 };
+    (!is_gone).then(|| LogSet { source, files: vec![file] })
 }
 
 /// The instances of one container, by the restart count that their files are named by.
@@ -296,17 +232,11 @@ fn list_container(files: &[Entry], source: &Source, sets: &mut Vec<LogSet>) {
         }
     }
     for (restart, mut generations) in restarts {
-        let mut source = Source {
-            restart,
-            ..source.clone()
-        };
+        let mut source = Source { restart, ..source.clone() };
         if let Some(target) = generations.link_target() {
             source.container_id = generations.add_docker_siblings(&target);
         }
-        sets.push(LogSet {
-            source,
-            files: generations.into_files(),
-        });
+        sets.push(LogSet { source, files: generations.into_files() });
     }
 }
 
@@ -314,11 +244,7 @@ fn docker_set(container: &Entry) -> Option<LogSet> {
     let mut generations = Generations::default();
     let live = container.path.join(format!("{}-json.log", container.name));
     let id = generations.add_docker_siblings(&live);
-    let source = Source {
-        container: id.clone(),
-        container_id: id,
-        ..Source::default()
-    };
+    let source = Source { container: id.clone(), container_id: id, ..Source::default() };
     let files = generations.into_files();
     (!files.is_empty()).then_some(LogSet { source, files })
 }

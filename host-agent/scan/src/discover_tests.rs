@@ -13,8 +13,7 @@ fn write(root: &Path, path: &str, content: &str) {
 }
 
 fn names(set: &LogSet) -> Vec<String> {
-    let name =
-        |path: &Path, kind| format!("{kind} {}", path.file_name().unwrap().to_str().unwrap());
+    let name = |path: &Path, kind| format!("{kind} {}", path.file_name().unwrap().to_str().unwrap());
     set.files
         .iter()
         .map(|file| match &file.input {
@@ -47,10 +46,7 @@ fn kubelets_layout() {
     let sets = LogRoot::new(root).list().unwrap();
     let identities: Vec<_> = sets.iter().map(|set| &set.source).collect();
     assert_eq!(identities.len(), 3);
-    assert_eq!(
-        (identities[0].pod.as_str(), identities[0].restart),
-        ("web-0", 0)
-    );
+    assert_eq!((identities[0].pod.as_str(), identities[0].restart), ("web-0", 0));
     assert_eq!(
         *identities[1],
         Source {
@@ -62,17 +58,10 @@ fn kubelets_layout() {
             container_id: String::new(),
         }
     );
-    assert_eq!(
-        (identities[2].container.as_str(), identities[2].restart),
-        ("etcd", 10)
-    );
+    assert_eq!((identities[2].container.as_str(), identities[2].restart), ("etcd", 10));
     assert_eq!(
         names(&sets[1]),
-        [
-            "gzip 1.log.20251231-235959.gz",
-            "plain 1.log.20260102-030405",
-            "plain 1.log"
-        ]
+        ["gzip 1.log.20251231-235959.gz", "plain 1.log.20260102-030405", "plain 1.log"]
     );
     assert_eq!(sets[1].files[2].size, LINE.len() as u64);
 }
@@ -90,12 +79,7 @@ fn dockers_layout() {
     assert_eq!(sets[0].source.container_id, "abc");
     assert_eq!(
         names(&sets[0]),
-        [
-            "gzip abc-json.log.10.gz",
-            "gzip abc-json.log.2.gz",
-            "plain abc-json.log.1",
-            "plain abc-json.log"
-        ]
+        ["gzip abc-json.log.10.gz", "gzip abc-json.log.2.gz", "plain abc-json.log.1", "plain abc-json.log"]
     );
 }
 
@@ -106,17 +90,10 @@ fn kubelets_links_into_dockers_directory() {
     write(dir.path(), "docker/abc/abc-json.log.1.gz", "{}\n");
     let container = dir.path().join("pods/ns_pod_uid/app");
     fs::create_dir_all(&container).unwrap();
-    symlink(
-        dir.path().join("docker/abc/abc-json.log"),
-        container.join("3.log"),
-    )
-    .unwrap();
+    symlink(dir.path().join("docker/abc/abc-json.log"), container.join("3.log")).unwrap();
     let sets = LogRoot::new(dir.path().join("pods")).list().unwrap();
     assert_eq!(sets.len(), 1);
-    assert_eq!(
-        (sets[0].source.restart, sets[0].source.container_id.as_str()),
-        (3, "abc")
-    );
+    assert_eq!((sets[0].source.restart, sets[0].source.container_id.as_str()), (3, "abc"));
     assert_eq!(names(&sets[0]), ["gzip abc-json.log.1.gz", "plain 3.log"]);
 }
 
@@ -135,44 +112,21 @@ fn single_files_and_what_is_none() {
     assert_eq!(names(&set), ["plain a.gz"]);
     assert!(set.source.container.ends_with("/a.gz"));
     fs::write(dir.path().join("b.log"), [0x1f, 0x8b, 8]).unwrap();
-    assert_eq!(
-        names(&file_set(&dir.path().join("b.log")).unwrap()),
-        ["gzip b.log"]
-    );
-    assert!(matches!(
-        file_set(dir.path()),
-        Err(ScanError::NotRegular { .. })
-    ));
-    assert!(matches!(
-        file_set(&dir.path().join("c")),
-        Err(ScanError::Unreadable { .. })
-    ));
+    assert_eq!(names(&file_set(&dir.path().join("b.log")).unwrap()), ["gzip b.log"]);
+    assert!(matches!(file_set(dir.path()), Err(ScanError::NotRegular { .. })));
+    assert!(matches!(file_set(&dir.path().join("c")), Err(ScanError::Unreadable { .. })));
 }
 
 #[test]
 fn times_at_both_ends() {
     let dir = tempfile::tempdir().unwrap();
     let at = |second: u32| format!("1970-01-01T00:00:0{second}Z stdout F hello\n");
-    write(
-        dir.path(),
-        "ns_pod_uid/app/0.log.20260101-000000",
-        &format!("torn\n{}{}", at(1), at(2)),
-    );
-    write(
-        dir.path(),
-        "ns_pod_uid/app/0.log",
-        &format!("{}{}torn", at(3), at(4)),
-    );
+    write(dir.path(), "ns_pod_uid/app/0.log.20260101-000000", &format!("torn\n{}{}", at(1), at(2)));
+    write(dir.path(), "ns_pod_uid/app/0.log", &format!("{}{}torn", at(3), at(4)));
     let sets = LogRoot::new(dir.path()).list().unwrap();
-    let expected = SetTimes {
-        oldest: Some(1_000_000_000),
-        newest: Some(4_000_000_000),
-    };
+    let expected = SetTimes { oldest: Some(1_000_000_000), newest: Some(4_000_000_000) };
     assert_eq!(times(&sets[0]).unwrap(), expected);
     assert_eq!(oldest(&sets[0]), expected.oldest);
     fs::remove_dir_all(dir.path().join("ns_pod_uid")).unwrap();
-    assert!(matches!(
-        times(&sets[0]),
-        Err(ScanError::NothingReadable { .. })
-    ));
+    assert!(matches!(times(&sets[0]), Err(ScanError::NothingReadable { .. })));
 }

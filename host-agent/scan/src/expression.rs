@@ -28,40 +28,24 @@ pub(crate) fn parse(
         (false, _) => parse_expression(pattern, insensitive, pattern)?,
     };
     if demands_newline(&hir) {
-        return Err(PatternError::Newline {
-            pattern: shown(pattern),
-        });
+        return Err(PatternError::Newline { pattern: shown(pattern) });
     }
     Ok(hir)
 }
 
 /// Compiles an expression; `pattern` is what errors call it.
-pub(crate) fn compile(
-    hir: &Hir,
-    pattern: &str,
-    limits: &PatternLimits,
-) -> Result<meta::Regex, PatternError> {
+pub(crate) fn compile(hir: &Hir, pattern: &str, limits: &PatternLimits) -> Result<meta::Regex, PatternError> {
     let config = meta::Regex::config()
         .utf8_empty(false)
         .nfa_size_limit(Some(limits.compiled_bytes))
         .hybrid_cache_capacity(limits.compiled_bytes);
-    meta::Regex::builder()
-        .configure(config)
-        .build_from_hir(hir)
-        .map_err(|source| {
-            let pattern = shown(pattern);
-            match source.size_limit() {
-                Some(value) => PatternError::TooLarge {
-                    pattern,
-                    limit: "pattern_compiled_bytes",
-                    value,
-                },
-                None => PatternError::Compile {
-                    pattern,
-                    source: Box::new(source),
-                },
-            }
-        })
+    meta::Regex::builder().configure(config).build_from_hir(hir).map_err(|source| {
+        let pattern = shown(pattern);
+        match source.size_limit() {
+            Some(value) => PatternError::TooLarge { pattern, limit: "pattern_compiled_bytes", value },
+            None => PatternError::Compile { pattern, source: Box::new(source) },
+        }
+    })
 }
 
 /// Whether smart case makes the patterns insensitive: some literal, and none of them upper case.
@@ -81,10 +65,7 @@ pub(crate) fn smart_case_is_insensitive(
             pattern: shown(pattern),
             source: Box::new(source.into()),
         };
-        let ast = ast::parse::ParserBuilder::new()
-            .nest_limit(NEST_LIMIT)
-            .build()
-            .parse(pattern);
+        let ast = ast::parse::ParserBuilder::new().nest_limit(NEST_LIMIT).build().parse(pattern);
         let Ok(()) = visit(&ast.map_err(syntax)?, &mut letters);
     }
     Ok(letters.any && !letters.upper)
@@ -95,12 +76,12 @@ pub(crate) fn contains_escape(hir: &Hir) -> bool {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => false,
         HirKind::Literal(literal) => literal.0.contains(&ESC),
-        HirKind::Class(Class::Unicode(class)) => class
-            .iter()
-            .any(|range| range.start() == '\u{1b}' && range.end() == '\u{1b}'),
-        HirKind::Class(Class::Bytes(class)) => class
-            .iter()
-            .any(|range| range.start() == ESC && range.end() == ESC),
+        HirKind::Class(Class::Unicode(class)) => {
+            class.iter().any(|range| range.start() == '\u{1b}' && range.end() == '\u{1b}')
+        }
+        HirKind::Class(Class::Bytes(class)) => {
+            class.iter().any(|range| range.start() == ESC && range.end() == ESC)
+        }
         HirKind::Repetition(rep) => contains_escape(&rep.sub),
         HirKind::Capture(capture) => contains_escape(&capture.sub),
         HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(contains_escape),
@@ -112,28 +93,17 @@ fn check_length(pattern: &str, limits: &PatternLimits) -> Result<(), PatternErro
         return Ok(());
     }
     let (limit, value) = ("pattern_bytes", limits.pattern_bytes);
-    Err(PatternError::TooLarge {
-        pattern: shown(pattern),
-        limit,
-        value,
-    })
+    Err(PatternError::TooLarge { pattern: shown(pattern), limit, value })
 }
 
-fn parse_expression(
-    expression: &str,
-    insensitive: bool,
-    pattern: &str,
-) -> Result<Hir, PatternError> {
+fn parse_expression(expression: &str, insensitive: bool, pattern: &str) -> Result<Hir, PatternError> {
     regex_syntax::ParserBuilder::new()
         .utf8(false)
         .nest_limit(NEST_LIMIT)
         .case_insensitive(insensitive)
         .build()
         .parse(expression)
-        .map_err(|source| PatternError::Syntax {
-            pattern: shown(pattern),
-            source: Box::new(source),
-        })
+        .map_err(|source| PatternError::Syntax { pattern: shown(pattern), source: Box::new(source) })
 }
 
 /// Whether the expression has a newline that it can't do without, as ripgrep refuses it too.

@@ -42,15 +42,7 @@ enum State {
 impl Files {
     pub(crate) fn new(set: LogSet, source: u32, keep: Keep) -> Files {
         let slots = set.files.iter().map(|_| Slot::default()).collect();
-        Files {
-            set,
-            source,
-            keep,
-            slots,
-            gaps: Vec::new(),
-            bytes_read: 0,
-            edge: None,
-        }
+        Files { set, source, keep, slots, gaps: Vec::new(), bytes_read: 0, edge: None }
     }
 
     pub(crate) fn set(&self) -> &LogSet {
@@ -74,11 +66,7 @@ impl Files {
     /// `file`.
     pub(crate) fn bound_gaps_behind(&mut self, first: usize, file: usize, time: Option<i64>) {
         for (_, gap) in self.gaps[first..].iter_mut().filter(|(at, _)| *at != file) {
-            let bound = if self.keep.backward {
-                &mut gap.from
-            } else {
-                &mut gap.to
-            };
+            let bound = if self.keep.backward { &mut gap.from } else { &mut gap.to };
             *bound = bound.or(time);
         }
     }
@@ -86,11 +74,7 @@ impl Files {
     /// Sets where the gaps from number `first` on begin at the earliest, in scan order, if that isn't known.
     pub(crate) fn bound_gaps_ahead(&mut self, first: usize, time: Option<i64>) {
         for (_, gap) in &mut self.gaps[first..] {
-            let bound = if self.keep.backward {
-                &mut gap.to
-            } else {
-                &mut gap.from
-            };
+            let bound = if self.keep.backward { &mut gap.to } else { &mut gap.from };
             *bound = bound.or(time);
         }
     }
@@ -167,8 +151,7 @@ impl Files {
             filled += count;
             let found = format::detect(&head[..filled]);
             // A pipe's first whole line decides: its writer may not have more to say for long.
-            let enough =
-                count == 0 || filled == DETECT_BYTES || (waits && head[..filled].contains(&b'\n'));
+            let enough = count == 0 || filled == DETECT_BYTES || (waits && head[..filled].contains(&b'\n'));
             if found.is_some() || enough {
                 return found.unwrap_or(Format::Plain);
             }
@@ -243,14 +226,8 @@ impl Files {
 
     fn tell(&mut self, file: usize, fault: Fault) {
         let input = &self.set.files[file].input;
-        let name = path(input)
-            .and_then(Path::file_name)
-            .map(|name| name.to_string_lossy().into_owned());
-        let (from, to) = if self.keep.backward {
-            (None, self.edge)
-        } else {
-            (self.edge, None)
-        };
+        let name = path(input).and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        let (from, to) = if self.keep.backward { (None, self.edge) } else { (self.edge, None) };
         let gap = Gap {
             source: self.source,
             file: name.unwrap_or_else(|| self.set.source.container.clone()),
@@ -283,9 +260,7 @@ fn renamed(path: &Path, known: (u64, u64)) -> Option<File> {
     let target = fs::canonicalize(path.parent()?).ok()?;
     fs::read_dir(target).ok()?.flatten().find_map(|entry| {
         let metadata = entry.metadata().ok()?;
-        let opened = (identity(&metadata)? == known)
-            .then(|| open_regular(&entry.path()))?
-            .ok()?;
+        let opened = (identity(&metadata)? == known).then(|| open_regular(&entry.path()))?.ok()?;
         (identity_of(&opened)? == known).then_some(opened)
     })
 }

@@ -37,14 +37,8 @@ mod tests {
     fn the_first_line_with_a_format_decides() {
         let cri = "1970-01-01T00:00:01Z stdout F hello";
         let json = r#"{"log":"hello\n","stream":"stdout","time":"1970-01-01T00:00:01Z"}"#;
-        assert_eq!(
-            detect(format!("torn\n\n{cri}\n{json}\n").as_bytes()),
-            Some(Format::Cri)
-        );
-        assert_eq!(
-            detect(format!("torn\n{json}\n{cri}\n").as_bytes()),
-            Some(Format::JsonFile)
-        );
+        assert_eq!(detect(format!("torn\n\n{cri}\n{json}\n").as_bytes()), Some(Format::Cri));
+        assert_eq!(detect(format!("torn\n{json}\n{cri}\n").as_bytes()), Some(Format::JsonFile));
         assert_eq!(detect(cri.as_bytes()), Some(Format::Cri));
         assert_eq!(detect(b"torn\nhello"), None);
         assert_eq!(detect(b""), None);

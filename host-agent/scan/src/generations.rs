@@ -29,16 +29,9 @@ impl Age {
         match stem.split_once('-') {
             Some((day, clock)) => {
                 let is_stamp = day.len() == 8 && clock.len() == 6;
-                format!("{day}{clock}")
-                    .parse()
-                    .ok()
-                    .filter(|_| is_stamp)
-                    .map(Age::Stamped)
+                format!("{day}{clock}").parse().ok().filter(|_| is_stamp).map(Age::Stamped)
             }
-            None => stem
-                .parse()
-                .ok()
-                .map(|number| Age::Numbered(std::cmp::Reverse(number))),
+            None => stem.parse().ok().map(|number| Age::Numbered(std::cmp::Reverse(number))),
         }
     }
 }
@@ -62,18 +55,8 @@ impl Generations {
             return;
         };
         let path = file.path.clone();
-        let input = if is_gzip {
-            Input::Gzip(path)
-        } else {
-            Input::Plain(path)
-        };
-        self.by_age.insert(
-            age,
-            LogFile {
-                input,
-                size: metadata.len(),
-            },
-        );
+        let input = if is_gzip { Input::Gzip(path) } else { Input::Plain(path) };
+        self.by_age.insert(age, LogFile { input, size: metadata.len() });
     }
 
     /// Where the live file really is, when it is a link, as it is on nodes that run Docker.
@@ -87,16 +70,8 @@ impl Generations {
 
     /// Adds a live file of Docker's and what stands rotated beside it. Returns the container's id.
     pub(crate) fn add_docker_siblings(&mut self, live: &Path) -> String {
-        let name = live
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let siblings = live
-            .parent()
-            .map(entries)
-            .and_then(Result::ok)
-            .unwrap_or_default();
+        let name = live.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let siblings = live.parent().map(entries).and_then(Result::ok).unwrap_or_default();
         for file in siblings {
             if let Some(age) = file.name.strip_prefix(&name).and_then(Age::of)
                 && !self.by_age.contains_key(&Age::Live) | (age != Age::Live)
@@ -104,9 +79,7 @@ impl Generations {
                 self.add(age, &file);
             }
         }
-        name.strip_suffix("-json.log")
-            .unwrap_or_default()
-            .to_owned()
+        name.strip_suffix("-json.log").unwrap_or_default().to_owned()
     }
 
     /// The files, oldest first.
@@ -129,11 +102,7 @@ pub(crate) fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         if let (Ok(name), Ok(kind)) = (entry.file_name().into_string(), entry.file_type()) {
-            found.push(Entry {
-                name,
-                path: entry.path(),
-                kind,
-            });
+            found.push(Entry { name, path: entry.path(), kind });
         }
     }
     Ok(found)

@@ -48,22 +48,17 @@ pub(crate) fn each_suspect(block: &[u8], mut found: impl FnMut(usize)) {
 
 /// Calls `found` with the start of every line of a block whose message may hold an escape character, or
 /// that writes printable ASCII by number, as no known writer does but for `<`, `>` and `&`.
-pub(crate) fn each_odd_escape(
-    finder: &memmem::Finder<'_>,
-    block: &[u8],
-    mut found: impl FnMut(usize),
-) {
+pub(crate) fn each_odd_escape(finder: &memmem::Finder<'_>, block: &[u8], mut found: impl FnMut(usize)) {
     crate::cri::each_escape(block, &mut found);
     let mut from = 0;
     while let Some(at) = finder.find(&block[from..]).map(|at| from + at) {
         from = at + 4;
         let digits = block.get(from..from + 2).unwrap_or_default();
-        let is_odd =
-            match [digits.first(), digits.get(1)].map(|digit| digit.map(u8::to_ascii_lowercase)) {
-                [Some(b'1'), Some(b'b')] => true,
-                [Some(b'3'), Some(b'c' | b'e')] | [Some(b'2'), Some(b'6')] => false,
-                [first, _] => matches!(first, Some(b'2'..=b'7')),
-            };
+        let is_odd = match [digits.first(), digits.get(1)].map(|digit| digit.map(u8::to_ascii_lowercase)) {
+            [Some(b'1'), Some(b'b')] => true,
+            [Some(b'3'), Some(b'c' | b'e')] | [Some(b'2'), Some(b'6')] => false,
+            [first, _] => matches!(first, Some(b'2'..=b'7')),
+        };
         if is_odd {
             found(memrchr(b'\n', &block[..at]).map_or(0, |nl| nl + 1));
             from = memchr(b'\n', &block[at..]).map_or(block.len(), |nl| at + nl);
@@ -77,10 +72,7 @@ pub(crate) fn escape_finder() -> memmem::Finder<'static> {
 }
 
 /// Reads a line's members. `log` reads the value of `log` and tells whether it is partial.
-fn read<'a>(
-    line: &'a [u8],
-    mut log: impl FnMut(&mut Text<'a>) -> Option<bool>,
-) -> Option<LineHead> {
+fn read<'a>(line: &'a [u8], mut log: impl FnMut(&mut Text<'a>) -> Option<bool>) -> Option<LineHead> {
     let mut text = Text { line, at: 0 };
     let (mut partial, mut stream, mut time) = (None, Stream::Stdout, None);
     text.expect(b'{')?;
@@ -109,11 +101,7 @@ fn read<'a>(
     if text.at < line.len() {
         return None;
     }
-    Some(LineHead {
-        time: time?,
-        stream,
-        partial: partial?,
-    })
+    Some(LineHead { time: time?, stream, partial: partial? })
 }
 
 fn is_plainly_full(line: &[u8]) -> bool {
@@ -122,9 +110,7 @@ fn is_plainly_full(line: &[u8]) -> bool {
         let body = line.strip_suffix(b"\"}")?;
         let time = memrchr(b'"', body)?;
         let body = body[..time].strip_suffix(b",\"time\":")?;
-        let body = body
-            .strip_suffix(b"\"stdout\"")
-            .or_else(|| body.strip_suffix(b"\"stderr\""))?;
+        let body = body.strip_suffix(b"\"stdout\"").or_else(|| body.strip_suffix(b"\"stderr\""))?;
         body.strip_suffix(b"\",\"stream\":")
     };
     line.starts_with(b"{\"log\":\"") && before_time().is_some_and(ends_in_newline)
@@ -139,13 +125,7 @@ fn ends_in_newline(text: &[u8]) -> bool {
         return false;
     };
     // The backslash counts only when it isn't itself escaped.
-    before
-        .iter()
-        .rev()
-        .take_while(|&&byte| byte == b'\\')
-        .count()
-        % 2
-        == 1
+    before.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
 }
 
 /// Length of the run that starts here and has neither a quote nor a backslash. In log text these come
@@ -156,8 +136,7 @@ fn plain_run(text: &[u8]) -> usize {
     let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
     for (index, word) in text.as_chunks().0.iter().take(SHORT / 8).enumerate() {
         let word = u64::from_le_bytes(*word);
-        let found =
-            has_zero(word ^ (ONES * u64::from(b'"'))) | has_zero(word ^ (ONES * u64::from(b'\\')));
+        let found = has_zero(word ^ (ONES * u64::from(b'"'))) | has_zero(word ^ (ONES * u64::from(b'\\')));
         if found != 0 {
             // The lowest mark is exact; only those above it may be false.
             return index * 8 + found.trailing_zeros() as usize / 8;
@@ -174,26 +153,18 @@ fn decode_unit(text: &[u8]) -> Option<(char, usize)> {
     if let Some(char) = char::from_u32(first) {
         return Some((char, 4));
     }
-    let second = text
-        .get(4..6)
-        .filter(|mark| *mark == b"\\u")
-        .and_then(|_| text.get(6..10)?.into());
+    let second = text.get(4..6).filter(|mark| *mark == b"\\u").and_then(|_| text.get(6..10)?.into());
     Some(match (first, second.and_then(hex)) {
         (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) => {
             let point = 0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00);
-            (
-                char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER),
-                10,
-            )
+            (char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER), 10)
         }
         _ => (char::REPLACEMENT_CHARACTER, 4),
     })
 }
 
 fn hex(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |sum, &digit| {
-        Some(sum * 16 + char::from(digit).to_digit(16)?)
-    })
+    digits.iter().try_fold(0, |sum, &digit| Some(sum * 16 + char::from(digit).to_digit(16)?))
 }
 
 /// A JSON text that is read once, from left to right.
@@ -233,11 +204,7 @@ impl<'a> Text<'a> {
             }
             self.at += match self.line.get(self.at + 1)? {
                 b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
-                b'u' => self
-                    .line
-                    .get(self.at + 2..self.at + 6)
-                    .and_then(hex)
-                    .map(|_| 6)?,
+                b'u' => self.line.get(self.at + 2..self.at + 6).and_then(hex).map(|_| 6)?,
                 _ => return None,
             };
         }
@@ -301,10 +268,7 @@ impl<'a> Text<'a> {
             }
             _ => {
                 let scalar = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
-                let length = self.line[self.at..]
-                    .iter()
-                    .take_while(|byte| scalar(byte))
-                    .count();
+                let length = self.line[self.at..].iter().take_while(|byte| scalar(byte)).count();
                 self.at += length;
                 (length > 0).then_some(())
             }
@@ -325,19 +289,12 @@ mod tests {
     }
 
     const TIME: &str = r#""time":"1970-01-01T00:00:01Z""#;
-    const HEAD: LineHead = LineHead {
-        time: 1_000_000_000,
-        stream: Stream::Stderr,
-        partial: false,
-    };
+    const HEAD: LineHead = LineHead { time: 1_000_000_000, stream: Stream::Stderr, partial: false };
 
     #[test]
     fn takes_lines_apart() {
         let line = |log: &str| format!(r#"{{"log":"{log}","stream":"stderr",{TIME}}}"#);
-        let part = LineHead {
-            partial: true,
-            ..HEAD
-        };
+        let part = LineHead { partial: true, ..HEAD };
         for (log, head, message) in [
             (r"hello\n", HEAD, "hello"),
             (r"hello\r\n", HEAD, "hello\r"),
@@ -347,33 +304,15 @@ mod tests {
             (r"back\\n", part, "back\\n"),
             (r"back\\\n", HEAD, "back\\"),
             (r"x\u000A", HEAD, "x"),
-            (
-                r"\u001b[1m\u00e9\ud83d\ude00\ud83d!\/\n",
-                HEAD,
-                "\u{1b}[1mé😀\u{fffd}!/",
-            ),
+            (r"\u001b[1m\u00e9\ud83d\ude00\ud83d!\/\n", HEAD, "\u{1b}[1mé😀\u{fffd}!/"),
             (r"a\nb\n", HEAD, "a\nb"),
         ] {
             assert_eq!(parse(&line(log)), Some((head, message.to_owned())), "{log}");
-            assert_eq!(
-                is_plainly_full(line(log).as_bytes()),
-                !head.partial,
-                "{log}"
-            );
+            assert_eq!(is_plainly_full(line(log).as_bytes()), !head.partial, "{log}");
         }
-        let odd = format!(
-            r#" {{ {TIME} , "attrs":{{"a":[1,-2.5e3,null,{{}}],"b":"\"}}"}},"log" : "x\n" }}  "#
-        );
-        assert_eq!(
-            parse(&odd),
-            Some((
-                LineHead {
-                    stream: Stream::Stdout,
-                    ..HEAD
-                },
-                "x".to_owned()
-            ))
-        );
+        let odd =
+            format!(r#" {{ {TIME} , "attrs":{{"a":[1,-2.5e3,null,{{}}],"b":"\"}}"}},"log" : "x\n" }}  "#);
+        assert_eq!(parse(&odd), Some((LineHead { stream: Stream::Stdout, ..HEAD }, "x".to_owned())));
         assert!(!is_plainly_full(odd.as_bytes()));
     }
 
@@ -393,11 +332,7 @@ mod tests {
         ] {
             assert_eq!(parse(line), None, "{line}");
         }
-        let deep = format!(
-            r#"{{"a":{}{},"log":"x\n",{TIME}}}"#,
-            "[".repeat(99),
-            "]".repeat(99)
-        );
+        let deep = format!(r#"{{"a":{}{},"log":"x\n",{TIME}}}"#, "[".repeat(99), "]".repeat(99));
         assert_eq!(parse(&deep), None);
     }
 

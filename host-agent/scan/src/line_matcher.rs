@@ -42,25 +42,17 @@ impl LineMatcher {
             .build(&hir.to_string())
             .ok()?;
         let leading = superset::leading_run(hir, LEADING_MIN);
-        Some(LineMatcher {
-            regex,
-            leading: leading.and_then(|run| Leading::new(&run)),
-        })
+        Some(LineMatcher { regex, leading: leading.and_then(|run| Leading::new(&run)) })
     }
 }
 
 impl Leading {
     fn new(run: &Hir) -> Option<Leading> {
         if let HirKind::Literal(literal) = run.kind() {
-            return Some(Leading::Text(Box::new(
-                memmem::Finder::new(&literal.0).into_owned(),
-            )));
+            return Some(Leading::Text(Box::new(memmem::Finder::new(&literal.0).into_owned())));
         }
         let config = meta::Regex::config().utf8_empty(false);
-        let regex = meta::Regex::builder()
-            .configure(config)
-            .build_from_hir(run)
-            .ok()?;
+        let regex = meta::Regex::builder().configure(config).build_from_hir(run).ok()?;
         Some(Leading::Regex(regex))
     }
 
@@ -68,9 +60,9 @@ impl Leading {
         match self {
             Leading::Text(finder) => finder.find(text),
             // The end of a match is in its line too, and cheaper to find than its start.
-            Leading::Regex(regex) => regex
-                .search_half(&regex_automata::Input::new(text))
-                .map(|half| half.offset()),
+            Leading::Regex(regex) => {
+                regex.search_half(&regex_automata::Input::new(text)).map(|half| half.offset())
+            }
         }
     }
 }

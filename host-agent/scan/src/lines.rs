@@ -55,15 +55,7 @@ pub(crate) struct Lines {
 impl Lines {
     pub(crate) fn new(files: Files, line_bytes: usize) -> Lines {
         let (block, window) = (Window::default(), Window::default());
-        Lines {
-            files,
-            block,
-            long: None,
-            window,
-            line_bytes,
-            parsed: [None; 2],
-            layout: None,
-        }
+        Lines { files, block, long: None, window, line_bytes, parsed: [None; 2], layout: None }
     }
 
     /// How the lines of a file are laid out.
@@ -99,8 +91,7 @@ impl Lines {
             return self.block.slice(line.start, end);
         }
         if !(self.window.holds(line.file, line.start) && end <= self.window.end()) {
-            self.window
-                .load(&mut self.files, line.file, line.start, end);
+            self.window.load(&mut self.files, line.file, line.start, end);
         }
         self.window.slice(line.start, end.min(self.window.end()))
     }
@@ -173,11 +164,7 @@ impl Lines {
                 return Some(self.long_line_from(file, start, self.window.end()));
             }
             self.window.forget_before(start);
-            if self
-                .window
-                .extend(&mut self.files, WINDOW_BYTES.max(searched))
-                == 0
-            {
+            if self.window.extend(&mut self.files, WINDOW_BYTES.max(searched)) == 0 {
                 return (searched > 0).then(|| line(file, start, None, self.window.end()));
             }
         }
@@ -189,8 +176,7 @@ impl Lines {
         let last = end.checked_sub(1)?;
         if self.block.holds(file, last) {
             let body = self.block.slice(self.block.start(), end);
-            let start =
-                last_line_start(body).map_or(self.block.start(), |at| self.block.start() + at);
+            let start = last_line_start(body).map_or(self.block.start(), |at| self.block.start() + at);
             return Some(ended(file, start, end, body));
         }
         if let Some(long) = self.long
@@ -210,22 +196,14 @@ impl Lines {
             }
             let from = self.window.start();
             let body = self.window.slice(from, end);
-            if let Some(start) = last_line_start(body)
-                .map(|at| from + at)
-                .or((from == 0).then_some(0))
-            {
+            if let Some(start) = last_line_start(body).map(|at| from + at).or((from == 0).then_some(0)) {
                 return Some(ended(file, start, end, body));
             }
             let loaded = body.len();
             if loaded >= cap {
                 let newline = body.last() == Some(&b'\n');
                 let start = self.long_line_start(file, from);
-                return Some(Line {
-                    file,
-                    start,
-                    end: end - u64::from(newline),
-                    next: end,
-                });
+                return Some(Line { file, start, end: end - u64::from(newline), next: end });
             }
             self.load_before(file, end, loaded.saturating_mul(2).max(WINDOW_BYTES));
         }
@@ -236,21 +214,11 @@ impl Lines {
         loop {
             self.window.reset(file, from);
             if self.window.extend(&mut self.files, WINDOW_BYTES) == 0 {
-                return Line {
-                    file,
-                    start,
-                    end: from,
-                    next: from,
-                };
+                return Line { file, start, end: from, next: from };
             }
             if let Some(newline) = memchr(b'\n', self.window.bytes()) {
                 let end = from + newline as u64;
-                return Line {
-                    file,
-                    start,
-                    end,
-                    next: end + 1,
-                };
+                return Line { file, start, end, next: end + 1 };
             }
             from = self.window.end();
         }
@@ -269,36 +237,20 @@ impl Lines {
     }
 
     fn load_before(&mut self, file: usize, end: u64, count: usize) {
-        self.window
-            .load(&mut self.files, file, end.saturating_sub(count as u64), end);
+        self.window.load(&mut self.files, file, end.saturating_sub(count as u64), end);
     }
 }
 
 fn line(file: usize, start: u64, newline: Option<usize>, otherwise: u64) -> Line {
     match newline {
-        Some(at) => Line {
-            file,
-            start,
-            end: start + at as u64,
-            next: start + at as u64 + 1,
-        },
-        None => Line {
-            file,
-            start,
-            end: otherwise,
-            next: otherwise,
-        },
+        Some(at) => Line { file, start, end: start + at as u64, next: start + at as u64 + 1 },
+        None => Line { file, start, end: otherwise, next: otherwise },
     }
 }
 
 /// The line from `start` to `end`, where `body` ends at `end`.
 fn ended(file: usize, start: u64, end: u64, body: &[u8]) -> Line {
-    Line {
-        file,
-        start,
-        end: end - u64::from(body.last() == Some(&b'\n')),
-        next: end,
-    }
+    Line { file, start, end: end - u64::from(body.last() == Some(&b'\n')), next: end }
 }
 
 /// Where the last line of `body` starts, if a newline before it is in `body`.

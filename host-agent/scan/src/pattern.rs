@@ -62,11 +62,7 @@ pub struct PatternLimits {
 
 impl Default for PatternLimits {
     fn default() -> PatternLimits {
-        PatternLimits {
-            compiled_bytes: 10 << 20,
-            pattern_bytes: 64 << 10,
-            patterns: 1000,
-        }
+        PatternLimits { compiled_bytes: 10 << 20, pattern_bytes: 64 << 10, patterns: 1000 }
     }
 }
 
@@ -148,19 +144,13 @@ impl Matcher {
     ) -> Result<Option<Matcher>, PatternError> {
         let count = spec.patterns.len() + spec.and.len() + spec.not.len();
         if count > limits.patterns {
-            return Err(PatternError::TooMany {
-                count,
-                value: limits.patterns,
-            });
+            return Err(PatternError::TooMany { count, value: limits.patterns });
         }
         if count == 0 && required.is_empty() {
             return Ok(None);
         }
         let each = |patterns: &[String]| -> Result<Vec<(Part, Hir)>, PatternError> {
-            patterns
-                .chunks(1)
-                .map(|pattern| Part::new(pattern, spec, limits))
-                .collect()
+            patterns.chunks(1).map(|pattern| Part::new(pattern, spec, limits)).collect()
         };
         let positive = match spec.patterns.as_slice() {
             [] => None,
@@ -172,9 +162,7 @@ impl Matcher {
         let (mut compiled, mut required_hirs) = (Vec::new(), Vec::new());
         for re in required {
             let hir = expression::parse(re, false, false, limits)?;
-            compiled.push(MessageRegex {
-                regex: expression::compile(&hir, re, limits)?,
-            });
+            compiled.push(MessageRegex { regex: expression::compile(&hir, re, limits)? });
             required_hirs.push(hir);
         }
         let positive_hir = positive_hir.filter(|_| !spec.invert);
@@ -210,13 +198,9 @@ impl Matcher {
     /// Whether a message matches what the user typed, whatever is required besides.
     pub fn matches_patterns(&self, message: &[u8]) -> bool {
         let stripped = ansi::strip(message);
-        let text = stripped
-            .as_ref()
-            .map_or(message, |stripped| stripped.text.as_slice());
+        let text = stripped.as_ref().map_or(message, |stripped| stripped.text.as_slice());
         let original = stripped.is_some().then_some(message);
-        self.positive
-            .as_ref()
-            .is_none_or(|part| part.is_match(text, original) != self.invert)
+        self.positive.as_ref().is_none_or(|part| part.is_match(text, original) != self.invert)
             && self.and.iter().all(|part| part.is_match(text, original))
             && !self.not.iter().any(|part| part.is_match(text, original))
     }
@@ -231,22 +215,13 @@ impl Matcher {
     /// sequences included. Inverted and `not` patterns have none.
     pub fn for_each_match(&self, message: &[u8], mut f: impl FnMut(Range<usize>)) {
         let stripped = ansi::strip(message);
-        let text = stripped
-            .as_ref()
-            .map_or(message, |stripped| stripped.text.as_slice());
-        for part in self
-            .positive
-            .iter()
-            .filter(|_| !self.invert)
-            .chain(&self.and)
-        {
+        let text = stripped.as_ref().map_or(message, |stripped| stripped.text.as_slice());
+        for part in self.positive.iter().filter(|_| !self.invert).chain(&self.and) {
             for found in part.regex.find_iter(text) {
                 let at_end = found.end() == text.len() && text.ends_with(b"\r");
                 let range = found.start()..found.end() - usize::from(at_end && !found.is_empty());
                 if !range.is_empty() {
-                    f(stripped
-                        .as_ref()
-                        .map_or(range.clone(), |stripped| stripped.original(range)));
+                    f(stripped.as_ref().map_or(range.clone(), |stripped| stripped.original(range)));
                 }
             }
         }
@@ -259,8 +234,7 @@ impl Matcher {
             Format::Cri | Format::Plain => (&self.verbatim, superset::of_verbatim_line),
             Format::JsonFile => (&self.json, superset::of_json_line),
         };
-        cell.get_or_init(|| LineMatcher::new(&rewrite(narrowing), self.limits.compiled_bytes))
-            .as_ref()
+        cell.get_or_init(|| LineMatcher::new(&rewrite(narrowing), self.limits.compiled_bytes)).as_ref()
     }
 }
 
@@ -277,9 +251,7 @@ impl MessageRegex {
     /// When it isn't valid or is over a limit.
     pub fn new(re: &str, limits: &PatternLimits) -> Result<MessageRegex, PatternError> {
         let hir = expression::parse(re, false, false, limits)?;
-        Ok(MessageRegex {
-            regex: expression::compile(&hir, re, limits)?,
-        })
+        Ok(MessageRegex { regex: expression::compile(&hir, re, limits)? })
     }
 
     /// Whether it matches anywhere in the message.
@@ -328,13 +300,7 @@ impl Part {
             hir = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
         }
         let regex = expression::compile(&before_cr(&hir), &patterns[0], limits)?;
-        Ok((
-            Part {
-                regex,
-                on_original: contains_escape(&hir),
-            },
-            hir,
-        ))
+        Ok((Part { regex, on_original: contains_escape(&hir) }, hir))
     }
 
     fn is_match(&self, text: &[u8], original: Option<&[u8]>) -> bool {
@@ -347,19 +313,13 @@ impl Part {
 fn before_cr(hir: &Hir) -> Hir {
     match hir.kind() {
         HirKind::Look(look @ (Look::End | Look::EndLF)) => {
-            let cr = Repetition {
-                min: 0,
-                max: Some(1),
-                greedy: true,
-                sub: Box::new(Hir::literal(*b"\r")),
-            };
+            let cr = Repetition { min: 0, max: Some(1), greedy: true, sub: Box::new(Hir::literal(*b"\r")) };
             Hir::concat(vec![Hir::repetition(cr), Hir::look(*look)])
         }
         HirKind::Empty | HirKind::Look(_) | HirKind::Literal(_) | HirKind::Class(_) => hir.clone(),
-        HirKind::Repetition(rep) => Hir::repetition(Repetition {
-            sub: Box::new(before_cr(&rep.sub)),
-            ..rep.clone()
-        }),
+        HirKind::Repetition(rep) => {
+            Hir::repetition(Repetition { sub: Box::new(before_cr(&rep.sub)), ..rep.clone() })
+        }
         HirKind::Capture(capture) => before_cr(&capture.sub),
         HirKind::Concat(parts) => Hir::concat(parts.iter().map(before_cr).collect()),
         HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(before_cr).collect()),

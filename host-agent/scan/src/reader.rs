@@ -27,10 +27,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(reason: GapReason, detail: impl ToString) -> Fault {
-        Fault {
-            reason,
-            detail: detail.to_string(),
-        }
+        Fault { reason, detail: detail.to_string() }
     }
 
     pub(crate) fn io(error: &io::Error) -> Fault {
@@ -71,15 +68,8 @@ pub(crate) fn open_regular(path: &Path) -> Result<File, Fault> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let flags = i32::try_from(flags.bits()).expect("open flags fit into a C int");
     let mut options = std::fs::OpenOptions::new();
-    let file = options
-        .read(true)
-        .custom_flags(flags)
-        .open(path)
-        .map_err(|error| Fault::io(&error))?;
-    let kind = file
-        .metadata()
-        .map_err(|error| Fault::io(&error))?
-        .file_type();
+    let file = options.read(true).custom_flags(flags).open(path).map_err(|error| Fault::io(&error))?;
+    let kind = file.metadata().map_err(|error| Fault::io(&error))?.file_type();
     if kind.is_file() {
         return Ok(file);
     }
@@ -102,9 +92,7 @@ impl FileReader {
         let open = |path| file.map_or_else(|| open_regular(path), Ok);
         let kind = match input {
             Input::Plain(path) => Kind::Plain(Plain::new(Arc::new(open(path)?), 0)?),
-            Input::Gzip(path) => {
-                Kind::Stream(Box::new(Stream::gzip(Arc::new(open(path)?), 0, keep)))
-            }
+            Input::Gzip(path) => Kind::Stream(Box::new(Stream::gzip(Arc::new(open(path)?), 0, keep))),
             Input::Pipe(file) => return FileReader::pipe(file, keep),
         };
         Ok(FileReader { kind, fault: None })
@@ -183,12 +171,7 @@ struct Plain {
 impl Plain {
     fn new(file: Arc<File>, base: u64) -> Result<Plain, Fault> {
         let len = file.metadata().map_err(|error| Fault::io(&error))?.len();
-        Ok(Plain {
-            file,
-            base,
-            len: len.saturating_sub(base),
-            shrunk: false,
-        })
+        Ok(Plain { file, base, len: len.saturating_sub(base), shrunk: false })
     }
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, Fault> {
@@ -215,17 +198,9 @@ impl Plain {
     }
 
     fn check_shrunk(&mut self) -> Result<(), Fault> {
-        let now = self
-            .file
-            .metadata()
-            .map_err(|error| Fault::io(&error))?
-            .len();
+        let now = self.file.metadata().map_err(|error| Fault::io(&error))?.len();
         let now = now.saturating_sub(self.base);
-        if now < self.len {
-            self.shrunk_fault(now).map_or(Ok(()), Err)
-        } else {
-            Ok(())
-        }
+        if now < self.len { self.shrunk_fault(now).map_or(Ok(()), Err) } else { Ok(()) }
     }
 
     fn shrunk_fault(&mut self, now: u64) -> Option<Fault> {

@@ -28,7 +28,7 @@ impl Flags {
     /// The writer's line has no end: its last part (CRI tag `P`, json-file without `\n`) has no successor.
     pub const UNFINISHED: Flags = Flags(1 << 3);
     /// Records were left out between this one and the one before it of the same source
-    /// (only set when context was asked for).
+    /// (only set when context was asked for, and never on the first).
     pub const BREAK: Flags = Flags(1 << 4);
     /// A filter failed on the record, so that it comes out as it was before that filter.
     pub const UNFILTERED: Flags = Flags(1 << 5);

@@ -64,24 +64,13 @@ impl Scanner {
         let file = if backward { last } else { last.map(|_| 0) };
         // Parts of a joined line, the lines they are in, and the block that is being searched.
         let join = usize::try_from(limits.join_bytes).unwrap_or(usize::MAX);
-        let reach = [
-            join,
-            limits.line_bytes,
-            limits.line_bytes,
-            limits.block_bytes,
-            STREAM_SLACK,
-        ]
-        .into_iter()
-        .fold(0, usize::saturating_add);
+        let reach = [join, limits.line_bytes, limits.line_bytes, limits.block_bytes, STREAM_SLACK]
+            .into_iter()
+            .fold(0, usize::saturating_add);
         // Forward, only what a neighbourhood can reach is worth keeping.
         let window = if backward { usize::MAX } else { reach };
         let window = limits.gzip_window_bytes.min(window);
-        let keep = Keep {
-            window,
-            reach,
-            spool: search.context.before > 0,
-            backward,
-        };
+        let keep = Keep { window, reach, spool: search.context.before > 0, backward };
         let lines = Lines::new(Files::new(set, source, keep), limits.line_bytes);
         Scanner {
             source,
@@ -125,10 +114,7 @@ impl Scanner {
 
     /// What has been done so far.
     pub fn stats(&self) -> ScanStats {
-        ScanStats {
-            bytes_read: self.units.lines.files.bytes_read,
-            ..self.stats
-        }
+        ScanStats { bytes_read: self.units.lines.files.bytes_read, ..self.stats }
     }
 
     /// The set that is searched.
@@ -177,12 +163,7 @@ impl Scanner {
                 }
                 Direction::Backward => {
                     let end = self.offset.unwrap_or_else(|| lines.files.len(file));
-                    (
-                        lines
-                            .take_block_before(file, end, size)
-                            .map(|block| block.start),
-                        file.checked_sub(1),
-                    )
+                    (lines.take_block_before(file, end, size).map(|block| block.start), file.checked_sub(1))
                 }
             };
             if block.is_some() {
@@ -209,12 +190,7 @@ impl Scanner {
             }
         }
         self.stats.candidates += candidates.starts().len() as u64;
-        if self
-            .search
-            .matcher
-            .as_ref()
-            .is_some_and(|matcher| matcher.has_required())
-        {
+        if self.search.matcher.as_ref().is_some_and(|matcher| matcher.has_required()) {
             let block = self.units.lines.block.bytes();
             let unended = block.last().is_some_and(|&byte| byte != b'\n');
             let lines = memchr::memchr_iter(b'\n', block).count() as u64 + u64::from(unended);

@@ -30,15 +30,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     fn new(source: Box<dyn Read + Send>, restart: Option<(Arc<File>, u64)>, keep: usize) -> Stream {
-        Stream {
-            source,
-            restart,
-            spool: None,
-            window: Vec::new(),
-            start: 0,
-            keep,
-            ended: false,
-        }
+        Stream { source, restart, spool: None, window: Vec::new(), start: 0, keep, ended: false }
     }
 
     /// A gzip file, of which the compressed data starts at `base`.
@@ -71,12 +63,8 @@ impl Stream {
     pub(crate) fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, Fault> {
         if offset < self.start {
             if let Some(spool) = &self.spool {
-                let wanted = buf
-                    .len()
-                    .min(usize::try_from(self.start - offset).unwrap_or(usize::MAX));
-                return spool
-                    .read_at(&mut buf[..wanted], offset)
-                    .map_err(|error| Fault::io(&error));
+                let wanted = buf.len().min(usize::try_from(self.start - offset).unwrap_or(usize::MAX));
+                return spool.read_at(&mut buf[..wanted], offset).map_err(|error| Fault::io(&error));
             }
             let Some((file, base)) = &self.restart else {
                 return Ok(0);
@@ -120,18 +108,14 @@ impl Stream {
                 result => break result,
             }
         };
-        self.window
-            .truncate(old + result.as_ref().copied().unwrap_or(0));
+        self.window.truncate(old + result.as_ref().copied().unwrap_or(0));
         self.ended = !matches!(result, Ok(1..));
         let count = result.map_err(|error| stream_fault(&error))?;
         if let Some(spool) = &mut self.spool {
             let written = spool.write_all(&self.window[old..old + count]);
             if let Err(error) = written {
                 self.ended = true;
-                return Err(Fault::new(
-                    GapReason::Unreadable,
-                    format!("can't keep what was read: {error}"),
-                ));
+                return Err(Fault::new(GapReason::Unreadable, format!("can't keep what was read: {error}")));
             }
         }
         Ok(())
@@ -140,10 +124,9 @@ impl Stream {
 
 fn stream_fault(error: &io::Error) -> Fault {
     match error.kind() {
-        ErrorKind::UnexpectedEof => Fault::new(
-            GapReason::TruncatedGzip,
-            "the compressed data ends too early",
-        ),
+        ErrorKind::UnexpectedEof => {
+            Fault::new(GapReason::TruncatedGzip, "the compressed data ends too early")
+        }
         ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::Other => {
             Fault::new(GapReason::CorruptGzip, error)
         }
@@ -158,9 +141,7 @@ fn decoder(file: Arc<File>, base: u64) -> Box<dyn Read + Send> {
 
 fn decoded_pipe(file: Arc<File>) -> io::Result<Box<dyn Read + Send>> {
     let mut magic = Vec::new();
-    (&*file)
-        .take(GZIP_MAGIC.len() as u64)
-        .read_to_end(&mut magic)?;
+    (&*file).take(GZIP_MAGIC.len() as u64).read_to_end(&mut magic)?;
     let is_gzip = magic == GZIP_MAGIC;
     let all = io::Cursor::new(magic).chain(SharedFile(file));
     Ok(match is_gzip {

@@ -66,12 +66,8 @@ fn weight(run: &[Hir]) -> usize {
 /// A class of at most four characters, such as a letter in both cases.
 fn is_small(hir: &Hir) -> bool {
     match hir.kind() {
-        HirKind::Class(Class::Unicode(class)) => {
-            class.iter().map(|range| range.len()).sum::<usize>() <= 4
-        }
-        HirKind::Class(Class::Bytes(class)) => {
-            class.iter().map(|range| range.len()).sum::<usize>() <= 4
-        }
+        HirKind::Class(Class::Unicode(class)) => class.iter().map(|range| range.len()).sum::<usize>() <= 4,
+        HirKind::Class(Class::Bytes(class)) => class.iter().map(|range| range.len()).sum::<usize>() <= 4,
         _ => false,
     }
 }
@@ -95,9 +91,7 @@ fn rewrite(hir: &Hir, rules: &Rules) -> Hir {
         },
         HirKind::Repetition(rep) => repetition(rep, rules),
         HirKind::Capture(capture) => rewrite(&capture.sub, rules),
-        HirKind::Concat(parts) => {
-            Hir::concat(parts.iter().map(|part| rewrite(part, rules)).collect())
-        }
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(|part| rewrite(part, rules)).collect()),
         HirKind::Alternation(parts) => {
             Hir::alternation(parts.iter().map(|part| rewrite(part, rules)).collect())
         }
@@ -118,25 +112,18 @@ fn look(look: Look, rules: &Rules) -> Hir {
 fn repetition(rep: &Repetition, rules: &Rules) -> Hir {
     // `.*` and the like cover an escape by themselves: left alone, they stay cheap.
     let covers_escapes = rep.max.is_none() && covers_printable_ascii(&rep.sub);
-    let sub = if covers_escapes {
-        (*rep.sub).clone()
-    } else {
-        rewrite(&rep.sub, rules)
-    };
-    Hir::repetition(Repetition {
-        sub: Box::new(sub),
-        ..rep.clone()
-    })
+    let sub = if covers_escapes { (*rep.sub).clone() } else { rewrite(&rep.sub, rules) };
+    Hir::repetition(Repetition { sub: Box::new(sub), ..rep.clone() })
 }
 
 fn covers_printable_ascii(hir: &Hir) -> bool {
     match hir.kind() {
-        HirKind::Class(Class::Unicode(class)) => class
-            .iter()
-            .any(|range| range.start() <= ' ' && range.end() >= '~'),
-        HirKind::Class(Class::Bytes(class)) => class
-            .iter()
-            .any(|range| range.start() <= b' ' && range.end() >= b'~'),
+        HirKind::Class(Class::Unicode(class)) => {
+            class.iter().any(|range| range.start() <= ' ' && range.end() >= '~')
+        }
+        HirKind::Class(Class::Bytes(class)) => {
+            class.iter().any(|range| range.start() <= b' ' && range.end() >= b'~')
+        }
         _ => false,
     }
 }
@@ -225,11 +212,7 @@ mod tests {
     use super::*;
 
     fn parse(pattern: &str) -> Hir {
-        regex_syntax::ParserBuilder::new()
-            .utf8(false)
-            .build()
-            .parse(pattern)
-            .unwrap()
+        regex_syntax::ParserBuilder::new().utf8(false).build().parse(pattern).unwrap()
     }
 
     #[test]
@@ -241,11 +224,7 @@ mod tests {
             (r"\bfoo\B", r"\bfoo\B"),
             (r"(^a|b$)+", "(?:a|b)+"),
         ] {
-            assert_eq!(
-                of_verbatim_line(&parse(pattern)),
-                parse(expected),
-                "{pattern}"
-            );
+            assert_eq!(of_verbatim_line(&parse(pattern)), parse(expected), "{pattern}");
         }
     }
 
@@ -281,24 +260,15 @@ mod tests {
             ("error", None),
             (r"a\d+", None),
         ] {
-            assert_eq!(
-                leading_run(&parse(pattern), 3),
-                leading.map(parse),
-                "{pattern}"
-            );
+            assert_eq!(leading_run(&parse(pattern), 3), leading.map(parse), "{pattern}");
         }
     }
 
     #[test]
     fn weighs_required_literals() {
-        for (pattern, weight) in [
-            ("error", 5),
-            ("(?i)error", 5),
-            ("a|error", 1),
-            (r"\d+", 0),
-            (r"\d+ms done", 7),
-            ("x*", 0),
-        ] {
+        for (pattern, weight) in
+            [("error", 5), ("(?i)error", 5), ("a|error", 1), (r"\d+", 0), (r"\d+ms done", 7), ("x*", 0)]
+        {
             assert_eq!(selectivity(&parse(pattern)), weight, "{pattern}");
         }
     }

@@ -52,19 +52,13 @@ fn fraction(tail: &[u8]) -> Option<(i64, &[u8])> {
     {
         return Some((value * 10 + i64::from(ninth - b'0'), rest));
     }
-    let count = digits
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if count == 0 || count > 12 {
         return None;
     }
     let value = |sum, byte: &u8| sum * 10 + i64::from(byte - b'0');
     let nanos = digits[..count.min(9)].iter().fold(0, value);
-    Some((
-        nanos * 10_i64.pow(9 - count.min(9) as u32),
-        &digits[count..],
-    ))
+    Some((nanos * 10_i64.pow(9 - count.min(9) as u32), &digits[count..]))
 }
 
 /// The value of eight digits, by adding up neighbours in parallel: ones to tens, pairs, then quads.

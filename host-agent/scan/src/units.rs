@@ -53,13 +53,7 @@ struct Passed {
 
 impl Units {
     pub(crate) fn new(lines: Lines, limits: ScanLimits) -> Units {
-        Units {
-            lines,
-            limits,
-            scratch: Vec::new(),
-            part: Vec::new(),
-            passed: Passed::default(),
-        }
+        Units { lines, limits, scratch: Vec::new(), part: Vec::new(), passed: Passed::default() }
     }
 
     /// Exchanges the buffers that only count while a block is searched.
@@ -77,19 +71,13 @@ impl Units {
         let visible = self.lines.visible(line);
         let (head, mut text, length) = match format {
             Format::Cri => match cri::parse_line(visible) {
-                Some((head, from)) => (
-                    Some(head),
-                    Text::Raw(from..visible.len()),
-                    visible.len() - from,
-                ),
+                Some((head, from)) => (Some(head), Text::Raw(from..visible.len()), visible.len() - from),
                 None => (None, Text::Raw(0..visible.len()), visible.len()),
             },
-            Format::JsonFile if !over_cap => {
-                match json_file::parse_line(visible, &mut self.scratch) {
-                    Some(head) => (Some(head), Text::Scratch, self.scratch.len()),
-                    None => (None, Text::Raw(0..visible.len()), visible.len()),
-                }
-            }
+            Format::JsonFile if !over_cap => match json_file::parse_line(visible, &mut self.scratch) {
+                Some(head) => (Some(head), Text::Scratch, self.scratch.len()),
+                None => (None, Text::Raw(0..visible.len()), visible.len()),
+            },
             Format::JsonFile | Format::Plain => (None, Text::Raw(0..visible.len()), visible.len()),
         };
         let mut flags = Flags::default();
@@ -104,23 +92,14 @@ impl Units {
             flags.set(Flags::MALFORMED);
         }
         self.lines.note_head(line, head);
-        Unit {
-            line,
-            head,
-            flags,
-            text,
-        }
+        Unit { line, head, flags, text }
     }
 
     /// The message of the unit that was opened last.
     pub(crate) fn message(&mut self, unit: &Unit) -> &[u8] {
         match &unit.text {
             // A file that is cut off while it is read leaves less than was seen before.
-            Text::Raw(range) => self
-                .lines
-                .visible(unit.line)
-                .get(range.clone())
-                .unwrap_or_default(),
+            Text::Raw(range) => self.lines.visible(unit.line).get(range.clone()).unwrap_or_default(),
             Text::Scratch => &self.scratch,
         }
     }
@@ -154,10 +133,7 @@ impl Units {
     /// Notes that a line was looked at and the next one may follow.
     pub(crate) fn pass(&mut self, line: Line) {
         if self.passed.next != line.place() {
-            self.passed = Passed {
-                since: line.place(),
-                ..Passed::default()
-            };
+            self.passed = Passed { since: line.place(), ..Passed::default() };
         }
         if let Some(head) = self.lines.head(line) {
             self.passed.last[head.stream as usize] = Some((line.next, head.partial));
@@ -172,11 +148,7 @@ impl Units {
         };
         if let Text::Raw(range) = &unit.text {
             self.scratch.clear();
-            let first = self
-                .lines
-                .visible(unit.line)
-                .get(range.clone())
-                .unwrap_or_default();
+            let first = self.lines.visible(unit.line).get(range.clone()).unwrap_or_default();
             self.scratch.extend_from_slice(first);
             unit.text = Text::Scratch;
         }
@@ -228,19 +200,12 @@ impl Units {
 
     /// Whether a record starts at this line.
     fn is_start(&mut self, line: Line) -> bool {
-        self.lines
-            .head(line)
-            .is_none_or(|head| !self.is_continuation(line, head.stream))
+        self.lines.head(line).is_none_or(|head| !self.is_continuation(line, head.stream))
     }
 
     /// The line of the next record after (`newer`) or before the one at `line`. With `until`, only a
     /// newer record that starts before that place, or an older one that starts there or behind it.
-    pub(crate) fn neighbour(
-        &mut self,
-        line: Line,
-        newer: bool,
-        until: Option<Place>,
-    ) -> Option<Line> {
+    pub(crate) fn neighbour(&mut self, line: Line, newer: bool, until: Option<Place>) -> Option<Line> {
         let mut at = line;
         loop {
             // Looked at before the step too, so that a step never reads beyond.
@@ -251,11 +216,7 @@ impl Units {
             if !may_step {
                 return None;
             }
-            at = if newer {
-                self.lines.next(at)
-            } else {
-                self.lines.prev(at)
-            }?;
+            at = if newer { self.lines.next(at) } else { self.lines.prev(at) }?;
             if until.is_some_and(|until| (at.place() < until) != newer) {
                 return None;
             }

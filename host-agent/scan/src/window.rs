@@ -56,11 +56,7 @@ impl Window {
         if self.buf.len() < self.to + count {
             self.buf.resize(self.to + count, 0);
         }
-        let read = files.read_at(
-            self.file,
-            self.end(),
-            &mut self.buf[self.to..self.to + count],
-        );
+        let read = files.read_at(self.file, self.end(), &mut self.buf[self.to..self.to + count]);
         self.to += read;
         read
     }

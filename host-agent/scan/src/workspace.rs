@@ -29,19 +29,14 @@ pub(crate) struct Buffers {
 impl Workspace {
     /// The spare one of this thread, or a new one.
     pub(crate) fn take() -> Workspace {
-        SPARE.take().unwrap_or_else(|| Workspace {
-            candidates: Candidates::new(),
-            buffers: Buffers::default(),
-        })
+        SPARE
+            .take()
+            .unwrap_or_else(|| Workspace { candidates: Candidates::new(), buffers: Buffers::default() })
     }
 
     /// Keeps it for the next step on this thread.
     pub(crate) fn give_back(mut self) {
-        let Buffers {
-            block,
-            joined,
-            part,
-        } = &mut self.buffers;
+        let Buffers { block, joined, part } = &mut self.buffers;
         for buffer in [block, joined, part] {
             if buffer.capacity() > KEPT_BYTES {
                 *buffer = Vec::new();

@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use flate2::write::GzEncoder;
 use weir_scan::{
-    Context, Direction, Flags, Gap, GapReason, Input, LogFile, LogRoot, LogSet, Matcher,
-    PatternLimits, PatternSpec, RecordBatch, ScanLimits, Scanner, Search, Source, Step, file_set,
-    pipe_set,
+    Context, Direction, Flags, Gap, GapReason, Input, LogFile, LogRoot, LogSet, Matcher, PatternLimits,
+    PatternSpec, RecordBatch, ScanLimits, Scanner, Search, Source, Step, file_set, pipe_set,
 };
 
 fn cri(second: usize, message: &str) -> String {
@@ -19,30 +18,17 @@ fn cri(second: usize, message: &str) -> String {
 }
 
 fn set(inputs: Vec<Input>) -> LogSet {
-    let files = inputs
-        .into_iter()
-        .map(|input| LogFile { input, size: 0 })
-        .collect();
-    LogSet {
-        source: Source::default(),
-        files,
-    }
+    let files = inputs.into_iter().map(|input| LogFile { input, size: 0 }).collect();
+    LogSet { source: Source::default(), files }
 }
 
 fn matcher(pattern: &str) -> Option<Matcher> {
-    let spec = PatternSpec {
-        patterns: vec![pattern.to_owned()],
-        ..PatternSpec::default()
-    };
+    let spec = PatternSpec { patterns: vec![pattern.to_owned()], ..PatternSpec::default() };
     Matcher::new(&spec, &[], &PatternLimits::default()).unwrap()
 }
 
 fn search(pattern: &str, direction: Direction) -> Arc<Search> {
-    Arc::new(Search {
-        matcher: matcher(pattern),
-        direction,
-        ..Search::default()
-    })
+    Arc::new(Search { matcher: matcher(pattern), direction, ..Search::default() })
 }
 
 /// Messages and gaps of a whole scan.
@@ -71,28 +57,15 @@ fn a_file_that_is_gone_is_a_gap_and_the_rest_is_given() {
     fs::write(dir.path().join("b.log"), cri(1, "here")).unwrap();
     let gone = Input::Plain(dir.path().join("a.log"));
     for direction in BOTH {
-        let set = set(vec![
-            gone.clone(),
-            Input::Plain(dir.path().join("b.log")),
-            gone.clone(),
-        ]);
+        let set = set(vec![gone.clone(), Input::Plain(dir.path().join("b.log")), gone.clone()]);
         let (messages, gaps) = scan(set, &search("", direction));
         assert_eq!(messages, ["here"]);
-        let told: Vec<_> = gaps
-            .iter()
-            .map(|gap| (gap.file.as_str(), gap.reason))
-            .collect();
+        let told: Vec<_> = gaps.iter().map(|gap| (gap.file.as_str(), gap.reason)).collect();
         assert_eq!(told, [("a.log", GapReason::Vanished); 2]);
         // Both gaps are bounded by the record in between.
-        let bounds: Vec<_> = gaps
-            .iter()
-            .map(|gap| (gap.from.is_some(), gap.to.is_some()))
-            .collect();
+        let bounds: Vec<_> = gaps.iter().map(|gap| (gap.from.is_some(), gap.to.is_some())).collect();
         let newer_first = direction == Direction::Backward;
-        assert_eq!(
-            bounds,
-            [(newer_first, !newer_first), (!newer_first, newer_first)]
-        );
+        assert_eq!(bounds, [(newer_first, !newer_first), (!newer_first, newer_first)]);
     }
 }
 
@@ -100,14 +73,7 @@ fn a_file_that_is_gone_is_a_gap_and_the_rest_is_given() {
 fn what_is_no_file_is_a_gap_and_never_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("fifo.log");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &fifo,
-        rustix::fs::FileType::Fifo,
-        0o600.into(),
-        0,
-    )
-    .unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     fs::write(dir.path().join("real.log"), cri(1, "here")).unwrap();
     symlink("real.log", dir.path().join("link.log")).unwrap();
     let inputs = ["fifo.log", ".", "link.log"].map(|name| Input::Plain(dir.path().join(name)));
@@ -120,50 +86,32 @@ fn what_is_no_file_is_a_gap_and_never_waited_for() {
 #[test]
 fn damaged_gzip_gives_what_it_holds_then_a_gap() {
     let dir = tempfile::tempdir().unwrap();
-    let lines: Vec<String> = (0..5000)
-        .map(|n| cri(n, &format!("line {n} {}", n * 7919 % 10007)))
-        .collect();
+    let lines: Vec<String> = (0..5000).map(|n| cri(n, &format!("line {n} {}", n * 7919 % 10007))).collect();
     let path = dir.path().join("x.gz");
     gzip(&path, lines.concat().as_bytes());
     let whole = fs::read(&path).unwrap();
     let mut corrupt = whole.clone();
     let half = corrupt.len() / 2;
     corrupt[half..half + 64].fill(0xff);
-    for (content, reason) in [
-        (whole[..half].to_vec(), GapReason::TruncatedGzip),
-        (corrupt, GapReason::CorruptGzip),
-    ] {
+    for (content, reason) in
+        [(whole[..half].to_vec(), GapReason::TruncatedGzip), (corrupt, GapReason::CorruptGzip)]
+    {
         fs::write(&path, content).unwrap();
         for direction in BOTH {
-            let (mut messages, gaps) = scan(
-                set(vec![Input::Gzip(path.clone())]),
-                &search("^line", direction),
-            );
-            assert_eq!(
-                gaps.iter().map(|gap| gap.reason).collect::<Vec<_>>(),
-                [reason]
-            );
+            let (mut messages, gaps) =
+                scan(set(vec![Input::Gzip(path.clone())]), &search("^line", direction));
+            assert_eq!(gaps.iter().map(|gap| gap.reason).collect::<Vec<_>>(), [reason]);
             if direction == Direction::Backward {
                 messages.reverse();
             }
-            assert!(
-                messages.len() > 1000 && messages.len() < 4900,
-                "{}",
-                messages.len()
-            );
+            assert!(messages.len() > 1000 && messages.len() < 4900, "{}", messages.len());
             assert!(messages[0].starts_with("line 0 ") && messages[1000].starts_with("line 1000 "));
         }
     }
     let name_lies = dir.path().join("plain.gz");
     fs::write(&name_lies, cri(1, "plain")).unwrap();
-    let (messages, gaps) = scan(
-        set(vec![Input::Gzip(name_lies)]),
-        &search("", Direction::Forward),
-    );
-    assert_eq!(
-        (messages.len(), gaps[0].reason),
-        (0, GapReason::CorruptGzip)
-    );
+    let (messages, gaps) = scan(set(vec![Input::Gzip(name_lies)]), &search("", Direction::Forward));
+    assert_eq!((messages.len(), gaps[0].reason), (0, GapReason::CorruptGzip));
 }
 
 #[test]
@@ -171,15 +119,8 @@ fn gzip_is_decoded_again_when_it_is_larger_than_its_window() {
     let dir = tempfile::tempdir().unwrap();
     let lines: Vec<String> = (0..20_000).map(|n| cri(n, &format!("line {n}"))).collect();
     gzip(&dir.path().join("x.gz"), lines.concat().as_bytes());
-    let limits = ScanLimits {
-        gzip_window_bytes: 100_000,
-        ..ScanLimits::default()
-    };
-    let search = Arc::new(Search {
-        direction: Direction::Backward,
-        limits,
-        ..Search::default()
-    });
+    let limits = ScanLimits { gzip_window_bytes: 100_000, ..ScanLimits::default() };
+    let search = Arc::new(Search { direction: Direction::Backward, limits, ..Search::default() });
     let (messages, gaps) = scan(file_set(&dir.path().join("x.gz")).unwrap(), &search);
     assert_eq!(gaps, []);
     let expected: Vec<String> = (0..20_000).rev().map(|n| format!("line {n}")).collect();
@@ -196,18 +137,10 @@ fn a_file_cut_off_while_it_is_read_is_a_gap() {
         let mut scanner = Scanner::new(file_set(&path).unwrap(), 0, search("", Direction::Forward));
         let mut batch = RecordBatch::default();
         assert_eq!(scanner.step(&mut batch), Step::More);
-        OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_len(keep)
-            .unwrap();
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(keep).unwrap();
         while scanner.step(&mut batch) == Step::More {}
         let gaps = scanner.take_gaps();
-        assert_eq!(
-            gaps.iter().map(|gap| gap.reason).collect::<Vec<_>>(),
-            [GapReason::Shrunk]
-        );
+        assert_eq!(gaps.iter().map(|gap| gap.reason).collect::<Vec<_>>(), [GapReason::Shrunk]);
         assert!(gaps[0].from.is_some());
     }
 }
@@ -239,18 +172,9 @@ fn rotation_between_listing_and_opening_loses_and_doubles_nothing() {
 fn a_file_compressed_after_listing_is_read_from_its_new_name() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("0.log.20260101-000000");
-    gzip(
-        &path.with_extension("log.20260101-000000.gz"),
-        cri(1, "here").as_bytes(),
-    );
-    gzip(
-        &dir.path().join("0.log.20260101-000000.gz"),
-        cri(1, "here").as_bytes(),
-    );
-    let (messages, gaps) = scan(
-        set(vec![Input::Plain(path)]),
-        &search("", Direction::Forward),
-    );
+    gzip(&path.with_extension("log.20260101-000000.gz"), cri(1, "here").as_bytes());
+    gzip(&dir.path().join("0.log.20260101-000000.gz"), cri(1, "here").as_bytes());
+    let (messages, gaps) = scan(set(vec![Input::Plain(path)]), &search("", Direction::Forward));
     assert_eq!((messages, gaps), (vec!["here".to_owned()], vec![]));
 }
 
@@ -260,10 +184,7 @@ fn the_last_records_are_found_by_reading_little() {
     let path = dir.path().join("0.log");
     let lines: Vec<String> = (0..50_000).map(|n| cri(n, &format!("line {n}"))).collect();
     fs::write(&path, lines.concat()).unwrap();
-    for (direction, first) in [
-        (Direction::Forward, "line 0"),
-        (Direction::Backward, "line 49999"),
-    ] {
+    for (direction, first) in [(Direction::Forward, "line 0"), (Direction::Backward, "line 49999")] {
         let mut scanner = Scanner::new(file_set(&path).unwrap(), 0, search("line", direction));
         let mut batch = RecordBatch::default();
         assert_eq!(scanner.step(&mut batch), Step::More);
@@ -281,9 +202,7 @@ fn a_live_pipe_gives_records_as_they_come() {
     let mut batch = RecordBatch::default();
     // Nobody writes while the scanner reads: a step that waited for more would never return.
     for round in 0..3 {
-        writer
-            .write_all(format!("{}{}half", cri(round, "a"), cri(round, "b")).as_bytes())
-            .unwrap();
+        writer.write_all(format!("{}{}half", cri(round, "a"), cri(round, "b")).as_bytes()).unwrap();
         assert_eq!(scanner.step(&mut batch), Step::More);
         // With the line that was half there in the round before.
         assert_eq!(batch.records.len(), if round == 0 { 2 } else { 3 });
@@ -305,10 +224,7 @@ fn a_compressed_pipe_is_told_by_its_content() {
         writer.write_all(&content).unwrap();
         drop(writer);
         let set = pipe_set(File::from(std::os::fd::OwnedFd::from(reader)), "-");
-        assert_eq!(
-            scan(set, &search("", direction)),
-            (vec!["one".to_owned()], vec![])
-        );
+        assert_eq!(scan(set, &search("", direction)), (vec!["one".to_owned()], vec![]));
     }
 }
 
@@ -316,10 +232,8 @@ fn a_compressed_pipe_is_told_by_its_content() {
 fn a_file_in_place_of_a_pipe_is_read_from_where_it_stands() {
     use std::io::{Seek, SeekFrom};
     let mut file = tempfile::tempfile().unwrap();
-    file.write_all(format!("{}{}", cri(1, "one"), cri(2, "two")).as_bytes())
-        .unwrap();
-    file.seek(SeekFrom::Start(cri(1, "one").len() as u64))
-        .unwrap();
+    file.write_all(format!("{}{}", cri(1, "one"), cri(2, "two")).as_bytes()).unwrap();
+    file.seek(SeekFrom::Start(cri(1, "one").len() as u64)).unwrap();
     let (messages, gaps) = scan(pipe_set(file, "-"), &search("", Direction::Backward));
     assert_eq!((messages, gaps), (vec!["two".to_owned()], vec![]));
 }
@@ -329,27 +243,15 @@ fn a_line_over_the_limit_is_cut_and_the_search_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("0.log");
     let long = format!("{}needle{}", "x".repeat(1_000_000), "y".repeat(5_000_000));
-    fs::write(
-        &path,
-        [cri(1, "before"), cri(2, &long), cri(3, "after needle")].concat(),
-    )
-    .unwrap();
+    fs::write(&path, [cri(1, "before"), cri(2, &long), cri(3, "after needle")].concat()).unwrap();
     for direction in BOTH {
-        let mut scanner = Scanner::new(
-            file_set(&path).unwrap(),
-            0,
-            search("needle|before", direction),
-        );
+        let mut scanner = Scanner::new(file_set(&path).unwrap(), 0, search("needle|before", direction));
         let mut batch = RecordBatch::default();
         while scanner.step(&mut batch) == Step::More {}
         if direction == Direction::Backward {
             batch.records.reverse();
         }
-        let lengths: Vec<_> = batch
-            .records
-            .iter()
-            .map(|record| batch.message(record).len())
-            .collect();
+        let lengths: Vec<_> = batch.records.iter().map(|record| batch.message(record).len()).collect();
         assert_eq!(lengths, [6, 1 << 20, 12]);
         assert!(batch.records[1].flags.has(Flags::TRUNCATED));
         assert_eq!(scanner.stats().truncated, 1);
@@ -365,13 +267,7 @@ fn a_match_over_the_seam_of_two_files_is_found() {
     fs::write(&new, format!("{}{}", cri(2, "dle"), cri(3, "dle"))).unwrap();
     for direction in BOTH {
         let set = set(vec![Input::Plain(old.clone()), Input::Plain(new.clone())]);
-        assert_eq!(
-            scan(set, &search("needle|^dle", direction))
-                .0
-                .concat()
-                .len(),
-            "needledle".len()
-        );
+        assert_eq!(scan(set, &search("needle|^dle", direction)).0.concat().len(), "needledle".len());
     }
 }
 
@@ -379,33 +275,16 @@ fn a_match_over_the_seam_of_two_files_is_found() {
 fn lines_that_the_prefilter_rules_out_are_counted() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("0.log");
-    let lines: Vec<String> = (0..1000)
-        .map(|n| cri(n, if n % 10 == 0 { "keep" } else { "drop" }))
-        .collect();
+    let lines: Vec<String> = (0..1000).map(|n| cri(n, if n % 10 == 0 { "keep" } else { "drop" })).collect();
     fs::write(&path, lines.concat()).unwrap();
     let required = ["keep|other".to_owned()];
-    let matcher = Matcher::new(
-        &PatternSpec::default(),
-        &required,
-        &PatternLimits::default(),
-    )
-    .unwrap();
-    let search = Arc::new(Search {
-        matcher,
-        ..Search::default()
-    });
+    let matcher = Matcher::new(&PatternSpec::default(), &required, &PatternLimits::default()).unwrap();
+    let search = Arc::new(Search { matcher, ..Search::default() });
     let mut scanner = Scanner::new(file_set(&path).unwrap(), 0, search);
     let mut batch = RecordBatch::default();
     while scanner.step(&mut batch) == Step::More {}
     let stats = scanner.stats();
-    assert_eq!(
-        (
-            batch.records.len(),
-            stats.candidates,
-            stats.skipped_by_prefilter
-        ),
-        (100, 100, 900)
-    );
+    assert_eq!((batch.records.len(), stats.candidates, stats.skipped_by_prefilter), (100, 100, 900));
 }
 
 #[test]
@@ -416,14 +295,8 @@ fn neighbours_ahead_of_a_match_are_bounded_in_bytes() {
     fs::write(&path, lines.concat() + &cri(100, "match")).unwrap();
     let search = Arc::new(Search {
         matcher: matcher("match"),
-        context: Context {
-            before: 90,
-            after: 0,
-        },
-        limits: ScanLimits {
-            context_bytes: 1000,
-            ..ScanLimits::default()
-        },
+        context: Context { before: 90, after: 0 },
+        limits: ScanLimits { context_bytes: 1000, ..ScanLimits::default() },
         ..Search::default()
     });
     assert_eq!(scan(file_set(&path).unwrap(), &search).0.len(), 11);
@@ -432,10 +305,7 @@ fn neighbours_ahead_of_a_match_are_bounded_in_bytes() {
 #[test]
 fn a_set_without_files_ends_at_once() {
     for direction in BOTH {
-        assert_eq!(
-            scan(set(Vec::new()), &search("", direction)),
-            (vec![], vec![])
-        );
+        assert_eq!(scan(set(Vec::new()), &search("", direction)), (vec![], vec![]));
     }
 }
 
@@ -445,25 +315,11 @@ fn scanners_stepped_in_turn_do_not_disturb_each_other() {
     let (mut scanners, mut batches) = (Vec::new(), Vec::new());
     for (index, direction) in [0, 1, 2].into_iter().zip([BOTH[0], BOTH[1], BOTH[0]]) {
         let path = dir.path().join(format!("{index}.log"));
-        let lines: Vec<String> = (0..3000)
-            .map(|n| cri(n, &format!("{index} line {n}")))
-            .collect();
+        let lines: Vec<String> = (0..3000).map(|n| cri(n, &format!("{index} line {n}"))).collect();
         fs::write(&path, lines.concat()).unwrap();
-        let context = Context {
-            before: 1,
-            after: 1,
-        };
-        let search = Search {
-            matcher: matcher("7$"),
-            direction,
-            context,
-            ..Search::default()
-        };
-        scanners.push(Scanner::new(
-            file_set(&path).unwrap(),
-            index,
-            Arc::new(search),
-        ));
+        let context = Context { before: 1, after: 1 };
+        let search = Search { matcher: matcher("7$"), direction, context, ..Search::default() };
+        scanners.push(Scanner::new(file_set(&path).unwrap(), index, Arc::new(search)));
         batches.push(RecordBatch::default());
     }
     let mut open = true;
@@ -476,11 +332,6 @@ fn scanners_stepped_in_turn_do_not_disturb_each_other() {
     for (index, batch) in batches.iter().enumerate() {
         assert_eq!(batch.records.len(), 900);
         let own = format!("{index} line ");
-        assert!(
-            batch
-                .records
-                .iter()
-                .all(|record| batch.message(record).starts_with(own.as_bytes()))
-        );
+        assert!(batch.records.iter().all(|record| batch.message(record).starts_with(own.as_bytes())));
     }
 }

@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use model::{FileSpec, Kind, Line, Log, piped, scan, store};
 use proptest::prelude::*;
-use weir_scan::{
-    Case, Context, Direction, Matcher, PatternLimits, PatternSpec, ScanLimits, Search, Stream,
-};
+use weir_scan::{Case, Context, Direction, Matcher, PatternLimits, PatternSpec, ScanLimits, Search, Stream};
 
 const PIECES: &[&[u8]] = &[
     b"a",
@@ -45,8 +43,8 @@ const PIECES: &[&[u8]] = &[
 
 /// What JSON encoders write in more than one way, among what they don't.
 const TEXTS: &[&str] = &[
-    "a", "level", "\"", "\\", "/", "<", ">", "&", "'", "é", "😀", "k", "K", "\u{212a}", "\t",
-    "\u{1}", "\u{7f}", " ", "=", "\u{2028}", "\u{fffd}",
+    "a", "level", "\"", "\\", "/", "<", ">", "&", "'", "é", "😀", "k", "K", "\u{212a}", "\t", "\u{1}",
+    "\u{7f}", " ", "=", "\u{2028}", "\u{fffd}",
 ];
 
 const PATTERNS: &[&str] = &[
@@ -95,14 +93,8 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn line() -> impl Strategy<Value = Line> {
-    let good = (
-        0..2_000_000_000u32,
-        any::<bool>(),
-        0..3u8,
-        message(),
-        any::<u32>(),
-    )
-        .prop_map(|(delta, err, tag, message, style)| {
+    let good = (0..2_000_000_000u32, any::<bool>(), 0..3u8, message(), any::<u32>()).prop_map(
+        |(delta, err, tag, message, style)| {
             let stream = if err { Stream::Stderr } else { Stream::Stdout };
             Line::Good {
                 delta: delta / 2 * u32::from(style % 3 > 0),
@@ -111,30 +103,19 @@ fn line() -> impl Strategy<Value = Line> {
                 message,
                 style,
             }
-        });
+        },
+    );
     prop_oneof![10 => good, 1 => message().prop_map(Line::Junk)]
 }
 
 fn file() -> impl Strategy<Value = FileSpec> {
-    (
-        proptest::collection::vec(line(), 0..12),
-        any::<bool>(),
-        any::<bool>(),
-    )
-        .prop_map(|(lines, gzip, final_newline)| FileSpec {
-            lines,
-            gzip,
-            final_newline,
-        })
+    (proptest::collection::vec(line(), 0..12), any::<bool>(), any::<bool>())
+        .prop_map(|(lines, gzip, final_newline)| FileSpec { lines, gzip, final_newline })
 }
 
 fn spec() -> impl Strategy<Value = PatternSpec> {
-    let patterns = |count| {
-        proptest::collection::vec(
-            proptest::sample::select(PATTERNS).prop_map(str::to_owned),
-            count,
-        )
-    };
+    let patterns =
+        |count| proptest::collection::vec(proptest::sample::select(PATTERNS).prop_map(str::to_owned), count);
     let lists = (patterns(0..3), patterns(0..2), patterns(0..2));
     (lists, proptest::bits::u8::ANY).prop_map(|((patterns, and, not), bits)| PatternSpec {
         patterns,
@@ -143,11 +124,7 @@ fn spec() -> impl Strategy<Value = PatternSpec> {
         invert: bits & 0x70 == 0,
         word: bits & 0x83 == 0x81,
         line: bits & 0x8c == 0x84,
-        case: if bits & 0x90 == 0x90 {
-            Case::Insensitive
-        } else {
-            Case::Sensitive
-        },
+        case: if bits & 0x90 == 0x90 { Case::Insensitive } else { Case::Sensitive },
         fixed: false,
     })
 }
@@ -160,15 +137,13 @@ fn limits() -> impl Strategy<Value = ScanLimits> {
         proptest::sample::select(vec![0, 45, 150, 1200, defaults.join_bytes]),
         proptest::sample::select(vec![2, 300, defaults.gzip_window_bytes]),
     )
-        .prop_map(
-            move |(line_bytes, block_bytes, join_bytes, gzip_window_bytes)| ScanLimits {
-                line_bytes,
-                block_bytes,
-                join_bytes,
-                gzip_window_bytes,
-                ..defaults
-            },
-        )
+        .prop_map(move |(line_bytes, block_bytes, join_bytes, gzip_window_bytes)| ScanLimits {
+            line_bytes,
+            block_bytes,
+            join_bytes,
+            gzip_window_bytes,
+            ..defaults
+        })
 }
 
 #[derive(Clone, Debug)]
@@ -186,36 +161,18 @@ fn asked() -> impl Strategy<Value = Asked> {
         Just(Context::default()),
         (0..4usize, 0..4usize).prop_map(|(before, after)| Context { before, after })
     ];
-    let required = proptest::option::weighted(
-        0.2,
-        proptest::sample::select(&["b", "^a", "er", "\"", "é$"][..]),
-    );
-    (spec(), required, window, context, limits()).prop_map(
-        |(spec, required, window, context, limits)| Asked {
-            spec,
-            required,
-            window,
-            context,
-            limits,
-        },
-    )
+    let required =
+        proptest::option::weighted(0.2, proptest::sample::select(&["b", "^a", "er", "\"", "é$"][..]));
+    (spec(), required, window, context, limits()).prop_map(|(spec, required, window, context, limits)| {
+        Asked { spec, required, window, context, limits }
+    })
 }
 
 fn search(asked: &Asked, direction: Direction) -> Arc<Search> {
-    let required: Vec<String> = asked
-        .required
-        .iter()
-        .map(|text| (*text).to_owned())
-        .collect();
+    let required: Vec<String> = asked.required.iter().map(|text| (*text).to_owned()).collect();
     let matcher = Matcher::new(&asked.spec, &required, &PatternLimits::default()).unwrap();
     let time = asked.window.map(|(from, length)| from..from + length);
-    Arc::new(Search {
-        matcher,
-        time,
-        direction,
-        context: asked.context,
-        limits: asked.limits,
-    })
+    Arc::new(Search { matcher, time, direction, context: asked.context, limits: asked.limits })
 }
 
 proptest! {

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, Certificate, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+};
 
 /// An authority that signs certificates into a folder.
 pub(crate) struct Authority {
@@ -36,7 +38,8 @@ impl Authority {
     pub(crate) fn sign(&self, dir: &Path, host: &str) -> Signed {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(vec![host.to_owned()]).expect("a name");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         let signed = Signed { cert: dir.join(format!("{host}.pem")), key: dir.join(format!("{host}.key")) };
         std::fs::write(&signed.cert, certificate.pem()).expect("a file");

@@ -80,7 +80,8 @@ async fn a_client_that_leaves_while_records_come_frees_its_query() {
 
     // Our own client, told to stop.
     let mut client = agent.client().await;
-    let mut sink = |event: Event| if matches!(event, Event::Records(_)) { Flow::Stop } else { Flow::Continue };
+    let mut sink =
+        |event: Event| if matches!(event, Event::Records(_)) { Flow::Stop } else { Flow::Continue };
     client.query(&QuerySpec::default(), &mut sink).await.expect("stopping is no error");
     agent.metric_becomes("weir_queries_total{outcome=\"cancelled\"}", 2).await;
     assert_eq!(agent.metric(RUNNING).await, 0);

@@ -90,7 +90,8 @@ impl Agent {
 
     /// A bare channel, for what our client doesn't do.
     pub(crate) async fn channel(&self) -> Channel {
-        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", self.grpc)).expect("a URL");
+        let endpoint =
+            tonic::transport::Endpoint::from_shared(format!("http://{}", self.grpc)).expect("a URL");
         endpoint.connect().await.expect("the agent")
     }
 
@@ -101,7 +102,8 @@ impl Agent {
         stream.write_all(request.as_bytes()).await.expect("a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("an answer");
-        let status = answer.split_whitespace().nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let status =
+            answer.split_whitespace().nth(1).and_then(|status| status.parse().ok()).expect("a status");
         let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
         (status, body.expect("a body"))
     }

@@ -1,7 +1,9 @@
 //! What a request can ask for, and how each wrong one is refused by the field's name.
 
 use tonic::Code;
-use weir_query::{Event, FilterRef, FilterSpec, Flow, Limit, Output, PatternSpec, QueryError, QuerySpec, Summary};
+use weir_query::{
+    Event, FilterRef, FilterSpec, Flow, Limit, Output, PatternSpec, QueryError, QuerySpec, Summary,
+};
 use weir_rpc::wire::v1;
 use weir_rpc::wire::v1::query_service_client::QueryServiceClient;
 use weir_rpc::{Client, ClientError};
@@ -44,14 +46,19 @@ async fn the_parts_of_a_query_arrive() {
     let agent = Agent::small("");
     let mut client = agent.client().await;
     let pattern = |text: &str| PatternSpec { patterns: vec![text.to_owned()], ..PatternSpec::default() };
-    let found = events(&mut client, &QuerySpec { pattern: pattern("(?i)error"), ..QuerySpec::default() }).await;
+    let found =
+        events(&mut client, &QuerySpec { pattern: pattern("(?i)error"), ..QuerySpec::default() }).await;
     let found = found.expect("a whole answer");
     assert_eq!(messages(&found), ["upstream failed: error 502", "ERROR: deadlock detected"]);
     assert_eq!((summary(&found).matched, summary(&found).sources), (2, 2));
     let sources = found.iter().filter(|event| matches!(event, Event::Source { .. })).count();
     assert_eq!(sources, 2);
 
-    let one = QuerySpec { sources: vec!["prod:web-*/nginx".to_owned()], limit: Limit::Tail(1), ..QuerySpec::default() };
+    let one = QuerySpec {
+        sources: vec!["prod:web-*/nginx".to_owned()],
+        limit: Limit::Tail(1),
+        ..QuerySpec::default()
+    };
     assert_eq!(messages(&events(&mut client, &one).await.expect("a whole answer")), ["GET /health 200"]);
 
     let count = QuerySpec { output: Output::Count { per_source: true }, ..QuerySpec::default() };
@@ -102,8 +109,10 @@ async fn filters_are_listed_described_and_run() {
     }
     assert!(matches!(client.filter("nobody").await, Err(ClientError::Query(QueryError::NotFound { .. }))));
 
-    let filter =
-        FilterSpec { filter: FilterRef::Name("redact".to_owned()), params: r#"{"patterns": ["deadlock"]}"#.to_owned() };
+    let filter = FilterSpec {
+        filter: FilterRef::Name("redact".to_owned()),
+        params: r#"{"patterns": ["deadlock"]}"#.to_owned(),
+    };
     let spec = QuerySpec { sources: vec!["dev:".to_owned()], filters: vec![filter], ..QuerySpec::default() };
     let found = events(&mut client, &spec).await.expect("a whole answer");
     let told = messages(&found);
@@ -154,7 +163,10 @@ async fn what_only_the_wire_can_say_wrong_is_named_too() {
     for (names, request) in [
         ("direction", v1::QueryRequest { direction: 9, ..v1::QueryRequest::default() }),
         ("pattern.case", v1::QueryRequest { pattern: Some(case), ..v1::QueryRequest::default() }),
-        ("filters[0]", v1::QueryRequest { filters: vec![v1::FilterSpec::default()], ..v1::QueryRequest::default() }),
+        (
+            "filters[0]",
+            v1::QueryRequest { filters: vec![v1::FilterSpec::default()], ..v1::QueryRequest::default() },
+        ),
     ] {
         let status = client.query(request).await.expect_err(names);
         assert_eq!(status.code(), Code::InvalidArgument);

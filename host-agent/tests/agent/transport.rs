@@ -22,7 +22,10 @@ async fn messages(client: &mut Client) -> Vec<String> {
     let mut messages = Vec::new();
     let mut sink = |event: Event| {
         if let Event::Records(batch) = event {
-            let text = batch.records.iter().map(|record| String::from_utf8_lossy(batch.message(record)).into_owned());
+            let text = batch
+                .records
+                .iter()
+                .map(|record| String::from_utf8_lossy(batch.message(record)).into_owned());
             messages.extend(text);
         }
         Flow::Continue
@@ -35,15 +38,15 @@ fn path(path: &Path) -> &str {
     path.to_str().expect("a path of ours")
 }
 
-struct Tls {
-    agent: Agent,
-    trusted: Endpoint,
-    client: Signed,
+pub(crate) struct Tls {
+    pub(crate) agent: Agent,
+    pub(crate) trusted: Endpoint,
+    pub(crate) client: Signed,
     stranger: Signed,
 }
 
 /// An agent behind TLS, with `--tls-client-ca` or without.
-fn tls(client_certificates: bool) -> Tls {
+pub(crate) fn tls(client_certificates: bool) -> Tls {
     let dir = folder();
     crate::logs::small(&logs(&dir));
     let (authority, other) = (Authority::new(), Authority::new());
@@ -51,7 +54,8 @@ fn tls(client_certificates: bool) -> Tls {
     let server = authority.sign(dir.path(), "127.0.0.1");
     let client = authority.sign(dir.path(), "client.example.org");
     let stranger = other.sign(dir.path(), "stranger.example.org");
-    let mut args = vec!["--tls-cert", path(&server.cert), "--tls-key", path(&server.key), "--listen", "0.0.0.0:0"];
+    let mut args =
+        vec!["--tls-cert", path(&server.cert), "--tls-key", path(&server.key), "--listen", "0.0.0.0:0"];
     if client_certificates {
         args.extend(["--tls-client-ca", path(&ca)]);
     }
@@ -75,7 +79,9 @@ async fn queries_work_over_tls_on_any_address() {
     let right_name = Endpoint { server_name: Some("127.0.0.1".to_owned()), ..trusted.clone() };
     for untrusted in [wrong_root, wrong_name] {
         match Client::connect(&untrusted).await {
-            Err(ClientError::Connect { message, .. }) => assert!(message.contains("certificate"), "{message}"),
+            Err(ClientError::Connect { message, .. }) => {
+                assert!(message.contains("certificate"), "{message}")
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -131,7 +137,8 @@ async fn a_unix_socket_works_and_goes_with_the_agent() {
 fn plain_text_off_loopback_is_refused_with_the_keys_to_set() {
     let dir = folder();
     for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:7411"] {
-        let output = command(dir.path(), "serve", &["--listen", listen]).output().expect("the agent's binary");
+        let output =
+            command(dir.path(), "serve", &["--listen", listen]).output().expect("the agent's binary");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && output.stdout.is_empty());
         assert!(said.contains("listen: ") && said.contains("tls.cert and tls.key"), "{said}");
@@ -174,12 +181,16 @@ async fn health_and_reflection_answer() {
         assert_eq!(status.as_str_name(), "SERVING", "{service}");
     }
 
-    let ask = |message: MessageRequest| ServerReflectionRequest { host: String::new(), message_request: Some(message) };
+    let ask = |message: MessageRequest| ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(message),
+    };
     let requests = tokio_stream::iter([
         ask(MessageRequest::ListServices(String::new())),
         ask(MessageRequest::FileContainingSymbol("weir.v1.RecordBatch".to_owned())),
     ]);
-    let responses = ServerReflectionClient::new(channel).server_reflection_info(requests).await.expect("reflection");
+    let responses =
+        ServerReflectionClient::new(channel).server_reflection_info(requests).await.expect("reflection");
     let responses: Vec<ServerReflectionResponse> =
         responses.into_inner().collect::<Result<_, _>>().await.expect("answers");
     match &responses[0].message_response {

@@ -139,16 +139,12 @@ impl Set {
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     #[inline]
     fn find_in_chunk(&self, chunk: &[u8; 16]) -> Option<usize> {
-        use std::arch::wasm32::{
-            i8x16_ne, i8x16_splat, u8x16_bitmask, u8x16_shr, u8x16_swizzle, v128_and,
-        };
+        use std::arch::wasm32::{i8x16_ne, i8x16_splat, u8x16_bitmask, u8x16_shr, u8x16_swizzle, v128_and};
         // A byte is a member when the bit of its high nibble is set in the word of its low nibble. Bytes from 128
         // on have high nibbles of 8 and more, whose bit is none: swizzle gives 0 past the table's end.
         let bytes = load(chunk);
-        let high = u8x16_swizzle(
-            load(&[1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0]),
-            u8x16_shr(bytes, 4),
-        );
+        let high =
+            u8x16_swizzle(load(&[1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0]), u8x16_shr(bytes, 4));
         let low = u8x16_swizzle(load(&self.by_low), v128_and(bytes, i8x16_splat(15)));
         let hits = u8x16_bitmask(i8x16_ne(v128_and(high, low), i8x16_splat(0)));
         (hits != 0).then(|| hits.trailing_zeros() as usize)

@@ -45,17 +45,9 @@ impl<'a> Dfa<'a> {
         let short = || LoadError("it ends too early".to_owned());
         let header = bytes.first_chunk::<HEADER>().ok_or_else(short)?;
         let forward_len = usize::try_from(u64::from_le_bytes(*header)).map_err(|_| short())?;
-        let (forward, reverse) = bytes[HEADER..]
-            .split_at_checked(forward_len)
-            .ok_or_else(short)?;
-        let read = |bytes| {
-            DFA::from_bytes(bytes)
-                .map(|(dfa, _)| dfa)
-                .map_err(|e| LoadError(e.to_string()))
-        };
-        Ok(Dfa(
-            Regex::builder().build_from_dfas(read(forward)?, read(reverse)?)
-        ))
+        let (forward, reverse) = bytes[HEADER..].split_at_checked(forward_len).ok_or_else(short)?;
+        let read = |bytes| DFA::from_bytes(bytes).map(|(dfa, _)| dfa).map_err(|e| LoadError(e.to_string()));
+        Ok(Dfa(Regex::builder().build_from_dfas(read(forward)?, read(reverse)?)))
     }
 
     /// The leftmost match that starts at `from` or later; of those the one whose pattern comes first.
@@ -64,14 +56,8 @@ impl<'a> Dfa<'a> {
     /// When `from` lies beyond the end.
     #[must_use]
     pub fn find(&self, haystack: &[u8], from: usize) -> Option<Hit> {
-        let found = self
-            .0
-            .find(Input::new(haystack).span(from..haystack.len()))?;
-        Some(Hit {
-            pattern: found.pattern().as_usize(),
-            start: found.start(),
-            end: found.end(),
-        })
+        let found = self.0.find(Input::new(haystack).span(from..haystack.len()))?;
+        Some(Hit { pattern: found.pattern().as_usize(), start: found.start(), end: found.end() })
     }
 
     /// Whether anything matches: half the work of [`find`](Dfa::find).
@@ -104,11 +90,7 @@ pub struct LoadError(String);
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no DFA that `weir_sdk::dfa::build` made for this machine: {}",
-            self.0
-        )
+        write!(f, "no DFA that `weir_sdk::dfa::build` made for this machine: {}", self.0)
     }
 }
 
@@ -129,10 +111,8 @@ pub struct Aligned<B: ?Sized> {
 #[macro_export]
 macro_rules! embed_dfa {
     ($path:expr) => {{
-        static EMBEDDED: &$crate::dfa::Aligned<[u8]> = &$crate::dfa::Aligned {
-            align: [],
-            bytes: *::core::include_bytes!($path),
-        };
+        static EMBEDDED: &$crate::dfa::Aligned<[u8]> =
+            &$crate::dfa::Aligned { align: [], bytes: *::core::include_bytes!($path) };
         &EMBEDDED.bytes
     }};
 }

@@ -2,9 +2,7 @@
 
 use crate::params::{ParamError, Params};
 use crate::source::Sources;
-use crate::{
-    Batch, Columns, Filter, Kind, Lines, ProcessError, SourceMeta, SourceVerdict, Verdicts,
-};
+use crate::{Batch, Columns, Filter, Kind, Lines, ProcessError, SourceMeta, SourceVerdict, Verdicts};
 
 /// How the host is to call a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,14 +31,7 @@ impl<F: Filter> Driver<F> {
             columns: <F::Kind as Kind<F>>::COLUMNS,
             prefilter: <F::Kind as Kind<F>>::prefilter(&filter),
         };
-        Ok((
-            Driver {
-                filter,
-                scratch: Default::default(),
-                sources: Sources::default(),
-            },
-            plan,
-        ))
+        Ok((Driver { filter, scratch: Default::default(), sources: Sources::default() }, plan))
     }
 
     /// Announces a source.
@@ -54,11 +45,7 @@ impl<F: Filter> Driver<F> {
     /// The line that the filter gave up; it lives on.
     pub fn process(&mut self, source: u32, batch: Batch<'_>) -> Result<Verdicts, ProcessError> {
         let mut verdicts = Verdicts::with_capacity(batch.len());
-        let lines = Lines::new(
-            batch,
-            <F::Kind as Kind<F>>::COLUMNS,
-            self.sources.get(source),
-        );
+        let lines = Lines::new(batch, <F::Kind as Kind<F>>::COLUMNS, self.sources.get(source));
         <F::Kind as Kind<F>>::process(&mut self.filter, &mut self.scratch, lines, &mut verdicts)?;
         Ok(verdicts)
     }

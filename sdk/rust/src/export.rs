@@ -88,10 +88,7 @@ macro_rules! __export_component {
                     OPEN.with(|slot| slot.open(&params))
                 }
 
-                fn begin_source(
-                    id: u32,
-                    meta: $crate::glue::SourceMeta,
-                ) -> $crate::glue::SourceVerdict {
+                fn begin_source(id: u32, meta: $crate::glue::SourceMeta) -> $crate::glue::SourceVerdict {
                     OPEN.with(|slot| slot.begin_source(id, meta))
                 }
 
@@ -102,8 +99,7 @@ macro_rules! __export_component {
                     ends: ::std::vec::Vec<u32>,
                     timestamps: ::std::vec::Vec<i64>,
                     attrs: ::std::vec::Vec<u8>,
-                ) -> ::core::result::Result<$crate::glue::Verdicts, $crate::glue::ProcessError>
-                {
+                ) -> ::core::result::Result<$crate::glue::Verdicts, $crate::glue::ProcessError> {
                     let batch = $crate::Batch {
                         block: &block,
                         starts: &starts,

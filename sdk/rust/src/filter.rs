@@ -222,11 +222,7 @@ impl<F: Select> Kind<F> for SelectKind {
                 verdicts.stop(lines.len());
                 break;
             }
-            verdicts.push(if filter.keep(lines.get(index)) {
-                KEEP
-            } else {
-                DROP
-            });
+            verdicts.push(if filter.keep(lines.get(index)) { KEEP } else { DROP });
         }
         Ok(())
     }
@@ -275,8 +271,7 @@ macro_rules! transform_kind {
                             break;
                         }
                         Err(message) => {
-                            let index = u32::try_from(index)
-                                .expect("a batch is addressed by 32-bit offsets");
+                            let index = u32::try_from(index).expect("a batch is addressed by 32-bit offsets");
                             return Err(ProcessError { index, message });
                         }
                     }

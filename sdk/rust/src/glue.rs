@@ -43,31 +43,13 @@ impl<F: Filter> Slot<F> {
     pub fn open(&self, params: &str) -> Result<Plan, ParamError> {
         let (driver, plan) = Driver::open(params).map_err(param_error)?;
         *self.0.borrow_mut() = Some(driver);
-        Ok(Plan {
-            columns: columns(plan.columns),
-            prefilter: plan.prefilter,
-        })
+        Ok(Plan { columns: columns(plan.columns), prefilter: plan.prefilter })
     }
 
     /// See the contract's `begin-source`.
     pub fn begin_source(&self, id: u32, meta: SourceMeta) -> SourceVerdict {
-        let SourceMeta {
-            namespace,
-            pod,
-            container,
-            node,
-            restart,
-            labels,
-        } = meta;
-        let source = crate::SourceMeta {
-            id,
-            namespace,
-            pod,
-            container,
-            node,
-            restart,
-            labels,
-        };
+        let SourceMeta { namespace, pod, container, node, restart, labels } = meta;
+        let source = crate::SourceMeta { id, namespace, pod, container, node, restart, labels };
         match self.opened(|driver| driver.begin_source(source)) {
             crate::SourceVerdict::Scan => SourceVerdict::Scan,
             crate::SourceVerdict::Skip => SourceVerdict::Skip,
@@ -88,10 +70,7 @@ impl<F: Filter> Slot<F> {
                 annotation_ends: v.annotation_ends,
                 annotation_bytes: v.annotation_bytes,
             }),
-            Err(error) => Err(ProcessError {
-                index: error.index,
-                message: error.message,
-            }),
+            Err(error) => Err(ProcessError { index: error.index, message: error.message }),
         }
     }
 
@@ -106,11 +85,7 @@ impl<F: Filter> Slot<F> {
     }
 
     fn opened<T>(&self, f: impl FnOnce(&mut Driver<F>) -> T) -> T {
-        f(self
-            .0
-            .borrow_mut()
-            .as_mut()
-            .expect("the contract has `open` called first"))
+        f(self.0.borrow_mut().as_mut().expect("the contract has `open` called first"))
     }
 }
 
@@ -148,8 +123,5 @@ fn columns(columns: Columns) -> bindings::weir::filter::types::Columns {
 }
 
 fn param_error(error: params::ParamError) -> ParamError {
-    ParamError {
-        field: error.field,
-        message: error.message,
-    }
+    ParamError { field: error.field, message: error.message }
 }

@@ -99,8 +99,8 @@ pub use weir_sdk_macros::filter;
 /// All that a filter's source file usually needs: `use weir_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Aggregate, Columns, Filter, Line, Out, ParamError, Params, Select, SourceMeta,
-        SourceVerdict, Stream, Transform, bytes, filter, json,
+        Aggregate, Columns, Filter, Line, Out, ParamError, Params, Select, SourceMeta, SourceVerdict, Stream,
+        Transform, bytes, filter, json,
     };
 }
 

@@ -52,11 +52,7 @@ impl<'a> Line<'a> {
     pub fn time_ns(&self) -> Option<i64> {
         self.asked(Columns::TIMESTAMP);
         // The contract's mark for "no time".
-        if self.time == -1 {
-            None
-        } else {
-            Some(self.time)
-        }
+        if self.time == -1 { None } else { Some(self.time) }
     }
 
     /// The stream it was written to. Column [`Columns::ATTRS`].
@@ -64,11 +60,7 @@ impl<'a> Line<'a> {
     #[must_use]
     pub fn stream(&self) -> Stream {
         self.asked(Columns::ATTRS);
-        if self.attrs & ATTR_STDERR == 0 {
-            Stream::Stdout
-        } else {
-            Stream::Stderr
-        }
+        if self.attrs & ATTR_STDERR == 0 { Stream::Stdout } else { Stream::Stderr }
     }
 
     /// Whether the message was cut at the host's line limit. Column [`Columns::ATTRS`].
@@ -126,10 +118,7 @@ impl Batch<'_> {
     /// How many lines it has, learnt from the columns that it carries.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.starts
-            .len()
-            .max(self.timestamps.len())
-            .max(self.attrs.len())
+        self.starts.len().max(self.timestamps.len()).max(self.attrs.len())
     }
 
     /// Whether it has no line at all.
@@ -149,11 +138,7 @@ pub struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     pub(crate) fn new(batch: Batch<'a>, columns: Columns, source: &'a SourceMeta) -> Lines<'a> {
-        Lines {
-            batch,
-            columns,
-            source,
-        }
+        Lines { batch, columns, source }
     }
 
     /// How many there are.
@@ -181,22 +166,8 @@ impl<'a> Lines<'a> {
         } else {
             &[]
         };
-        let time = if self.columns.contains(Columns::TIMESTAMP) {
-            self.batch.timestamps[index]
-        } else {
-            -1
-        };
-        let attrs = if self.columns.contains(Columns::ATTRS) {
-            self.batch.attrs[index]
-        } else {
-            0
-        };
-        Line {
-            message,
-            time,
-            attrs,
-            columns: self.columns,
-            source: self.source,
-        }
+        let time = if self.columns.contains(Columns::TIMESTAMP) { self.batch.timestamps[index] } else { -1 };
+        let attrs = if self.columns.contains(Columns::ATTRS) { self.batch.attrs[index] } else { 0 };
+        Line { message, time, attrs, columns: self.columns, source: self.source }
     }
 }

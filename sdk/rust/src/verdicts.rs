@@ -28,10 +28,7 @@ pub struct Verdicts {
 
 impl Verdicts {
     pub(crate) fn with_capacity(lines: usize) -> Verdicts {
-        Verdicts {
-            codes: Vec::with_capacity(lines),
-            ..Verdicts::default()
-        }
+        Verdicts { codes: Vec::with_capacity(lines), ..Verdicts::default() }
     }
 
     /// Adds a verdict that carries no bytes.
@@ -51,8 +48,7 @@ impl Verdicts {
     pub(crate) fn annotate_next(&mut self, object: &[u8]) {
         self.annotated.push(offset(self.codes.len()));
         self.annotation_bytes.extend_from_slice(object);
-        self.annotation_ends
-            .push(offset(self.annotation_bytes.len()));
+        self.annotation_ends.push(offset(self.annotation_bytes.len()));
     }
 
     /// Leaves out all lines from here to the end of a batch of `lines`.
@@ -72,6 +68,5 @@ pub struct ProcessError {
 
 /// Arena offsets are 32 bits wide in the contract, and so is a guest's memory.
 fn offset(len: usize) -> u32 {
-    u32::try_from(len)
-        .expect("a batch's output is far below 4 GiB, which a guest cannot even address")
+    u32::try_from(len).expect("a batch's output is far below 4 GiB, which a guest cannot even address")
 }

@@ -9,10 +9,7 @@ struct UntilEnd {
     seen: bool,
 }
 
-#[filter(
-    name = "until-end",
-    summary = "Keeps what comes before a line that says \"end\""
-)]
+#[filter(name = "until-end", summary = "Keeps what comes before a line that says \"end\"")]
 impl Select for UntilEnd {
     type Params = ();
 
@@ -21,11 +18,7 @@ impl Select for UntilEnd {
     }
 
     fn begin_source(&mut self, source: &SourceMeta) -> SourceVerdict {
-        if source.label("app") == Some("noise") {
-            SourceVerdict::Skip
-        } else {
-            SourceVerdict::Scan
-        }
+        if source.label("app") == Some("noise") { SourceVerdict::Skip } else { SourceVerdict::Scan }
     }
 
     fn keep(&mut self, line: Line<'_>) -> bool {
@@ -62,14 +55,7 @@ mod rewriting {
                 out.replace("BOTH");
             }
             b"annotate" => {
-                out.add_field(
-                    "stream",
-                    if line.stream() == Stream::Stderr {
-                        "err"
-                    } else {
-                        "out"
-                    },
-                );
+                out.add_field("stream", if line.stream() == Stream::Stderr { "err" } else { "out" });
                 out.add_field("pod", &line.source().pod);
                 out.add_field("flags", &[line.is_truncated(), line.is_malformed()][..]);
                 out.add_field("time", line.time_ns());
@@ -151,12 +137,7 @@ fn a_select_keeps_drops_and_stops() {
     assert_eq!(test.run(&["a", "b"]), [Outcome::keep(), Outcome::keep()]);
     assert_eq!(
         test.run(&["c", "end", "d", "e"]),
-        [
-            Outcome::keep(),
-            Outcome::dropped(),
-            Outcome::stop(),
-            Outcome::stop()
-        ]
+        [Outcome::keep(), Outcome::dropped(), Outcome::stop(), Outcome::stop()]
     );
     assert_eq!(test.run(&["f"]), [Outcome::stop()]);
     assert_eq!(test.diagnostics(), ["seen: true"]);
@@ -184,44 +165,26 @@ fn a_transform_rewrites_and_adds_fields() {
     source.id = 7;
     source.pod = "web-1".to_owned();
     test.begin_source(source);
-    let record = Record::new("annotate")
-        .stderr()
-        .truncated()
-        .at("1970-01-01T00:00:01Z");
-    let fields =
-        r#"{"stream":"err","pod":"web-1","flags":[true,false],"time":1000000000,"bytes":"�"}"#;
-    assert_eq!(
-        test.run_source(7, &[record]),
-        [Outcome::keep().with_fields(fields)]
-    );
+    let record = Record::new("annotate").stderr().truncated().at("1970-01-01T00:00:01Z");
+    let fields = r#"{"stream":"err","pod":"web-1","flags":[true,false],"time":1000000000,"bytes":"�"}"#;
+    assert_eq!(test.run_source(7, &[record]), [Outcome::keep().with_fields(fields)]);
     assert_eq!(test.run(&["stop", "x"]), [Outcome::stop(), Outcome::stop()]);
 }
 
 #[test]
 fn a_line_given_up_costs_only_itself() {
     let mut test = FilterTest::<rewriting::Obey>::open("{}").expect("it takes no parameters");
-    let failed = Outcome {
-        verdict: Verdict::Fail("as told".to_owned()),
-        fields: None,
-    };
+    let failed = Outcome { verdict: Verdict::Fail("as told".to_owned()), fields: None };
     assert_eq!(
         test.run(&["shout", "fail", "x", "fail"]),
-        [
-            Outcome::replace("SHOUT"),
-            failed.clone(),
-            Outcome::keep(),
-            failed
-        ]
+        [Outcome::replace("SHOUT"), failed.clone(), Outcome::keep(), failed]
     );
 }
 
 #[test]
 fn an_aggregate_tells_its_summary_at_the_end() {
     let mut test = FilterTest::<counting::Count>::open("{}").expect("it takes no parameters");
-    assert_eq!(
-        test.run(&["a", "b"]),
-        [Outcome::dropped(), Outcome::dropped()]
-    );
+    assert_eq!(test.run(&["a", "b"]), [Outcome::dropped(), Outcome::dropped()]);
     assert_eq!(test.finish(), [r#"{"lines":2}"#]);
 }
 
@@ -251,27 +214,19 @@ fn verdicts_are_in_the_contracts_encoding() {
 #[should_panic(expected = "the prefilter's promise is broken: \"other\"")]
 fn a_broken_promise_is_told() {
     let mut test = FilterTest::<broken::Liar>::open("{}").expect("it takes no parameters");
-    assert_eq!(
-        test.run(&["promised", "dropped"]),
-        [Outcome::keep(), Outcome::dropped()]
-    );
+    assert_eq!(test.run(&["promised", "dropped"]), [Outcome::keep(), Outcome::dropped()]);
     test.run(&["other"]);
 }
 
 #[test]
 #[should_panic(expected = "the filter reads a column that its COLUMNS do not name")]
 fn a_column_that_was_not_asked_for_is_told() {
-    FilterTest::<peeking::Peek>::open("{}")
-        .expect("it takes no parameters")
-        .run(&["x"]);
+    FilterTest::<peeking::Peek>::open("{}").expect("it takes no parameters").run(&["x"]);
 }
 
 #[test]
 fn golden_cases_run() {
-    weir_sdk::testing::golden::<rewriting::Obey>(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/golden"
-    ));
+    weir_sdk::testing::golden::<rewriting::Obey>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden"));
 }
 
 #[test]
@@ -291,7 +246,6 @@ fn a_golden_refusal_that_differs_is_told() {
 fn temporary(name: &str, cases: &str) -> std::path::PathBuf {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).expect("cargo's own folder for tests is writable");
-    std::fs::write(folder.join("cases.yaml"), cases)
-        .expect("cargo's own folder for tests is writable");
+    std::fs::write(folder.join("cases.yaml"), cases).expect("cargo's own folder for tests is writable");
     folder
 }

@@ -74,10 +74,7 @@ fn minimal() -> All {
 #[test]
 fn defaults_fill_what_is_missing() {
     assert_eq!(All::parse(r#"{"where":"x","on":true}"#), Ok(minimal()));
-    assert_eq!(
-        All::parse(r#"{"where":"x","on":true,"mode":null}"#),
-        Ok(minimal())
-    );
+    assert_eq!(All::parse(r#"{"where":"x","on":true,"mode":null}"#), Ok(minimal()));
 }
 
 #[test]
@@ -90,14 +87,8 @@ fn values_are_read_in_their_types_and_as_text() {
         names: vec!["p".to_owned(), "q".to_owned()],
         numbers: vec![1, 2],
         mode: Some(Mode::KeyedHash),
-        rename: BTreeMap::from([
-            ("old".to_owned(), "new".to_owned()),
-            ("a".to_owned(), "b".to_owned()),
-        ]),
-        rules: vec![Rule {
-            name: "r".to_owned(),
-            mode: Mode::Nothing,
-        }],
+        rename: BTreeMap::from([("old".to_owned(), "new".to_owned()), ("a".to_owned(), "b".to_owned())]),
+        rules: vec![Rule { name: "r".to_owned(), mode: Mode::Nothing }],
         r#type: Some("t".to_owned()),
         ..minimal()
     };
@@ -110,80 +101,32 @@ fn values_are_read_in_their_types_and_as_text() {
         "rules":"[{\"name\":\"r\",\"mode\":\"none\"}]","type":"t"}"#;
     assert_eq!(All::parse(text), All::parse(typed));
     let listed = All::parse(r#"{"where":"x","on":true,"names":"[\"a,b\"]","numbers":""}"#);
-    assert_eq!(
-        listed,
-        Ok(All {
-            names: vec!["a,b".to_owned()],
-            ..minimal()
-        })
-    );
+    assert_eq!(listed, Ok(All { names: vec!["a,b".to_owned()], ..minimal() }));
     let any = All::parse(r#"{"where":"x","on":true,"any":[1]}"#);
-    assert_eq!(
-        any,
-        Ok(All {
-            any: Some(Value::Array(vec![Value::Number("1".to_owned())])),
-            ..minimal()
-        })
-    );
+    assert_eq!(any, Ok(All { any: Some(Value::Array(vec![Value::Number("1".to_owned())])), ..minimal() }));
 }
 
 #[test]
 fn what_is_wrong_and_what_would_be_right_is_told() {
     for (given, told) in [
-        (
-            r#""on":true"#,
-            "where: is missing; give a string from 1 to 8 characters",
-        ),
+        (r#""on":true"#, "where: is missing; give a string from 1 to 8 characters"),
         (r#""where":"x""#, "on: is missing; give true or false"),
-        (
-            r#""where":"","on":true"#,
-            "where: is \"\"; give a string from 1 to 8 characters",
-        ),
-        (
-            r#""where":"x","on":"yes""#,
-            "on: is \"yes\"; give true or false",
-        ),
+        (r#""where":"","on":true"#, "where: is \"\"; give a string from 1 to 8 characters"),
+        (r#""where":"x","on":"yes""#, "on: is \"yes\"; give true or false"),
         (r#""where":1,"on":true"#, "where: is 1; give a string"),
-        (
-            r#""where":"x","on":true,"signed":-6"#,
-            "signed: is -6; give a whole number of at least -5",
-        ),
-        (
-            r#""where":"x","on":true,"small":11"#,
-            "small: is 11; give a whole number from 1 to 10",
-        ),
-        (
-            r#""where":"x","on":true,"small":-1"#,
-            "small: is -1; give a whole number",
-        ),
-        (
-            r#""where":"x","on":true,"small":1.5"#,
-            "small: is 1.5; give a whole number",
-        ),
-        (
-            r#""where":"x","on":true,"share":2"#,
-            "share: is 2; give a number of at most 1",
-        ),
-        (
-            r#""where":"x","on":true,"share":"nan""#,
-            "share: is \"nan\"; give a number",
-        ),
-        (
-            r#""where":"x","on":true,"share":1e999"#,
-            "share: is 1e999; give a number",
-        ),
+        (r#""where":"x","on":true,"signed":-6"#, "signed: is -6; give a whole number of at least -5"),
+        (r#""where":"x","on":true,"small":11"#, "small: is 11; give a whole number from 1 to 10"),
+        (r#""where":"x","on":true,"small":-1"#, "small: is -1; give a whole number"),
+        (r#""where":"x","on":true,"small":1.5"#, "small: is 1.5; give a whole number"),
+        (r#""where":"x","on":true,"share":2"#, "share: is 2; give a number of at most 1"),
+        (r#""where":"x","on":true,"share":"nan""#, "share: is \"nan\"; give a number"),
+        (r#""where":"x","on":true,"share":1e999"#, "share: is 1e999; give a number"),
         (
             r#""where":"x","on":true,"names":"a,b,c,d""#,
             "names: is \"a,b,c,d\"; give a list of at most 3 items",
         ),
-        (
-            r#""where":"x","on":true,"names":{}"#,
-            "names: is an object; give a list",
-        ),
-        (
-            r#""where":"x","on":true,"numbers":[1,"b"]"#,
-            "numbers.1: is \"b\"; give a whole number",
-        ),
+        (r#""where":"x","on":true,"names":{}"#, "names: is an object; give a list"),
+        (r#""where":"x","on":true,"numbers":[1,"b"]"#, "numbers.1: is \"b\"; give a whole number"),
         (
             r#""where":"x","on":true,"mode":"keyd-hash""#,
             "mode: is \"keyd-hash\"; give one of label, keyed-hash, none (did you mean `keyed-hash`?)",
@@ -192,14 +135,8 @@ fn what_is_wrong_and_what_would_be_right_is_told() {
             r#""where":"x","on":true,"rename":"a""#,
             "rename: is \"a\"; give pairs such as `key:value`, with commas between them",
         ),
-        (
-            r#""where":"x","on":true,"rename":"a:b,a:c""#,
-            "rename.a: is given twice; give it once",
-        ),
-        (
-            r#""where":"x","on":true,"rules":[{"name":"r"},{}]"#,
-            "rules.1.name: is missing; give a string",
-        ),
+        (r#""where":"x","on":true,"rename":"a:b,a:c""#, "rename.a: is given twice; give it once"),
+        (r#""where":"x","on":true,"rules":[{"name":"r"},{}]"#, "rules.1.name: is missing; give a string"),
         (
             r#""where":"x","on":true,"rules":[{"name":"r","nam":1}]"#,
             "rules.0.nam: is not a parameter; did you mean `name`?",
@@ -208,30 +145,20 @@ fn what_is_wrong_and_what_would_be_right_is_told() {
             r#""where":"x","on":true,"colour":1"#,
             "colour: is not a parameter; there are: where, on, signed, small, large, share, names, numbers, mode, rename, rules, any, type",
         ),
-        (
-            r#""where":"x","where":"y","on":true"#,
-            "where: is given twice; give it once",
-        ),
-        (
-            r#""where":"x","on":tru"#,
-            "the parameters are not JSON: at byte 18: expected a value",
-        ),
+        (r#""where":"x","where":"y","on":true"#, "where: is given twice; give it once"),
+        (r#""where":"x","on":tru"#, "the parameters are not JSON: at byte 18: expected a value"),
     ] {
         let error = All::parse(&format!("{{{given}}}")).expect_err(given);
         assert_eq!(error.to_string(), told, "{given}");
     }
-    assert_eq!(
-        All::parse("[]").expect_err("a list").to_string(),
-        "is a list; give an object"
-    );
+    assert_eq!(All::parse("[]").expect_err("a list").to_string(), "is a list; give an object");
     let error = <() as Params>::parse(r#"{"a":1}"#).expect_err("a field too many");
     assert_eq!(error.to_string(), "a: is not a parameter; there are none");
 }
 
 #[test]
 fn the_schema_says_all_of_it() {
-    let schema: serde_json::Value =
-        serde_json::from_str(&All::json_schema()).expect("a schema is JSON");
+    let schema: serde_json::Value = serde_json::from_str(&All::json_schema()).expect("a schema is JSON");
     let expected = serde_json::json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "description": "All types that a parameter may have.",

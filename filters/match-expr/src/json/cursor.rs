@@ -71,11 +71,7 @@ impl<'a> Cursor<'a> {
             self.skip_space();
             return Ok(true);
         }
-        if byte == close {
-            Ok(false)
-        } else {
-            Err(Malformed)
-        }
+        if byte == close { Ok(false) } else { Err(Malformed) }
     }
 
     /// Enters a container: false if it is empty, which is then behind the cursor.
@@ -151,11 +147,7 @@ impl<'a> Cursor<'a> {
     /// Skips a number, `true`, `false` or `null`: all up to a comma, a closing bracket or a space.
     #[inline(always)]
     fn skip_bare(&mut self) -> Result<(), Malformed> {
-        let ends = |b: Block| {
-            b.eq(b',')
-                .or(b.with_bits(0x20).eq(b'}'))
-                .or(b.at_most(b' '))
-        };
+        let ends = |b: Block| b.eq(b',').or(b.with_bits(0x20).eq(b'}')).or(b.at_most(b' '));
         let end = block::find(self.line, self.at, ends).unwrap_or(self.line.len());
         if end == self.at {
             return Err(Malformed);

@@ -36,11 +36,7 @@ enum Kind {
 }
 
 impl Slot {
-    pub(super) const MISSING: Slot = Slot {
-        kind: Kind::Missing,
-        start: 0,
-        end: 0,
-    };
+    pub(super) const MISSING: Slot = Slot { kind: Kind::Missing, start: 0, end: 0 };
 
     /// The value, given the line in which it was found.
     #[inline]
@@ -51,10 +47,7 @@ impl Slot {
             Kind::Null => Value::Null,
             Kind::Bool(value) => Value::Bool(value),
             Kind::Number(value) => Value::Number(value),
-            Kind::Text { escaped } => Value::Text(Text {
-                raw: &raw[1..raw.len() - 1],
-                escaped,
-            }),
+            Kind::Text { escaped } => Value::Text(Text { raw: &raw[1..raw.len() - 1], escaped }),
             Kind::Array => Value::Array(raw),
             Kind::Object => Value::Object(raw),
         })
@@ -65,9 +58,7 @@ impl Slot {
             Value::Null => Kind::Null,
             Value::Bool(value) => Kind::Bool(value),
             Value::Number(value) => Kind::Number(value),
-            Value::Text(text) => Kind::Text {
-                escaped: text.escaped,
-            },
+            Value::Text(text) => Kind::Text { escaped: text.escaped },
             Value::Array(_) => Kind::Array,
             Value::Object(_) => Kind::Object,
         };
@@ -93,10 +84,7 @@ fn build_below(
 ) -> Vec<Field> {
     let depth = prefix.len();
     let mut fields: Vec<Field> = Vec::new();
-    for path in paths
-        .iter()
-        .filter(|path| path.len() > depth && path.starts_with(prefix))
-    {
+    for path in paths.iter().filter(|path| path.len() > depth && path.starts_with(prefix)) {
         let key = path[depth].as_bytes();
         if fields.iter().any(|field| *field.key == *key) {
             continue;
@@ -105,12 +93,7 @@ fn build_below(
         *slots += 1;
         placed(&path[..=depth], slot);
         let children = build_below(paths, &path[..=depth], slots, placed);
-        fields.push(Field {
-            key: key.into(),
-            slot,
-            children,
-            below: slot..*slots,
-        });
+        fields.push(Field { key: key.into(), slot, children, below: slot..*slots });
     }
     fields
 }
@@ -134,11 +117,7 @@ pub(super) fn scan_object(
                 let start = cursor.at();
                 slots[field.slot] = if cursor.peek() == Some(b'{') && !field.children.is_empty() {
                     scan_object(cursor, &field.children, slots, scratch)?;
-                    Slot {
-                        kind: Kind::Object,
-                        start,
-                        end: cursor.at(),
-                    }
+                    Slot { kind: Kind::Object, start, end: cursor.at() }
                 } else {
                     let value = cursor.value()?;
                     Slot::new(value, start, cursor.at())

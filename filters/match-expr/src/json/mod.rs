@@ -58,14 +58,7 @@ impl JsonExpr {
             }
         });
         let slots = vec![Slot::MISSING; slots];
-        Ok(JsonExpr {
-            root,
-            predicates,
-            places,
-            fields,
-            slots,
-            scratch: Vec::new(),
-        })
+        Ok(JsonExpr { root, predicates, places, fields, slots, scratch: Vec::new() })
     }
 
     /// Evaluates the expression on one line. Takes time linear in the line's length, and allocates
@@ -85,14 +78,7 @@ impl JsonExpr {
     }
 
     fn evaluate(&mut self, line: &[u8]) -> Result<bool, Malformed> {
-        let JsonExpr {
-            root,
-            predicates,
-            places,
-            fields,
-            slots,
-            scratch,
-        } = self;
+        let JsonExpr { root, predicates, places, fields, slots, scratch } = self;
         slots.fill(Slot::MISSING);
         let mut cursor = Cursor::new(line);
         cursor.skip_space();

@@ -3,9 +3,7 @@
 use super::*;
 
 fn verdict(source: &str, line: &str) -> Verdict {
-    JsonExpr::parse(source)
-        .expect(source)
-        .verdict(line.as_bytes())
+    JsonExpr::parse(source).expect(source).verdict(line.as_bytes())
 }
 
 #[track_caller]
@@ -13,11 +11,7 @@ fn holds(line: &str, sources: &[&str]) {
     for source in sources {
         assert_eq!(verdict(source, line), Verdict::True, "{source} on {line}");
         let negated = format!("!({source})");
-        assert_eq!(
-            verdict(&negated, line),
-            Verdict::False,
-            "{negated} on {line}"
-        );
+        assert_eq!(verdict(&negated, line), Verdict::False, "{negated} on {line}");
     }
 }
 
@@ -115,13 +109,7 @@ fn arrays_by_index_and_any_element() {
 fn the_last_of_equal_keys_counts_with_all_below_it() {
     holds(
         r#"{"a":{"b":1,"b":2},"c":{"d":1},"c":{"e":2},"f":{"g":1},"f":3,"\u0061":{"b":5}}"#,
-        &[
-            "a.b == 5",
-            "!c.d exists",
-            "c.e == 2",
-            "!f.g exists",
-            "f == 3",
-        ],
+        &["a.b == 5", "!c.d exists", "c.e == 2", "!f.g exists", "f == 3"],
     );
     holds(r#"{"a":[{"b":1,"b":2}]}"#, &["a[0].b == 2"]);
 }
@@ -175,31 +163,16 @@ fn lines_that_are_no_object() {
         "{\"a\":\"\\",
         "{\"b\\q\":1,\"a\":1}",
     ] {
-        assert_eq!(
-            verdict("a == 'x' || !a exists", line),
-            Verdict::NotJson,
-            "{line}"
-        );
+        assert_eq!(verdict("a == 'x' || !a exists", line), Verdict::NotJson, "{line}");
     }
-    for line in [
-        " {} ",
-        "\t{ \"b\" : [ 1 , { } ] , \"a\" : \"x\" }\r",
-        "{\"b\":\"{\\\"[\",\"a\":\"x\"}",
-    ] {
-        assert_eq!(
-            verdict("a == 'x' || !a exists", line),
-            Verdict::True,
-            "{line}"
-        );
+    for line in [" {} ", "\t{ \"b\" : [ 1 , { } ] , \"a\" : \"x\" }\r", "{\"b\":\"{\\\"[\",\"a\":\"x\"}"] {
+        assert_eq!(verdict("a == 'x' || !a exists", line), Verdict::True, "{line}");
     }
 }
 
 #[test]
 fn values_that_are_not_read_are_not_checked() {
-    assert_eq!(
-        verdict("a == 1", r#"{"b":nonsense,"c":"\q","a":1}"#),
-        Verdict::True
-    );
+    assert_eq!(verdict("a == 1", r#"{"b":nonsense,"c":"\q","a":1}"#), Verdict::True);
 }
 
 #[test]
@@ -225,8 +198,5 @@ fn brackets_are_found_at_every_offset_of_a_block() {
 #[test]
 fn bytes_that_are_not_utf_8_pass_through() {
     let mut expr = JsonExpr::parse("a == 'x' && b =~ 'c'").expect("it parses");
-    assert_eq!(
-        expr.verdict(b"{\"\xff\":\"\xfe\",\"a\":\"x\",\"b\":\"\xffc\"}"),
-        Verdict::True
-    );
+    assert_eq!(expr.verdict(b"{\"\xff\":\"\xfe\",\"a\":\"x\",\"b\":\"\xffc\"}"), Verdict::True);
 }

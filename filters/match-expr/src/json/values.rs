@@ -12,11 +12,7 @@ pub(super) struct Check<'t> {
 }
 
 /// Whether any value at `path` below `value` passes. Recursion is bounded by the length of the path.
-pub(super) fn any(
-    value: Value<'_>,
-    path: &[Step],
-    check: &mut Check<'_>,
-) -> Result<bool, Malformed> {
+pub(super) fn any(value: Value<'_>, path: &[Step], check: &mut Check<'_>) -> Result<bool, Malformed> {
     let Some((step, rest)) = path.split_first() else {
         return check.passes(value);
     };
@@ -37,10 +33,7 @@ pub(super) fn any(
 impl Check<'_> {
     fn passes(&mut self, value: Value<'_>) -> Result<bool, Malformed> {
         if let Value::Text(text) = value {
-            return Ok(text_passes(
-                text.decode(self.scratch, Unknown::Refused)?,
-                self.test,
-            ));
+            return Ok(text_passes(text.decode(self.scratch, Unknown::Refused)?, self.test));
         }
         match (&*self.test, value) {
             (Test::Exists, _) => Ok(true),
@@ -64,8 +57,7 @@ impl Check<'_> {
 }
 
 fn text_passes(text: &[u8], test: &mut Test) -> bool {
-    let is =
-        |literal: &Literal| matches!(literal, Literal::Text(right) if text == right.as_bytes());
+    let is = |literal: &Literal| matches!(literal, Literal::Text(right) if text == right.as_bytes());
     match test {
         Test::Exists => true,
         Test::Equal(literal) => is(literal),
@@ -90,11 +82,7 @@ fn equal(value: Value<'_>, literal: &Literal) -> bool {
 }
 
 /// The last member of the object `raw` with this key.
-fn member<'a>(
-    raw: &'a [u8],
-    key: &str,
-    scratch: &mut Vec<u8>,
-) -> Result<Option<Value<'a>>, Malformed> {
+fn member<'a>(raw: &'a [u8], key: &str, scratch: &mut Vec<u8>) -> Result<Option<Value<'a>>, Malformed> {
     let mut cursor = Cursor::new(raw);
     let mut found = None;
     let mut more = cursor.enter(b'{', b'}')?;

@@ -191,9 +191,7 @@ impl Dfa {
         if key.len() == 1 {
             return DEAD;
         }
-        let asks = key
-            .iter()
-            .any(|&id| matches!(states[id as usize], State::Look(..)));
+        let asks = key.iter().any(|&id| matches!(states[id as usize], State::Look(..)));
         if asks {
             key[0] = context;
         }
@@ -217,9 +215,7 @@ impl Dfa {
     /// The row with this key, or where it belongs in `sorted`.
     fn find(&self, key: &[Id]) -> Result<Row, usize> {
         let stride = self.stride();
-        let found = self
-            .sorted
-            .binary_search_by(|row| (*self.keys[row / stride]).cmp(key));
+        let found = self.sorted.binary_search_by(|row| (*self.keys[row / stride]).cmp(key));
         found.map(|place| self.sorted[place])
     }
 
@@ -252,9 +248,7 @@ fn close(nfa: &Nfa, stack: &mut Vec<Id>, set: &mut Set) {
 
 fn follow(arcs: &[Arc], byte: u8) -> Option<Id> {
     let index = arcs.partition_point(|arc| arc.last < byte);
-    arcs.get(index)
-        .filter(|arc| arc.first <= byte)
-        .map(|arc| arc.next)
+    arcs.get(index).filter(|arc| arc.first <= byte).map(|arc| arc.next)
 }
 
 /// Whether the assertion holds between what was before and the next byte. Word boundaries know ASCII only.
@@ -298,16 +292,11 @@ fn classes(nfa: &Nfa) -> ([u16; 256], Vec<u8>) {
             }
         }
     }
-    if nfa
-        .states
-        .iter()
-        .any(|state| matches!(state, State::Look(..)))
-    {
+    if nfa.states.iter().any(|state| matches!(state, State::Look(..))) {
         for byte in 0..=255u8 {
             let before = byte.wrapping_sub(1);
             let line = |b| matches!(b, b'\n' | b'\r');
-            begins[usize::from(byte)] |=
-                line(byte) || line(before) || is_word(byte) != is_word(before);
+            begins[usize::from(byte)] |= line(byte) || line(before) || is_word(byte) != is_word(before);
         }
     }
     let mut classes = [0; 256];
@@ -330,10 +319,7 @@ struct Set {
 
 impl Set {
     fn new(size: usize) -> Set {
-        Set {
-            items: Vec::new(),
-            bits: vec![0; size.div_ceil(64)],
-        }
+        Set { items: Vec::new(), bits: vec![0; size.div_ceil(64)] }
     }
 
     fn clear(&mut self) {

@@ -36,15 +36,9 @@ pub(super) struct Nfa {
 impl Nfa {
     /// Builds the automaton, or says that it is too large.
     pub(super) fn new(hir: &Hir) -> Result<Nfa, String> {
-        let mut builder = Builder {
-            states: vec![State::Match],
-            budget: MAX_PATTERN_SIZE,
-        };
+        let mut builder = Builder { states: vec![State::Match], budget: MAX_PATTERN_SIZE };
         match builder.compile(hir, 0) {
-            Ok(start) => Ok(Nfa {
-                states: builder.states,
-                start,
-            }),
+            Ok(start) => Ok(Nfa { states: builder.states, start }),
             Err(TooLarge) => Err(too_large()),
         }
     }
@@ -70,32 +64,25 @@ impl Builder {
         self.spend(size_of::<State>())?;
         match hir.kind() {
             HirKind::Empty => Ok(next),
-            HirKind::Literal(literal) => literal.0.iter().rev().try_fold(next, |next, &byte| {
-                self.bytes(vec![Arc {
-                    first: byte,
-                    last: byte,
-                    next,
-                }])
-            }),
+            HirKind::Literal(literal) => literal
+                .0
+                .iter()
+                .rev()
+                .try_fold(next, |next, &byte| self.bytes(vec![Arc { first: byte, last: byte, next }])),
             HirKind::Class(Class::Unicode(class)) => {
                 let trie = trie(class);
                 self.trie(&trie, next)
             }
             HirKind::Class(Class::Bytes(class)) => {
-                let arcs = class.iter().map(|r| Arc {
-                    first: r.start(),
-                    last: r.end(),
-                    next,
-                });
+                let arcs = class.iter().map(|r| Arc { first: r.start(), last: r.end(), next });
                 self.bytes(arcs.collect())
             }
             HirKind::Look(look) => self.add(State::Look(*look, next)),
             HirKind::Repetition(repetition) => self.repetition(repetition, next),
             HirKind::Capture(capture) => self.compile(&capture.sub, next),
-            HirKind::Concat(parts) => parts
-                .iter()
-                .rev()
-                .try_fold(next, |next, part| self.compile(part, next)),
+            HirKind::Concat(parts) => {
+                parts.iter().rev().try_fold(next, |next, part| self.compile(part, next))
+            }
             HirKind::Alternation(parts) => {
                 let starts: Result<Vec<Id>, TooLarge> =
                     parts.iter().map(|part| self.compile(part, next)).collect();
@@ -133,16 +120,8 @@ impl Builder {
     fn trie(&mut self, nodes: &[Node], next: Id) -> Result<Id, TooLarge> {
         let mut arcs = Vec::with_capacity(nodes.len());
         for Node { range, below } in nodes {
-            let next = if below.is_empty() {
-                next
-            } else {
-                self.trie(below, next)?
-            };
-            arcs.push(Arc {
-                first: range.start,
-                last: range.end,
-                next,
-            });
+            let next = if below.is_empty() { next } else { self.trie(below, next)? };
+            arcs.push(Arc { first: range.start, last: range.end, next });
         }
         self.bytes(arcs)
     }
@@ -186,10 +165,7 @@ fn trie(class: &ClassUnicode) -> Vec<Node> {
             let mut nodes = &mut root;
             for &range in sequence.as_slice() {
                 if nodes.last().is_none_or(|last| last.range != range) {
-                    nodes.push(Node {
-                        range,
-                        below: Vec::new(),
-                    });
+                    nodes.push(Node { range, below: Vec::new() });
                 }
                 let last = nodes.len() - 1;
                 nodes = &mut nodes[last].below;

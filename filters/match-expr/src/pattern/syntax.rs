@@ -17,19 +17,10 @@ const MAX_NESTING: u32 = 64;
 
 /// Parses `source`, or says what is wrong with it.
 pub(super) fn parse(source: &str) -> Result<Hir, String> {
-    let mut parser = ast::parse::ParserBuilder::new()
-        .nest_limit(MAX_NESTING)
-        .build();
-    let mut ast = parser
-        .parse(source)
-        .map_err(|error| error.kind().to_string())?;
-    Writer {
-        case_insensitive: false,
-        unicode: true,
-        folding: None,
-        ranges_left: MAX_RANGES,
-    }
-    .ast(&mut ast)?;
+    let mut parser = ast::parse::ParserBuilder::new().nest_limit(MAX_NESTING).build();
+    let mut ast = parser.parse(source).map_err(|error| error.kind().to_string())?;
+    Writer { case_insensitive: false, unicode: true, folding: None, ranges_left: MAX_RANGES }
+        .ast(&mut ast)?;
     translate::TranslatorBuilder::new()
         .utf8(false)
         .build()
@@ -133,11 +124,7 @@ impl Writer {
                 let mut union = self.items(span, &letters)?;
                 union.push(item.clone());
                 let kind = ClassSet::Item(ClassSetItem::Union(union));
-                *item = ClassSetItem::Bracketed(Box::new(ClassBracketed {
-                    span,
-                    negated,
-                    kind,
-                }));
+                *item = ClassSetItem::Bracketed(Box::new(ClassBracketed { span, negated, kind }));
                 return Ok(());
             }
             ClassSetItem::Unicode(_) => return Err(BY_PROPERTY.to_owned()),
@@ -190,29 +177,18 @@ impl Writer {
         class: &ClassUnicode,
     ) -> Result<ClassBracketed, String> {
         let kind = ClassSet::Item(ClassSetItem::Union(self.items(span, class)?));
-        Ok(ClassBracketed {
-            span,
-            negated,
-            kind,
-        })
+        Ok(ClassBracketed { span, negated, kind })
     }
 
     fn items(&mut self, span: Span, class: &ClassUnicode) -> Result<ClassSetUnion, String> {
         let left = self.ranges_left.checked_sub(class.ranges().len());
         self.ranges_left = left.ok_or_else(nfa::too_large)?;
-        let literal = |c| ast::Literal {
-            span,
-            kind: LiteralKind::Verbatim,
-            c,
-        };
+        let literal = |c| ast::Literal { span, kind: LiteralKind::Verbatim, c };
         let item = |range: &ClassUnicodeRange| {
             let (start, end) = (literal(range.start()), literal(range.end()));
             ClassSetItem::Range(ClassSetRange { span, start, end })
         };
-        Ok(ClassSetUnion {
-            span,
-            items: class.iter().map(item).collect(),
-        })
+        Ok(ClassSetUnion { span, items: class.iter().map(item).collect() })
     }
 }
 

@@ -15,9 +15,7 @@ fn reference(source: &str) -> meta::Regex {
         ("<", r"\b{s"),
         (">", r"\b{e"),
     ];
-    let ascii = bounds
-        .iter()
-        .fold(source.to_owned(), |text, (from, to)| text.replace(from, to));
+    let ascii = bounds.iter().fold(source.to_owned(), |text, (from, to)| text.replace(from, to));
     meta::Regex::builder()
         .configure(meta::Config::new().utf8_empty(false))
         .syntax(syntax::Config::new().utf8(false))
@@ -31,11 +29,7 @@ fn agree(source: &str, texts: &[&[u8]]) {
     let mut ours = Pattern::new(source).expect(source);
     for text in texts {
         let shown = String::from_utf8_lossy(text);
-        assert_eq!(
-            ours.is_match(text),
-            meta.is_match(text),
-            "{source} on {shown:?}"
-        );
+        assert_eq!(ours.is_match(text), meta.is_match(text), "{source} on {shown:?}");
     }
 }
 
@@ -148,10 +142,7 @@ fn random_patterns() {
                 text
             })
             .collect();
-        agree(
-            &source,
-            &texts.iter().map(|text| &text[..]).collect::<Vec<_>>(),
-        );
+        agree(&source, &texts.iter().map(|text| &text[..]).collect::<Vec<_>>());
     }
 }
 
@@ -198,10 +189,7 @@ fn random_pattern(rng: &mut Rng, depth: usize) -> String {
     let mut out = String::new();
     for _ in 0..rng.usize(1..5) {
         if depth > 0 && rng.u8(0..4) == 0 {
-            let (one, other) = (
-                random_pattern(rng, depth - 1),
-                random_pattern(rng, depth - 1),
-            );
+            let (one, other) = (random_pattern(rng, depth - 1), random_pattern(rng, depth - 1));
             out.push_str(&format!("(?:{one}|{other})"));
         } else {
             out.push_str(atoms[rng.usize(0..atoms.len())]);
@@ -231,11 +219,7 @@ fn refusals_are_plain() {
     let nested = message(&format!("{}a{}", "(".repeat(100), ")".repeat(100)));
     assert!(nested.contains("nest"), "{nested}");
     for large in [r"\w{500}{500}", "(?:a{1000}){1000}", &r"\w".repeat(500)] {
-        assert!(
-            message(large).contains("2097152 bytes"),
-            "{large}: {}",
-            message(large)
-        );
+        assert!(message(large).contains("2097152 bytes"), "{large}: {}", message(large));
     }
     assert!(Pattern::new(r"\w{64}").is_ok());
 }

@@ -51,20 +51,12 @@ impl Folding {
         let mut numbers = Numbers(FOLD);
         let mut runs = Vec::new();
         let mut before = 0;
-        while let (Some(gap), Some(count), Some(step), Some(zigzag)) = (
-            numbers.next(),
-            numbers.next(),
-            numbers.next(),
-            numbers.next(),
-        ) {
+        while let (Some(gap), Some(count), Some(step), Some(zigzag)) =
+            (numbers.next(), numbers.next(), numbers.next(), numbers.next())
+        {
             let first = before + gap;
             let distance = (zigzag >> 1) as i32 ^ -((zigzag & 1) as i32);
-            runs.push(Run {
-                first,
-                count,
-                step,
-                distance,
-            });
+            runs.push(Run { first, count, step, distance });
             before = first;
         }
         Folding(runs)
@@ -114,10 +106,7 @@ pub(super) fn ascii_closure(start: char, end: char) -> ClassUnicode {
 }
 
 fn range(start: u32, end: u32) -> Option<ClassUnicodeRange> {
-    Some(ClassUnicodeRange::new(
-        char::from_u32(start)?,
-        char::from_u32(end)?,
-    ))
+    Some(ClassUnicodeRange::new(char::from_u32(start)?, char::from_u32(end)?))
 }
 
 /// Numbers of seven bits a byte.
@@ -173,22 +162,9 @@ mod tests {
             let pattern = format!("(?i)\\u{{{:x}}}", u32::from(c));
             assert_eq!(folding.closure(c, c), of_regex_syntax(&pattern), "{c:?}");
         }
-        for (start, end) in [
-            ('a', 'z'),
-            ('K', 'é'),
-            ('\u{370}', '\u{52f}'),
-            ('\0', char::MAX),
-        ] {
-            let pattern = format!(
-                "(?i)[\\u{{{:x}}}-\\u{{{:x}}}]",
-                u32::from(start),
-                u32::from(end)
-            );
-            assert_eq!(
-                folding.closure(start, end),
-                of_regex_syntax(&pattern),
-                "{pattern}"
-            );
+        for (start, end) in [('a', 'z'), ('K', 'é'), ('\u{370}', '\u{52f}'), ('\0', char::MAX)] {
+            let pattern = format!("(?i)[\\u{{{:x}}}-\\u{{{:x}}}]", u32::from(start), u32::from(end));
+            assert_eq!(folding.closure(start, end), of_regex_syntax(&pattern), "{pattern}");
         }
     }
 }

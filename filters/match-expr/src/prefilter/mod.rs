@@ -45,22 +45,12 @@ const TELLING: usize = 3;
 
 impl Need {
     fn new(part: String, escapes: Vec<u16>, score: usize) -> Need {
-        Need {
-            parts: vec![part],
-            escapes,
-            score,
-        }
+        Need { parts: vec![part], escapes, score }
     }
 
     fn or(mut self, other: Need) -> Need {
-        other
-            .parts
-            .into_iter()
-            .for_each(|part| add(&mut self.parts, part));
-        other
-            .escapes
-            .into_iter()
-            .for_each(|unit| add(&mut self.escapes, unit));
+        other.parts.into_iter().for_each(|part| add(&mut self.parts, part));
+        other.escapes.into_iter().for_each(|unit| add(&mut self.escapes, unit));
         self.score = self.score.min(other.score);
         self
     }
@@ -102,10 +92,9 @@ fn need(node: &Node, negated: bool, of: &impl Fn(usize) -> Option<Need>) -> Opti
         (Node::Predicate(index), false) => of(*index),
         (Node::Predicate(_), true) => None,
         (Node::Not(inner), _) => need(inner, !negated, of),
-        (Node::And(parts), false) | (Node::Or(parts), true) => parts
-            .iter()
-            .filter_map(|part| need(part, negated, of))
-            .max_by_key(|need| need.score),
+        (Node::And(parts), false) | (Node::Or(parts), true) => {
+            parts.iter().filter_map(|part| need(part, negated, of)).max_by_key(|need| need.score)
+        }
         (Node::Or(parts), false) | (Node::And(parts), true) => {
             one_of(parts.iter().map(|part| need(part, negated, of)))
         }
@@ -114,10 +103,7 @@ fn need(node: &Node, negated: bool, of: &impl Fn(usize) -> Option<Need>) -> Opti
 
 /// One of several needs; none if one of them is none.
 fn one_of(needs: impl Iterator<Item = Option<Need>>) -> Option<Need> {
-    needs
-        .collect::<Option<Vec<Need>>>()?
-        .into_iter()
-        .reduce(Need::or)
+    needs.collect::<Option<Vec<Need>>>()?.into_iter().reduce(Need::or)
 }
 
 fn json_predicate(predicate: &Predicate) -> Option<Need> {
@@ -146,9 +132,7 @@ fn logfmt_predicate(predicate: &Predicate) -> Option<Need> {
     let key = regex_syntax::escape(&dotted(&predicate.path)?);
     let of_literal = |literal: &Literal| match literal {
         Literal::Text(text) => Run::of_text(text).map(|run| text_need(run, LOGFMT_START, "")),
-        Literal::Bool(value) => {
-            Run::of_text(&value.to_string()).map(|run| text_need(run, LOGFMT_START, ""))
-        }
+        Literal::Bool(value) => Run::of_text(&value.to_string()).map(|run| text_need(run, LOGFMT_START, "")),
         Literal::Number(value, written) => {
             let value = number_pattern(*value, written)?;
             // A digit may be written as an escape in a quoted value.
@@ -169,20 +153,14 @@ fn logfmt_predicate(predicate: &Predicate) -> Option<Need> {
     };
     // A key is written as it is, without quotes or escapes.
     let score = KEY + key.len().min(20);
-    better(
-        of_test,
-        (!key.is_empty()).then(|| Need::new(key, Vec::new(), score)),
-    )
+    better(of_test, (!key.is_empty()).then(|| Need::new(key, Vec::new(), score)))
 }
 
 /// What comes before a value in logfmt.
 const LOGFMT_START: &str = "=\"?";
 
 fn better(one: Option<Need>, other: Option<Need>) -> Option<Need> {
-    [one, other]
-        .into_iter()
-        .flatten()
-        .max_by_key(|need| need.score)
+    [one, other].into_iter().flatten().max_by_key(|need| need.score)
 }
 
 /// The need of a run; `start` and `end` stand around it where it begins or ends the whole text.
@@ -190,21 +168,13 @@ fn text_need(run: Run, start: &str, end: &str) -> Need {
     let start = if run.leads { start } else { "" };
     let end = if run.trails { end } else { "" };
     let telling = run.len() + usize::from(!start.is_empty()) + usize::from(!end.is_empty());
-    let score = if telling < TELLING {
-        telling
-    } else {
-        TEXT + telling
-    };
+    let score = if telling < TELLING { telling } else { TEXT + telling };
     Need::new(format!("{start}{}{end}", run.pattern()), run.units(), score)
 }
 
 /// The need of a text that a regular expression matches.
 fn matched(hir: &regex_syntax::hir::Hir) -> Option<Need> {
-    one_of(
-        run::required(hir)?
-            .into_iter()
-            .map(|run| Some(text_need(run, "", ""))),
-    )
+    one_of(run::required(hir)?.into_iter().map(|run| Some(text_need(run, "", ""))))
 }
 
 /// The longest key of a path, in its quotes.
@@ -215,10 +185,7 @@ fn json_key(path: &[Step]) -> Option<Need> {
     });
     let run = runs.max_by_key(Run::len)?;
     let score = KEY + run.len().min(20);
-    Some(Need {
-        score,
-        ..text_need(run, "\"", "\"")
-    })
+    Some(Need { score, ..text_need(run, "\"", "\"") })
 }
 
 /// The last key of a path with this value after it.
@@ -238,24 +205,16 @@ const EXACT_DIGITS: usize = 15;
 /// that rounding may hide a difference.
 fn number_pattern(value: f64, written: &str) -> Option<String> {
     let digits = match written.split_once('.') {
-        Some((whole, fraction)) => format!("{whole}.{fraction}")
-            .trim_end_matches('0')
-            .trim_end_matches('.')
-            .to_owned(),
+        Some((whole, fraction)) => {
+            format!("{whole}.{fraction}").trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
         None => written.to_owned(),
     };
     if digits.contains(['e', 'E']) || digits.len() > EXACT_DIGITS {
         return None;
     }
-    let first = if value == 0.0 {
-        "-?0".to_owned()
-    } else {
-        regex_syntax::escape(&digits)
-    };
-    Some(format!(
-        "(?:{first}|-?[0-9.]{{{}}}|-?[0-9.]+[eE])",
-        EXACT_DIGITS + 1
-    ))
+    let first = if value == 0.0 { "-?0".to_owned() } else { regex_syntax::escape(&digits) };
+    Some(format!("(?:{first}|-?[0-9.]{{{}}}|-?[0-9.]+[eE])", EXACT_DIGITS + 1))
 }
 
 #[cfg(test)]
@@ -263,17 +222,11 @@ mod tests {
     use crate::{JsonExpr, LogfmtExpr};
 
     fn json(source: &str) -> String {
-        JsonExpr::parse(source)
-            .expect(source)
-            .prefilter()
-            .unwrap_or_default()
+        JsonExpr::parse(source).expect(source).prefilter().unwrap_or_default()
     }
 
     fn logfmt(source: &str) -> String {
-        LogfmtExpr::parse(source)
-            .expect(source)
-            .prefilter()
-            .unwrap_or_default()
+        LogfmtExpr::parse(source).expect(source).prefilter().unwrap_or_default()
     }
 
     #[test]
@@ -298,33 +251,16 @@ mod tests {
         assert_eq!(json("!(a == 'xyz' && b == 1)"), "");
         assert_eq!(json("a == 'xyz' || b !~ 'q'"), "");
         assert_eq!(json("!(a !~ '111')"), json("a =~ '111'"));
-        assert_eq!(
-            json("b exists && !a == 1 && x == '111'"),
-            json("x == '111'")
-        );
-        assert_eq!(
-            json("a == '111' || b == '222'"),
-            r#""111"|"222"|\\u(?:0031|0032)"#
-        );
-        assert_eq!(
-            json("!(a != '111' && b != '222')"),
-            json("a == '111' || b == '222'")
-        );
-        assert_eq!(
-            json("x in ['111', '222']"),
-            json("a == '111' || b == '222'")
-        );
+        assert_eq!(json("b exists && !a == 1 && x == '111'"), json("x == '111'"));
+        assert_eq!(json("a == '111' || b == '222'"), r#""111"|"222"|\\u(?:0031|0032)"#);
+        assert_eq!(json("!(a != '111' && b != '222')"), json("a == '111' || b == '222'"));
+        assert_eq!(json("x in ['111', '222']"), json("a == '111' || b == '222'"));
         assert_eq!(json("x in ['111', 1e9]"), r#""x"|\\u(?:0078)"#);
     }
 
     #[test]
     fn regular_expressions_give_their_required_text() {
-        let literal = |source: &str| {
-            json(&format!("x =~ '{source}'"))
-                .split('|')
-                .next()
-                .map(str::to_owned)
-        };
+        let literal = |source: &str| json(&format!("x =~ '{source}'")).split('|').next().map(str::to_owned);
         for (source, want) in [
             ("^err(or)?$", "err"),
             (r"a+\bbcd\b.*ef", "bcd"),
@@ -345,10 +281,7 @@ mod tests {
     fn logfmt_has_keys_without_quotes() {
         assert_eq!(logfmt("a.b exists"), r"a\.b");
         assert_eq!(logfmt("level == '11'"), r#"="?11|\\u(?:0031)"#);
-        assert_eq!(
-            logfmt("n == 5"),
-            r#"n="?(?:(?:5|-?[0-9.]{16}|-?[0-9.]+[eE])|[-+0-9.eE]*\\)"#
-        );
+        assert_eq!(logfmt("n == 5"), r#"n="?(?:(?:5|-?[0-9.]{16}|-?[0-9.]+[eE])|[-+0-9.eE]*\\)"#);
         assert!(logfmt("ok == true").starts_with("=\"?true|"));
         assert_eq!(logfmt("n != 5"), "");
     }

@@ -32,11 +32,7 @@ impl Run {
         }
         let places: Vec<_> = best.iter().take(MAX_RUN).map(|&c| vec![c]).collect();
         let trails = best_start + places.len() == chars.len();
-        (!places.is_empty()).then_some(Run {
-            places,
-            leads: best_start == 0,
-            trails,
-        })
+        (!places.is_empty()).then_some(Run { places, leads: best_start == 0, trails })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -47,10 +43,8 @@ impl Run {
     pub(super) fn pattern(&self) -> String {
         let mut out = String::new();
         for choice in &self.places {
-            let escaped: Vec<String> = choice
-                .iter()
-                .map(|c| regex_syntax::escape(c.encode_utf8(&mut [0; 4])))
-                .collect();
+            let escaped: Vec<String> =
+                choice.iter().map(|c| regex_syntax::escape(c.encode_utf8(&mut [0; 4]))).collect();
             match &escaped[..] {
                 [one] => out.push_str(one),
                 many if choice.iter().all(char::is_ascii) => {
@@ -148,11 +142,7 @@ impl Walk {
     /// Keeps the set whose shortest run is longest.
     fn offer(&mut self, runs: Vec<Run>) {
         let shortest = |runs: &[Run]| runs.iter().map(Run::len).min().unwrap_or(0);
-        if self
-            .best
-            .as_deref()
-            .is_none_or(|best| shortest(&runs) > shortest(best))
-        {
+        if self.best.as_deref().is_none_or(|best| shortest(&runs) > shortest(best)) {
             self.best = Some(runs);
         }
     }
@@ -161,11 +151,9 @@ impl Walk {
 /// The characters of a small class.
 fn choice(class: &Class) -> Option<Vec<char>> {
     let chars: Vec<char> = match class {
-        Class::Unicode(class) => class
-            .iter()
-            .flat_map(|range| range.start()..=range.end())
-            .take(MAX_CHOICE + 1)
-            .collect(),
+        Class::Unicode(class) => {
+            class.iter().flat_map(|range| range.start()..=range.end()).take(MAX_CHOICE + 1).collect()
+        }
         Class::Bytes(class) if class.is_ascii() => class
             .iter()
             .flat_map(|range| range.start()..=range.end())

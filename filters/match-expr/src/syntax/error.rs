@@ -21,18 +21,8 @@ impl SyntaxError {
         let before = source[..at].chars().count();
         let first = before.saturating_sub(SHOWN_BEFORE);
         let printable = |c: char| if c.is_control() { ' ' } else { c };
-        let excerpt = source
-            .chars()
-            .skip(first)
-            .take(SHOWN_BEFORE + SHOWN_AFTER)
-            .map(printable)
-            .collect();
-        SyntaxError {
-            column: before + 1,
-            message: message.into(),
-            excerpt,
-            indent: before - first,
-        }
+        let excerpt = source.chars().skip(first).take(SHOWN_BEFORE + SHOWN_AFTER).map(printable).collect();
+        SyntaxError { column: before + 1, message: message.into(), excerpt, indent: before - first }
     }
 }
 
@@ -42,17 +32,8 @@ const SHOWN_AFTER: usize = 24;
 
 impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SyntaxError {
-            column,
-            message,
-            excerpt,
-            indent,
-        } = self;
-        write!(
-            f,
-            "column {column}: {message}\n  {excerpt}\n  {:indent$}^",
-            ""
-        )
+        let SyntaxError { column, message, excerpt, indent } = self;
+        write!(f, "column {column}: {message}\n  {excerpt}\n  {:indent$}^", "")
     }
 }
 

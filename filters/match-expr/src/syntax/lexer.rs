@@ -36,8 +36,8 @@ impl Kind<'_> {
 
 /// Longer ones first. The single `=`, `&`, `|` and `~` are no operators, but the parser can say what was meant.
 const SYMBOLS: [&str; 21] = [
-    "&&", "||", "==", "!=", "=~", "!~", "<=", ">=", "<", ">", "!", "(", ")", "[", "]", ",", ".",
-    "*", "=", "&", "|",
+    "&&", "||", "==", "!=", "=~", "!~", "<=", ">=", "<", ">", "!", "(", ")", "[", "]", ",", ".", "*", "=",
+    "&", "|",
 ];
 
 /// The first token at or after byte `from`, and the byte after it.
@@ -45,13 +45,7 @@ pub(super) fn next(source: &str, from: usize) -> Result<(Token<'_>, usize), Synt
     let rest = source[from..].trim_start_matches([' ', '\t', '\r', '\n']);
     let at = source.len() - rest.len();
     let Some(first) = rest.chars().next() else {
-        return Ok((
-            Token {
-                kind: Kind::End,
-                at,
-            },
-            at,
-        ));
+        return Ok((Token { kind: Kind::End, at }, at));
     };
     let (kind, length) = match first {
         '"' => double_quoted(source, at)?,
@@ -124,11 +118,7 @@ fn double_quoted(source: &str, at: usize) -> Result<(Kind<'_>, usize), SyntaxErr
         };
         text.push(plain);
     }
-    Err(SyntaxError::new(
-        source,
-        at,
-        "this text has no closing `\"`",
-    ))
+    Err(SyntaxError::new(source, at, "this text has no closing `\"`"))
 }
 
 /// Reads `XXXX` after `\u` at byte `at`, and a second escape where the first is half a surrogate pair.
@@ -153,7 +143,6 @@ fn unicode_escape(
         }
         char::decode_utf16([first, unit()?]).next()?.ok()
     });
-    let wanted =
-        "`\\u` is followed by four hexadecimal digits, and half a surrogate pair by the other half";
+    let wanted = "`\\u` is followed by four hexadecimal digits, and half a surrogate pair by the other half";
     read.ok_or_else(|| SyntaxError::new(source, at, wanted))
 }

@@ -15,29 +15,16 @@ use crate::{MAX_DEPTH, MAX_LIST, MAX_PATTERNS, MAX_PREDICATES, MAX_SOURCE, MAX_S
 
 pub(super) fn parse(source: &str) -> Result<Expr, SyntaxError> {
     if source.len() > MAX_SOURCE {
-        let message = format!(
-            "the expression has {} bytes; at most {MAX_SOURCE} are allowed",
-            source.len()
-        );
+        let message = format!("the expression has {} bytes; at most {MAX_SOURCE} are allowed", source.len());
         return Err(SyntaxError::new(source, 0, message));
     }
     let (token, next) = lexer::next(source, 0)?;
-    let mut parser = Parser {
-        source,
-        token,
-        next,
-        predicates: Vec::new(),
-        depth: 0,
-        pattern_count: 0,
-    };
+    let mut parser = Parser { source, token, next, predicates: Vec::new(), depth: 0, pattern_count: 0 };
     let root = parser.or()?;
     if parser.token.kind != Kind::End {
         return Err(parser.expected("`&&`, `||` or the end"));
     }
-    Ok(Expr {
-        root,
-        predicates: parser.predicates,
-    })
+    Ok(Expr { root, predicates: parser.predicates })
 }
 
 struct Parser<'s> {
@@ -100,18 +87,9 @@ impl<'s> Parser<'s> {
         let negated = matches!(operator.kind, Kind::Symbol("!=" | "!~"));
         let (test, operand_at) = self.test(&operator)?;
         let index = self.predicates.len();
-        self.predicates.push(Predicate {
-            path,
-            test,
-            path_at,
-            operand_at,
-        });
+        self.predicates.push(Predicate { path, test, path_at, operand_at });
         let node = Node::Predicate(index);
-        Ok(if negated {
-            Node::Not(Box::new(node))
-        } else {
-            node
-        })
+        Ok(if negated { Node::Not(Box::new(node)) } else { node })
     }
 
     /// The rest of a predicate, from `operator` on, and where its operand begins.
@@ -243,11 +221,7 @@ impl<'s> Parser<'s> {
         self.pattern_count += 1;
         let source = self.text()?;
         Pattern::new(&source).map_err(|message| {
-            SyntaxError::new(
-                self.source,
-                at,
-                format!("this regular expression is refused: {message}"),
-            )
+            SyntaxError::new(self.source, at, format!("this regular expression is refused: {message}"))
         })
     }
 
@@ -285,20 +259,12 @@ impl<'s> Parser<'s> {
             }
             _ => "",
         };
-        self.wrong(format!(
-            "expected {wanted}, found {}{hint}",
-            self.token.kind.shown()
-        ))
+        self.wrong(format!("expected {wanted}, found {}{hint}", self.token.kind.shown()))
     }
 }
 
-const COMPARISONS: &str =
-    "`exists` or a comparison (== != < <= > >= =~ !~ in contains startswith endswith)";
+const COMPARISONS: &str = "`exists` or a comparison (== != < <= > >= =~ !~ in contains startswith endswith)";
 
 fn one_or(mut parts: Vec<Node>, many: fn(Vec<Node>) -> Node) -> Node {
-    if parts.len() == 1 {
-        parts.remove(0)
-    } else {
-        many(parts)
-    }
+    if parts.len() == 1 { parts.remove(0) } else { many(parts) }
 }

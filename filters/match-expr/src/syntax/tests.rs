@@ -11,16 +11,10 @@ fn error(source: &str) -> String {
 #[test]
 fn and_binds_closer_than_or_and_not_closest() {
     let expr = parse("a == 1 || !b == 2 && (c exists || d != 3)").expect("it parses");
-    let Node::Or(or) = expr.root else {
-        panic!("{:?}", expr.root)
-    };
-    let Node::And(and) = &or[1] else {
-        panic!("{or:?}")
-    };
+    let Node::Or(or) = expr.root else { panic!("{:?}", expr.root) };
+    let Node::And(and) = &or[1] else { panic!("{or:?}") };
     assert!(matches!(and[0], Node::Not(_)));
-    let Node::Or(inner) = &and[1] else {
-        panic!("{and:?}")
-    };
+    let Node::Or(inner) = &and[1] else { panic!("{and:?}") };
     assert!(matches!(inner[1], Node::Not(_)));
 }
 
@@ -28,34 +22,21 @@ fn and_binds_closer_than_or_and_not_closest() {
 fn paths_in_every_spelling() {
     let expr = parse(r#".a."b.c"['d e'][0][-1][*].user-agent exists"#).expect("it parses");
     let key = |k: &str| Step::Key(k.to_owned());
-    let want = [
-        key("a"),
-        key("b.c"),
-        key("d e"),
-        Step::Index(0),
-        Step::Index(-1),
-        Step::Each,
-        key("user-agent"),
-    ];
+    let want =
+        [key("a"), key("b.c"), key("d e"), Step::Index(0), Step::Index(-1), Step::Each, key("user-agent")];
     assert_eq!(expr.predicates[0].path, want);
 }
 
 #[test]
 fn word_operators_may_be_keys() {
-    for source in [
-        "in in [1]",
-        "exists exists",
-        "true == true",
-        "a.contains contains \"in\"",
-    ] {
+    for source in ["in in [1]", "exists exists", "true == true", "a.contains contains \"in\""] {
         parse(source).expect(source);
     }
 }
 
 #[test]
 fn literals_with_escapes() {
-    let expr =
-        parse(r#"a == "x\"\\\/\n\u00e9\ud83d\ude00\u0041" && b == '\d"'"#).expect("it parses");
+    let expr = parse(r#"a == "x\"\\\/\n\u00e9\ud83d\ude00\u0041" && b == '\d"'"#).expect("it parses");
     let text = |i: usize| match &expr.predicates[i].test {
         Test::Equal(Literal::Text(text)) => text.clone(),
         other => panic!("{other:?}"),
@@ -120,10 +101,7 @@ fn every_limit_has_its_message() {
         (nested, "64 levels"),
         (vec!["a exists"; 257].join("||"), "256 comparisons"),
         (format!("{}.a exists", vec!["a"; 32].join(".")), "32 steps"),
-        (
-            format!("a in [{}]", vec!["1"; 1025].join(",")),
-            "1024 values",
-        ),
+        (format!("a in [{}]", vec!["1"; 1025].join(",")), "1024 values"),
         (vec!["a =~ 'x'"; 33].join("||"), "32 regular"),
         (r"a =~ '\w{500}{500}'".to_owned(), "2097152"),
     ] {

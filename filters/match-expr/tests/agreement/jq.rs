@@ -20,30 +20,17 @@ pub(crate) fn run(expressions: &[Expr], records: &[String], dialect: Dialect) ->
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| {
-            panic!("this test compares with the real jq; apt-get install jq ({error})")
-        });
+        .unwrap_or_else(|error| panic!("this test compares with the real jq; apt-get install jq ({error})"));
     let mut input = child.stdin.take().expect("stdin is piped");
     let text = records.join("\n");
     let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
     let output = child.wait_with_output().expect("jq runs");
-    writer
-        .join()
-        .expect("the writer does not panic")
-        .expect("jq reads all records");
-    assert!(
-        output.status.success(),
-        "jq refuses the program or a record"
-    );
+    writer.join().expect("the writer does not panic").expect("jq reads all records");
+    assert!(output.status.success(), "jq refuses the program or a record");
     let output = String::from_utf8(output.stdout).expect("jq writes UTF-8");
     let verdicts: Vec<Vec<bool>> = output
         .lines()
-        .map(|line| {
-            line.trim_matches(['[', ']'])
-                .split(',')
-                .map(|word| word == "true")
-                .collect()
-        })
+        .map(|line| line.trim_matches(['[', ']']).split(',').map(|word| word == "true").collect())
         .collect();
     assert_eq!(verdicts.len(), records.len());
     verdicts
@@ -60,16 +47,9 @@ impl Expr {
             Expr::Or(parts) => joined(parts, " or "),
             Expr::Not(inner) => format!("({} | not)", inner.jq(dialect)),
             Expr::Test(path, test) => {
-                let negated = matches!(
-                    test,
-                    Test::Compare("!=", _) | Test::Matches { negated: true, .. }
-                );
+                let negated = matches!(test, Test::Compare("!=", _) | Test::Matches { negated: true, .. });
                 let any = format!("any({}; {})", path_jq(path), test.jq(dialect));
-                if negated {
-                    format!("({any} | not)")
-                } else {
-                    any
-                }
+                if negated { format!("({any} | not)") } else { any }
             }
         }
     }

@@ -20,37 +20,23 @@ const RECORDS: usize = 200;
 fn json_agrees_with_jq() {
     let share = compare(Dialect::Json, |source, lines| {
         let mut expr = JsonExpr::parse(source).unwrap_or_else(|error| panic!("{error}"));
-        let verdicts = lines
-            .iter()
-            .map(|line| match expr.verdict(line.as_bytes()) {
-                Verdict::True => true,
-                Verdict::False => false,
-                Verdict::NotJson => panic!("{source} calls this no JSON: {line}"),
-            });
+        let verdicts = lines.iter().map(|line| match expr.verdict(line.as_bytes()) {
+            Verdict::True => true,
+            Verdict::False => false,
+            Verdict::NotJson => panic!("{source} calls this no JSON: {line}"),
+        });
         (verdicts.collect(), expr.prefilter())
     });
-    assert!(
-        share > 0.4,
-        "only {share:.2} of the expressions tell records apart"
-    );
+    assert!(share > 0.4, "only {share:.2} of the expressions tell records apart");
 }
 
 #[test]
 fn logfmt_agrees_with_jq_on_the_same_fields() {
     let share = compare(Dialect::Logfmt, |source, lines| {
         let mut expr = LogfmtExpr::parse(source).unwrap_or_else(|error| panic!("{error}"));
-        (
-            lines
-                .iter()
-                .map(|line| expr.holds(line.as_bytes()))
-                .collect(),
-            expr.prefilter(),
-        )
+        (lines.iter().map(|line| expr.holds(line.as_bytes())).collect(), expr.prefilter())
     });
-    assert!(
-        share > 0.4,
-        "only {share:.2} of the expressions tell records apart"
-    );
+    assert!(share > 0.4, "only {share:.2} of the expressions tell records apart");
 }
 
 /// Runs the rounds; returns the share of expressions that hold on some records and not on others.
@@ -58,9 +44,7 @@ fn compare(dialect: Dialect, ours: impl Fn(&str, &[String]) -> (Vec<bool>, Optio
     let (mut telling, mut with_prefilter) = (0, 0);
     for seed in 0..ROUNDS {
         let mut rng = Rng::with_seed(seed);
-        let expressions: Vec<Expr> = (0..EXPRESSIONS)
-            .map(|_| Expr::random(&mut rng, 3, dialect))
-            .collect();
+        let expressions: Vec<Expr> = (0..EXPRESSIONS).map(|_| Expr::random(&mut rng, 3, dialect)).collect();
         let (lines, objects): (Vec<String>, Vec<String>) = (0..RECORDS)
             .map(|_| match dialect {
                 Dialect::Json => {
@@ -95,10 +79,7 @@ fn compare(dialect: Dialect, ours: impl Fn(&str, &[String]) -> (Vec<bool>, Optio
         }
     }
     let all = ROUNDS as usize * EXPRESSIONS;
-    assert!(
-        with_prefilter * 3 > all,
-        "only {with_prefilter} of {all} expressions have a prefilter"
-    );
+    assert!(with_prefilter * 3 > all, "only {with_prefilter} of {all} expressions have a prefilter");
     telling as f64 / all as f64
 }
 

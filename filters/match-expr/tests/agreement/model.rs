@@ -39,9 +39,7 @@ pub(crate) enum Literal {
     Text(&'static str),
 }
 
-const KEYS: [&str; 9] = [
-    "a", "b", "level", "user id", "é", "x.y", "q\"t", "in", "a\\/",
-];
+const KEYS: [&str; 9] = ["a", "b", "level", "user id", "é", "x.y", "q\"t", "in", "a\\/"];
 
 /// For logfmt, where a key is a bare word.
 pub(crate) const WORDS: [&str; 5] = ["a", "b", "level", "é", "x.y"];
@@ -95,9 +93,7 @@ pub(crate) const NUMBERS: [&str; 22] = [
 impl Expr {
     pub(crate) fn random(rng: &mut Rng, depth: usize, dialect: Dialect) -> Expr {
         let many = |rng: &mut Rng| -> Vec<Expr> {
-            (0..rng.usize(2..4))
-                .map(|_| Expr::random(rng, depth - 1, dialect))
-                .collect()
+            (0..rng.usize(2..4)).map(|_| Expr::random(rng, depth - 1, dialect)).collect()
         };
         match if depth == 0 { 9 } else { rng.usize(0..10) } {
             0 | 1 => Expr::And(many(rng)),
@@ -135,19 +131,12 @@ impl Test {
                 };
                 Test::Compare(pick(rng, &["<", "<=", ">", ">="]), literal)
             }
-            6 | 7 => Test::In(
-                (0..rng.usize(1..5))
-                    .map(|_| Literal::random(rng, dialect))
-                    .collect(),
-            ),
+            6 | 7 => Test::In((0..rng.usize(1..5)).map(|_| Literal::random(rng, dialect)).collect()),
             8 if dialect == Dialect::Json => Test::Contains(Literal::random(rng, dialect)),
             8 => Test::Contains(Literal::Text(pick(rng, &TEXTS))),
             9 => Test::StartsWith(part(rng)),
             10 => Test::EndsWith(part(rng)),
-            _ => Test::Matches {
-                pattern: pattern(rng),
-                negated: rng.bool(),
-            },
+            _ => Test::Matches { pattern: pattern(rng), negated: rng.bool() },
         }
     }
 
@@ -163,11 +152,7 @@ impl Test {
             Test::StartsWith(text) => format!("startswith {}", quoted(text, rng)),
             Test::EndsWith(text) => format!("endswith {}", quoted(text, rng)),
             Test::Matches { pattern, negated } => {
-                format!(
-                    "{} {}",
-                    if *negated { "!~" } else { "=~" },
-                    quoted(pattern, rng)
-                )
+                format!("{} {}", if *negated { "!~" } else { "=~" }, quoted(pattern, rng))
             }
         }
     }
@@ -291,11 +276,7 @@ pub(crate) fn json_text(text: &str, rng: &mut Rng) -> String {
             _ if odd && rng.bool() || c == '\0' => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     let upper = rng.bool();
-                    out.push_str(&if upper {
-                        format!("\\u{unit:04X}")
-                    } else {
-                        format!("\\u{unit:04x}")
-                    });
+                    out.push_str(&if upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") });
                 }
             }
             Some(short) if c != '/' || rng.bool() => out.extend(['\\', short]),

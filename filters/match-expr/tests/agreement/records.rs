@@ -14,11 +14,7 @@ pub(crate) fn json(rng: &mut Rng) -> String {
 }
 
 fn object(out: &mut String, rng: &mut Rng, depth: usize) {
-    let members = if depth == 3 {
-        rng.usize(0..9)
-    } else {
-        rng.usize(0..4)
-    };
+    let members = if depth == 3 { rng.usize(0..9) } else { rng.usize(0..4) };
     out.push('{');
     for i in 0..members {
         if i > 0 {

@@ -53,15 +53,9 @@ impl Patterns {
             if index > 0 {
                 prefilter.push('|');
             }
-            Printer::new()
-                .print(&hir, &mut prefilter)
-                .expect("writing to a string can't fail");
+            Printer::new().print(&hir, &mut prefilter).expect("writing to a string can't fail");
         }
-        Ok(Some(Self {
-            each,
-            memory: Memory::default(),
-            prefilter,
-        }))
+        Ok(Some(Self { each, memory: Memory::default(), prefilter }))
     }
 
     /// The labels, in the order of the patterns.
@@ -79,8 +73,7 @@ impl Patterns {
     pub(crate) fn find(&mut self, text: &[u8], mut found: impl FnMut(usize, Range<usize>)) {
         for (index, pattern) in self.each.iter().enumerate() {
             let mut at = 0;
-            while let Some(Hit { whole, group }) = pattern.program.find(&mut self.memory, text, at)
-            {
+            while let Some(Hit { whole, group }) = pattern.program.find(&mut self.memory, text, at) {
                 at = whole.end;
                 let hidden = group.unwrap_or(whole);
                 if !hidden.is_empty() {
@@ -97,19 +90,13 @@ impl Pattern {
             Some(name) => label(name)?,
             None => UNNAMED.to_owned(),
         };
-        Ok(Self {
-            program: Program::new(hir)?,
-            label,
-        })
+        Ok(Self { program: Program::new(hir)?, label })
     }
 }
 
 fn parse(pattern: &str) -> Result<Hir, String> {
-    let mut parser = regex_syntax::ParserBuilder::new()
-        .unicode(false)
-        .utf8(false)
-        .nest_limit(DEEPEST)
-        .build();
+    let mut parser =
+        regex_syntax::ParserBuilder::new().unicode(false).utf8(false).nest_limit(DEEPEST).build();
     let hir = parser.parse(pattern).map_err(|error| match error {
         regex_syntax::Error::Parse(error) => error.kind().to_string(),
         regex_syntax::Error::Translate(error) => error.kind().to_string(),
@@ -143,9 +130,7 @@ fn first_group_name(hir: &Hir) -> Option<&str> {
         HirKind::Capture(capture) if capture.index == 1 => capture.name.as_deref(),
         HirKind::Capture(capture) => first_group_name(&capture.sub),
         HirKind::Repetition(repetition) => first_group_name(&repetition.sub),
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
-            parts.iter().find_map(first_group_name)
-        }
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().find_map(first_group_name),
         _ => None,
     }
 }
@@ -157,9 +142,7 @@ fn label(name: &str) -> Result<String, String> {
         return Ok(label);
     }
     let most = crate::marker::LABEL;
-    Err(format!(
-        "names its group `{name}`; use letters, digits and `_`, at most {most}"
-    ))
+    Err(format!("names its group `{name}`; use letters, digits and `_`, at most {most}"))
 }
 
 #[cfg(test)]
@@ -168,20 +151,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn compile(patterns: &[&str]) -> Result<Option<Patterns>, (usize, String)> {
-        Patterns::new(
-            &patterns
-                .iter()
-                .map(|&pattern| pattern.to_owned())
-                .collect::<Vec<_>>(),
-        )
+        Patterns::new(&patterns.iter().map(|&pattern| pattern.to_owned()).collect::<Vec<_>>())
     }
 
     fn hidden(patterns: &[&str], text: &[u8]) -> Vec<(usize, Vec<u8>)> {
         let mut patterns = compile(patterns).expect("valid").expect("not empty");
         let mut found = Vec::new();
-        patterns.find(text, |index, range| {
-            found.push((index, text[range].to_vec()))
-        });
+        patterns.find(text, |index, range| found.push((index, text[range].to_vec())));
         found
     }
 
@@ -189,42 +165,22 @@ mod tests {
     fn matches_and_groups() {
         let found = hidden(&["C-[0-9]+", "user=([a-z]+)"], b"C-12 user=bob C-3\xff");
         let expected = [(0, "C-12"), (0, "C-3"), (1, "bob")];
-        assert_eq!(
-            found,
-            expected.map(|(index, text)| (index, text.as_bytes().to_vec()))
-        );
+        assert_eq!(found, expected.map(|(index, text)| (index, text.as_bytes().to_vec())));
     }
 
     #[test]
     fn groups_name_labels() {
-        let patterns = compile(&["a(?<Order_Id>b)", "b"])
-            .expect("valid")
-            .expect("not empty");
-        assert_eq!(
-            patterns.labels().collect::<Vec<_>>(),
-            ["order-id", "pattern"]
-        );
+        let patterns = compile(&["a(?<Order_Id>b)", "b"]).expect("valid").expect("not empty");
+        assert_eq!(patterns.labels().collect::<Vec<_>>(), ["order-id", "pattern"]);
     }
 
     #[test]
     fn the_prefilter_is_the_patterns() {
-        let patterns = compile(&["(?xi) a # comment", "[^b]c\\b", "é"])
-            .expect("valid")
-            .expect("some");
-        let regex =
-            regex::bytes::Regex::new(&format!("(?-u:{})", patterns.pattern())).expect("valid");
-        for (text, matches) in [
-            (&b"A"[..], true),
-            (b"\xffc ", true),
-            ("é".as_bytes(), true),
-            (b"bc", false),
-        ] {
-            assert_eq!(
-                regex.is_match(text),
-                matches,
-                "{text:?} {}",
-                patterns.pattern()
-            );
+        let patterns = compile(&["(?xi) a # comment", "[^b]c\\b", "é"]).expect("valid").expect("some");
+        let regex = regex::bytes::Regex::new(&format!("(?-u:{})", patterns.pattern())).expect("valid");
+        for (text, matches) in [(&b"A"[..], true), (b"\xffc ", true), ("é".as_bytes(), true), (b"bc", false)]
+        {
+            assert_eq!(regex.is_match(text), matches, "{text:?} {}", patterns.pattern());
         }
     }
 

@@ -40,10 +40,7 @@ impl ByteSet {
     }
 
     fn join(&mut self, other: &Self) {
-        self.0
-            .iter_mut()
-            .zip(other.0)
-            .for_each(|(word, other)| *word |= other);
+        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word |= other);
     }
 }
 
@@ -83,31 +80,21 @@ impl Program {
     fn compile(&mut self, hir: &Hir) -> Result<(), String> {
         match hir.kind() {
             HirKind::Empty => Ok(()),
-            HirKind::Literal(literal) => literal
-                .0
-                .iter()
-                .try_for_each(|&byte| self.range(byte, byte)),
+            HirKind::Literal(literal) => literal.0.iter().try_for_each(|&byte| self.range(byte, byte)),
             HirKind::Class(Class::Bytes(class)) => {
                 let mut set = ByteSet::default();
-                class
-                    .iter()
-                    .for_each(|range| set.add(range.start(), range.end()));
+                class.iter().for_each(|range| set.add(range.start(), range.end()));
                 self.set(set)
             }
             HirKind::Class(Class::Unicode(class)) => {
-                let mut sequences = class
-                    .iter()
-                    .flat_map(|range| Utf8Sequences::new(range.start(), range.end()))
-                    .peekable();
+                let mut sequences =
+                    class.iter().flat_map(|range| Utf8Sequences::new(range.start(), range.end())).peekable();
                 if sequences.peek().is_none() {
                     return self.set(ByteSet::default());
                 }
                 let parts: Vec<_> = sequences.collect();
                 self.branches(&parts, |program, sequence| {
-                    sequence
-                        .as_slice()
-                        .iter()
-                        .try_for_each(|range| program.range(range.start, range.end))
+                    sequence.as_slice().iter().try_for_each(|range| program.range(range.start, range.end))
                 })
             }
             HirKind::Look(look) => match look {
@@ -116,10 +103,10 @@ impl Program {
                 | Look::WordStartUnicode
                 | Look::WordEndUnicode
                 | Look::WordStartHalfUnicode
-                | Look::WordEndHalfUnicode => Err(
-                    "has a Unicode word boundary; only ASCII is known here, so leave out `(?u)`"
-                        .to_owned(),
-                ),
+                | Look::WordEndHalfUnicode => {
+                    Err("has a Unicode word boundary; only ASCII is known here, so leave out `(?u)`"
+                        .to_owned())
+                }
                 look => self.push(Instruction::Assert(*look)).map(drop),
             },
             HirKind::Repetition(repetition) => self.repeat(repetition),
@@ -169,9 +156,7 @@ impl Program {
         }
         compile(self, last)?;
         let end = self.next();
-        jumps
-            .into_iter()
-            .for_each(|jump| self.instructions[jump] = Instruction::Jump(end));
+        jumps.into_iter().for_each(|jump| self.instructions[jump] = Instruction::Jump(end));
         Ok(())
     }
 
@@ -197,9 +182,7 @@ impl Program {
                     self.compile(&repetition.sub)?;
                 }
                 let end = self.next();
-                splits
-                    .into_iter()
-                    .for_each(|split| self.instructions[split] = choice(split + 1, end));
+                splits.into_iter().for_each(|split| self.instructions[split] = choice(split + 1, end));
             }
         }
         Ok(())

@@ -64,34 +64,18 @@ impl Program {
                 at += text[at..].iter().position(|&byte| self.first.has(byte))?;
             }
             if found.is_none() {
-                self.add(
-                    now,
-                    stack,
-                    text,
-                    at,
-                    0,
-                    Notes {
-                        start: at,
-                        group_start: 0,
-                        group: None,
-                    },
-                );
+                self.add(now, stack, text, at, 0, Notes { start: at, group_start: 0, group: None });
             }
             next.begin();
             for &(place, notes) in &now.list {
                 match self.instructions[place] {
                     Instruction::Match => {
                         let group = notes.group.map(|(start, end)| start..end);
-                        found = Some(Hit {
-                            whole: notes.start..at,
-                            group,
-                        });
+                        found = Some(Hit { whole: notes.start..at, group });
                         // What comes behind is preferred less.
                         break;
                     }
-                    Instruction::Bytes(set)
-                        if text.get(at).is_some_and(|&byte| self.sets[set].has(byte)) =>
-                    {
+                    Instruction::Bytes(set) if text.get(at).is_some_and(|&byte| self.sets[set].has(byte)) => {
                         self.add(next, stack, text, at + 1, place + 1, notes);
                     }
                     _ => {}

@@ -74,46 +74,15 @@ impl Puppet {
         let kind = vec![self.kind, 0, 0, 0];
         let description = [pair(name), pair(version), kind, pair(summary), pair(schema)].concat();
         strings.push_str(&data(512, &description));
-        let head = vec![
-            0,
-            0,
-            0,
-            0,
-            self.columns,
-            0,
-            0,
-            0,
-            u8::from(self.prefilter.is_some()),
-            0,
-            0,
-            0,
-        ];
+        let head = vec![0, 0, 0, 0, self.columns, 0, 0, 0, u8::from(self.prefilter.is_some()), 0, 0, 0];
         strings.push_str(&data(600, &[head, pair(prefilter)].concat()));
-        strings.push_str(&data(
-            700,
-            &[vec![1, 0, 0, 0], pair(refused.0), pair(refused.1)].concat(),
-        ));
-        strings.push_str(&data(
-            800,
-            b"{\"a\":1}nope!!!fell over{\"seen\":00000000}not json",
-        ));
+        strings.push_str(&data(700, &[vec![1, 0, 0, 0], pair(refused.0), pair(refused.1)].concat()));
+        strings.push_str(&data(800, b"{\"a\":1}nope!!!fell over{\"seen\":00000000}not json"));
 
-        let mut module = MODULE
-            .replace("PAGES", &self.pages.to_string())
-            .replace("EXTRA", self.extra);
-        for export in [
-            "describe",
-            "open",
-            "begin-source",
-            "process",
-            "finish",
-            "diagnostics",
-        ] {
+        let mut module = MODULE.replace("PAGES", &self.pages.to_string()).replace("EXTRA", self.extra);
+        for export in ["describe", "open", "begin-source", "process", "finish", "diagnostics"] {
             let prologue = self.prologue.iter().find(|(name, _)| *name == export);
-            module = module.replace(
-                &format!("AT_{export}"),
-                prologue.map_or("", |(_, text)| text),
-            );
+            module = module.replace(&format!("AT_{export}"), prologue.map_or("", |(_, text)| text));
         }
         module.replace("DATA", &strings)
     }
@@ -122,18 +91,12 @@ impl Puppet {
 /// A core module in text as a component of the world in `wit`.
 pub(crate) fn encode(wit: &str, module: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
-    let package = resolve
-        .push_str("filter.wit", wit)
-        .expect("the contract parses");
+    let package = resolve.push_str("filter.wit", wit).expect("the contract parses");
     let world = resolve.select_world(&[package], None).expect("one world");
     let mut module = wat::parse_str(module).expect("the guest parses");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
-        .expect("metadata fits");
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("metadata fits");
     let encoder = ComponentEncoder::default().validate(true).module(&module);
-    encoder
-        .expect("a module of the world")
-        .encode()
-        .expect("encodes")
+    encoder.expect("a module of the world").encode().expect("encodes")
 }
 
 fn data(at: u32, bytes: &[u8]) -> String {

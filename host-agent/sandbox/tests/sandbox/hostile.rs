@@ -28,14 +28,8 @@ fn failure(message: &str, limits: &FilterLimits) -> (FailureReason, String) {
     session.process(0, &Records::new(&[message]).batch(), &mut out);
     assert_eq!(out.as_slice(), [Verdict::Failed]);
     session.process(0, &Records::new(&["k"]).batch(), &mut out);
-    assert_eq!(
-        out.as_slice(),
-        [Verdict::Keep],
-        "the next record goes through"
-    );
-    let [failure] = &session.stats().failures[..] else {
-        panic!("{:?}", session.stats())
-    };
+    assert_eq!(out.as_slice(), [Verdict::Keep], "the next record goes through");
+    let [failure] = &session.stats().failures[..] else { panic!("{:?}", session.stats()) };
     assert_eq!(failure.call, GuestCall::Process);
     (failure.reason, failure.detail.clone())
 }
@@ -64,41 +58,23 @@ fn each_way_to_fail_has_its_own_reason() {
 #[test]
 fn an_endless_loop_in_any_export_ends() {
     let limits = quick();
-    let looping = |export| Puppet {
-        prologue: vec![(export, LOOP)],
-        ..Puppet::default()
-    };
+    let looping = |export| Puppet { prologue: vec![(export, LOOP)], ..Puppet::default() };
 
-    match sandbox()
-        .load(&looping("describe").build())
-        .expect_err("ends")
-    {
+    match sandbox().load(&looping("describe").build()).expect_err("ends") {
         LoadError::Describe(failure) => {
-            assert_eq!(
-                (failure.call, failure.reason),
-                (GuestCall::Describe, FailureReason::BatchTime)
-            );
+            assert_eq!((failure.call, failure.reason), (GuestCall::Describe, FailureReason::BatchTime));
             assert!(failure.to_string().contains("setup_time"), "{failure}");
         }
         other => panic!("{other}"),
     }
-    match load(&looping("open"))
-        .open("{}", &limits)
-        .expect_err("ends")
-    {
+    match load(&looping("open")).open("{}", &limits).expect_err("ends") {
         OpenError::Failed(failure) => assert_eq!(failure.reason, FailureReason::BatchTime),
         other => panic!("{other}"),
     }
-    let start = Puppet {
-        extra: "(func $spin (loop $ever (br $ever))) (start $spin)",
-        ..Puppet::default()
-    };
+    let start = Puppet { extra: "(func $spin (loop $ever (br $ever))) (start $spin)", ..Puppet::default() };
     match sandbox().load(&start.build()).expect_err("ends") {
         LoadError::Describe(failure) => {
-            assert_eq!(
-                (failure.call, failure.reason),
-                (GuestCall::Instantiate, FailureReason::BatchTime)
-            );
+            assert_eq!((failure.call, failure.reason), (GuestCall::Instantiate, FailureReason::BatchTime));
         }
         other => panic!("{other}"),
     }
@@ -115,61 +91,31 @@ fn an_endless_loop_in_any_export_ends() {
         }
         assert!(session.finish().len() <= 1);
         let failure = &session.stats().failures[0];
-        assert_eq!(
-            (failure.call.as_str(), failure.reason),
-            (export, FailureReason::BatchTime)
-        );
+        assert_eq!((failure.call.as_str(), failure.reason), (export, FailureReason::BatchTime));
     }
 }
 
 #[test]
 fn time_lost_in_failed_calls_is_bounded() {
-    let limits = FilterLimits {
-        failed_time: Duration::from_millis(50),
-        failures: 1000,
-        ..quick()
-    };
+    let limits = FilterLimits { failed_time: Duration::from_millis(50), failures: 1000, ..quick() };
     let mut session = bind(&Puppet::default(), &limits).session();
     let mut out = Verdicts::new();
     session.process(0, &Records::new(&vec!["l"; 500]).batch(), &mut out);
-    assert!(
-        out.as_slice()
-            .iter()
-            .all(|verdict| *verdict == Verdict::Failed)
-    );
+    assert!(out.as_slice().iter().all(|verdict| *verdict == Verdict::Failed));
     let stats = session.stats();
-    assert_eq!(
-        (stats.gave_up, stats.failed),
-        (Some(GaveUp::FailedTime), 500)
-    );
+    assert_eq!((stats.gave_up, stats.failed), (Some(GaveUp::FailedTime), 500));
     assert!(stats.batches <= 4, "{}", stats.batches);
-    assert_eq!(
-        stats.failures[0].reason,
-        FailureReason::BatchTime,
-        "why is told"
-    );
+    assert_eq!(stats.failures[0].reason, FailureReason::BatchTime, "why is told");
 }
 
 #[test]
 fn memory_beyond_the_limit_is_refused_from_the_start() {
-    let limits = FilterLimits {
-        memory_bytes: 1 << 20,
-        ..FilterLimits::default()
-    };
-    let puppet = Puppet {
-        pages: 100,
-        ..Puppet::default()
-    };
+    let limits = FilterLimits { memory_bytes: 1 << 20, ..FilterLimits::default() };
+    let puppet = Puppet { pages: 100, ..Puppet::default() };
     match load(&puppet).open("{}", &limits).expect_err("refused") {
         OpenError::Failed(failure) => {
-            assert_eq!(
-                (failure.call, failure.reason),
-                (GuestCall::Instantiate, FailureReason::Memory)
-            );
-            assert!(
-                failure.to_string().contains("memory_bytes (1048576)"),
-                "{failure}"
-            );
+            assert_eq!((failure.call, failure.reason), (GuestCall::Instantiate, FailureReason::Memory));
+            assert!(failure.to_string().contains("memory_bytes (1048576)"), "{failure}");
         }
         other => panic!("{other}"),
     }
@@ -177,23 +123,13 @@ fn memory_beyond_the_limit_is_refused_from_the_start() {
 
 #[test]
 fn a_batch_that_does_not_fit_is_halved_until_it_does() {
-    let limits = FilterLimits {
-        memory_bytes: 1 << 20,
-        ..FilterLimits::default()
-    };
+    let limits = FilterLimits { memory_bytes: 1 << 20, ..FilterLimits::default() };
     let mut session = bind(&Puppet::default(), &limits).session();
     let message = format!("r{}", "y".repeat(100_000));
     let mut out = Verdicts::new();
     session.process(0, &Records::new(&vec![message; 16]).batch(), &mut out);
-    assert!(
-        out.as_slice()
-            .iter()
-            .all(|verdict| matches!(verdict, Verdict::Replace(_)))
-    );
-    assert_eq!(
-        (session.stats().replaced, session.stats().failure_count),
-        (16, 0)
-    );
+    assert!(out.as_slice().iter().all(|verdict| matches!(verdict, Verdict::Replace(_))));
+    assert_eq!((session.stats().replaced, session.stats().failure_count), (16, 0));
     assert!(session.stats().restarts > 0 && session.stats().peak_memory_bytes <= 1 << 20);
 }
 
@@ -202,10 +138,7 @@ fn instances_beyond_the_pool_are_told_as_capacity() {
     let sandbox = Sandbox::new(SandboxConfig {
         compiler: weir_sandbox::Compiler::InProcess,
         cache_dir: None,
-        limits: SandboxLimits {
-            instances: 4,
-            ..SandboxLimits::default()
-        },
+        limits: SandboxLimits { instances: 4, ..SandboxLimits::default() },
     })
     .expect("no cache to fail on");
     let filter = sandbox.load(&Puppet::default().build()).expect("loads");
@@ -220,15 +153,10 @@ fn instances_beyond_the_pool_are_told_as_capacity() {
     match error {
         OpenError::Failed(failure) => {
             assert_eq!(failure.reason, FailureReason::Capacity, "{failure}");
-            assert!(
-                failure.to_string().contains("raise `instances`"),
-                "{failure}"
-            );
+            assert!(failure.to_string().contains("raise `instances`"), "{failure}");
         }
         other => panic!("{other}"),
     }
     drop(held);
-    filter
-        .open("{}", &FilterLimits::default())
-        .expect("there is room again");
+    filter.open("{}", &FilterLimits::default()).expect("there is room again");
 }

@@ -12,10 +12,7 @@ use crate::{load, sandbox};
 
 #[test]
 fn a_filter_describes_itself() {
-    let puppet = Puppet {
-        kind: 2,
-        ..Puppet::default()
-    };
+    let puppet = Puppet { kind: 2, ..Puppet::default() };
     let component = puppet.build();
     let filter = sandbox().load(&component).expect("loads");
     let description = filter.description();
@@ -28,50 +25,20 @@ fn a_filter_describes_itself() {
     assert!(filter.digest().starts_with("sha256:") && filter.digest().len() == 71);
     assert!(!filter.compile().cached);
     let admission = admit(&component, &SandboxLimits::default()).expect("admitted");
-    assert_eq!(
-        (admission.digest.as_str(), admission.world_version.as_str()),
-        (filter.digest(), "0.1.0")
-    );
+    assert_eq!((admission.digest.as_str(), admission.world_version.as_str()), (filter.digest(), "0.1.0"));
 }
 
 #[test]
 fn a_description_must_be_well_formed() {
     for (puppet, field) in [
-        (
-            Puppet {
-                name: "No Name",
-                ..Puppet::default()
-            },
-            "`name`",
-        ),
-        (
-            Puppet {
-                version: "latest",
-                ..Puppet::default()
-            },
-            "`version`",
-        ),
-        (
-            Puppet {
-                summary: "two\nlines",
-                ..Puppet::default()
-            },
-            "`summary`",
-        ),
-        (
-            Puppet {
-                schema: "[]",
-                ..Puppet::default()
-            },
-            "`params-schema`",
-        ),
+        (Puppet { name: "No Name", ..Puppet::default() }, "`name`"),
+        (Puppet { version: "latest", ..Puppet::default() }, "`version`"),
+        (Puppet { summary: "two\nlines", ..Puppet::default() }, "`summary`"),
+        (Puppet { schema: "[]", ..Puppet::default() }, "`params-schema`"),
     ] {
         match sandbox().load(&puppet.build()).expect_err("refused") {
             LoadError::Describe(failure) => {
-                assert_eq!(
-                    (failure.call, failure.reason),
-                    (GuestCall::Describe, FailureReason::Contract)
-                );
+                assert_eq!((failure.call, failure.reason), (GuestCall::Describe, FailureReason::Contract));
                 assert!(failure.filter.starts_with("sha256:"), "{failure}");
                 assert!(failure.detail.contains(field), "{failure}");
             }
@@ -94,19 +61,11 @@ fn threads_that_load_the_same_component_share_one_filter() {
     let sandbox = sandbox();
     let component = Puppet::default().build();
     let filters: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| sandbox.load(&component).expect("loads")))
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().expect("no panic"))
-            .collect()
+        let threads: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| sandbox.load(&component).expect("loads"))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
-    assert!(
-        filters
-            .iter()
-            .all(|filter| std::ptr::eq(filter.description(), filters[0].description()))
-    );
+    assert!(filters.iter().all(|filter| std::ptr::eq(filter.description(), filters[0].description())));
 }
 
 fn cached(dir: &std::path::Path) -> Result<Sandbox, SandboxError> {
@@ -122,22 +81,13 @@ fn compiled_components_are_kept_on_disk_and_made_again_when_damaged() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("compiled");
     let component = Puppet::default().build();
-    let load = || {
-        cached(&path)
-            .expect("ours")
-            .load(&component)
-            .expect("loads")
-    };
+    let load = || cached(&path).expect("ours").load(&component).expect("loads");
     assert!(!load().compile().cached);
     assert!(load().compile().cached);
 
-    let entries: Vec<_> = fs::read_dir(&path)
-        .expect("readable")
-        .map(|entry| entry.expect("readable").path())
-        .collect();
-    let [entry] = &entries[..] else {
-        panic!("{entries:?}")
-    };
+    let entries: Vec<_> =
+        fs::read_dir(&path).expect("readable").map(|entry| entry.expect("readable").path()).collect();
+    let [entry] = &entries[..] else { panic!("{entries:?}") };
     let whole = fs::read(entry).expect("readable");
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 0x40;
@@ -156,30 +106,18 @@ fn a_cache_that_others_can_reach_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("ours");
     let error = cached(dir.path()).expect_err("refused");
-    assert!(
-        error.to_string().contains("mode 755; expected 700"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("mode 755; expected 700"), "{error}");
 }
 
 #[test]
 fn parameters_are_checked_by_host_and_filter() {
     let filter = load(&Puppet::default());
-    let limits = FilterLimits {
-        params_bytes: 100,
-        ..FilterLimits::default()
-    };
-    for (params, expected) in [
-        ("[]", "not a JSON object"),
-        ("{", "not valid JSON"),
-        ("", "not a JSON object"),
-    ] {
+    let limits = FilterLimits { params_bytes: 100, ..FilterLimits::default() };
+    for (params, expected) in
+        [("[]", "not a JSON object"), ("{", "not valid JSON"), ("", "not a JSON object")]
+    {
         match filter.open(params, &limits).expect_err("refused") {
-            OpenError::Params {
-                filter,
-                field,
-                message,
-            } => {
+            OpenError::Params { filter, field, message } => {
                 assert_eq!((filter.as_str(), field.as_str()), ("puppet", ""));
                 assert!(message.contains(expected), "{message}");
             }
@@ -190,22 +128,11 @@ fn parameters_are_checked_by_host_and_filter() {
     let error = filter.open(&long, &limits).expect_err("refused");
     assert!(error.to_string().contains("params_bytes"), "{error}");
     let error = filter.open("{\"r\":1}", &limits).expect_err("refused");
-    assert_eq!(
-        error.to_string(),
-        "filter `puppet`: parameter `limit.max`: expected less"
-    );
+    assert_eq!(error.to_string(), "filter `puppet`: parameter `limit.max`: expected less");
     match filter.open("{\"x\":1}", &limits).expect_err("traps") {
         OpenError::Failed(failure) => {
-            assert_eq!(
-                (failure.call, failure.reason),
-                (GuestCall::Open, FailureReason::Trap)
-            );
-            assert!(
-                failure
-                    .to_string()
-                    .contains("filter `puppet` failed in `open` (trap)"),
-                "{failure}"
-            );
+            assert_eq!((failure.call, failure.reason), (GuestCall::Open, FailureReason::Trap));
+            assert!(failure.to_string().contains("filter `puppet` failed in `open` (trap)"), "{failure}");
         }
         other => panic!("{other}"),
     }
@@ -214,39 +141,16 @@ fn parameters_are_checked_by_host_and_filter() {
 
 #[test]
 fn a_plan_tells_columns_and_prefilter() {
-    let puppet = Puppet {
-        columns: 0b010,
-        prefilter: Some("^err"),
-        ..Puppet::default()
-    };
-    let binding = load(&puppet)
-        .open("{}", &FilterLimits::default())
-        .expect("opens");
-    let columns = Columns {
-        timestamp: true,
-        ..Columns::default()
-    };
-    assert_eq!(
-        (binding.plan().columns, binding.plan().prefilter.as_deref()),
-        (columns, Some("^err"))
-    );
+    let puppet = Puppet { columns: 0b010, prefilter: Some("^err"), ..Puppet::default() };
+    let binding = load(&puppet).open("{}", &FilterLimits::default()).expect("opens");
+    let columns = Columns { timestamp: true, ..Columns::default() };
+    assert_eq!((binding.plan().columns, binding.plan().prefilter.as_deref()), (columns, Some("^err")));
     assert_eq!(binding.kind(), Kind::Transform);
 
-    let nothing = Puppet {
-        columns: 0,
-        ..Puppet::default()
-    };
-    let error = load(&nothing)
-        .open("{}", &FilterLimits::default())
-        .expect_err("refused");
+    let nothing = Puppet { columns: 0, ..Puppet::default() };
+    let error = load(&nothing).open("{}", &FilterLimits::default()).expect_err("refused");
     assert!(error.to_string().contains("asks for no column"), "{error}");
-    let aggregate = Puppet {
-        kind: 3,
-        prefilter: Some("x"),
-        ..Puppet::default()
-    };
-    let error = load(&aggregate)
-        .open("{}", &FilterLimits::default())
-        .expect_err("refused");
+    let aggregate = Puppet { kind: 3, prefilter: Some("x"), ..Puppet::default() };
+    let error = load(&aggregate).open("{}", &FilterLimits::default()).expect_err("refused");
     assert!(error.to_string().contains("no prefilter"), "{error}");
 }

@@ -7,19 +7,14 @@ mod load;
 mod session;
 mod verdicts;
 
-use weir_sandbox::{
-    Batch, Binding, Compiler, Filter, FilterLimits, Sandbox, SandboxConfig, SandboxLimits,
-};
+use weir_sandbox::{Batch, Binding, Compiler, Filter, FilterLimits, Sandbox, SandboxConfig, SandboxLimits};
 
 /// A sandbox that compiles in this process and keeps nothing.
 fn sandbox() -> Sandbox {
     let config = SandboxConfig {
         compiler: Compiler::InProcess,
         cache_dir: None,
-        limits: SandboxLimits {
-            instances: 32,
-            ..SandboxLimits::default()
-        },
+        limits: SandboxLimits { instances: 32, ..SandboxLimits::default() },
     };
     Sandbox::new(config).expect("no cache to fail on")
 }
@@ -43,13 +38,8 @@ struct Records {
 
 impl Records {
     fn new<M: AsRef<[u8]>>(messages: &[M]) -> Records {
-        let mut records = Records {
-            block: vec![b'#'],
-            starts: vec![],
-            ends: vec![],
-            timestamps: vec![],
-            attrs: vec![],
-        };
+        let mut records =
+            Records { block: vec![b'#'], starts: vec![], ends: vec![], timestamps: vec![], attrs: vec![] };
         for message in messages {
             records.starts.push(records.block.len() as u32);
             records.block.extend_from_slice(message.as_ref());

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use weir_sandbox::{
-    FailureReason, FilterLimits, GaveUp, GuestCall, Session, SourceMeta, SourceVerdict, Verdict,
-    Verdicts,
+    FailureReason, FilterLimits, GaveUp, GuestCall, Session, SourceMeta, SourceVerdict, Verdict, Verdicts,
 };
 
 use crate::guests::Puppet;
@@ -29,10 +28,7 @@ fn words(verdicts: &Verdicts) -> Vec<String> {
         Verdict::Keep => "keep".to_owned(),
         Verdict::Drop => "drop".to_owned(),
         Verdict::Replace(range) => {
-            format!(
-                "={}",
-                String::from_utf8_lossy(verdicts.bytes(range.clone()))
-            )
+            format!("={}", String::from_utf8_lossy(verdicts.bytes(range.clone())))
         }
         Verdict::Stop => "stop".to_owned(),
         Verdict::Failed => "failed".to_owned(),
@@ -43,57 +39,26 @@ fn words(verdicts: &Verdicts) -> Vec<String> {
 #[test]
 fn verdicts_come_out_in_order() {
     let mut session = session(&Puppet::default());
-    let out = process(
-        &mut session,
-        &["keep", "drop", "rab", "", "apple", "r2", "\u{1b}x"],
-    );
-    assert_eq!(
-        words(&out),
-        ["keep", "drop", "=Rab", "keep", "keep", "=R2", "keep"]
-    );
+    let out = process(&mut session, &["keep", "drop", "rab", "", "apple", "r2", "\u{1b}x"]);
+    assert_eq!(words(&out), ["keep", "drop", "=Rab", "keep", "keep", "=R2", "keep"]);
     assert_eq!(out.fields(4), Some(&b"{\"a\":1}"[..]));
-    assert_eq!(
-        (out.fields(3), out.fields(5), out.has_fields()),
-        (None, None, true)
-    );
+    assert_eq!((out.fields(3), out.fields(5), out.has_fields()), (None, None, true));
     let stats = session.stats();
-    assert_eq!(
-        (
-            stats.records_in,
-            stats.kept,
-            stats.dropped,
-            stats.replaced,
-            stats.failed
-        ),
-        (7, 4, 1, 2, 0)
-    );
-    assert_eq!(
-        (stats.batches, stats.restarts, stats.failure_count),
-        (1, 0, 0)
-    );
+    assert_eq!((stats.records_in, stats.kept, stats.dropped, stats.replaced, stats.failed), (7, 4, 1, 2, 0));
+    assert_eq!((stats.batches, stats.restarts, stats.failure_count), (1, 0, 0));
     assert!(stats.peak_memory_bytes >= 128 << 10 && !stats.wall.is_zero());
     assert!(process::<&str>(&mut session, &[]).is_empty());
-    assert_eq!(
-        words(&process(&mut session, &["k"])),
-        ["keep"],
-        "the list is cleared"
-    );
+    assert_eq!(words(&process(&mut session, &["k"])), ["keep"], "the list is cleared");
 }
 
 #[test]
 fn a_stop_drops_all_that_follows_without_a_call() {
     let mut session = session(&Puppet::default());
-    assert_eq!(
-        words(&process(&mut session, &["k", "s", "k", "r"])),
-        ["keep", "stop", "stop", "stop"]
-    );
+    assert_eq!(words(&process(&mut session, &["k", "s", "k", "r"])), ["keep", "stop", "stop", "stop"]);
     assert!(session.stopped());
     assert_eq!(words(&process(&mut session, &["k", "x"])), ["stop", "stop"]);
     assert_eq!((session.stats().batches, session.stats().dropped), (1, 5));
-    assert_eq!(
-        session.begin_source(8, &SourceMeta::default()),
-        SourceVerdict::Skip
-    );
+    assert_eq!(session.begin_source(8, &SourceMeta::default()), SourceVerdict::Skip);
 }
 
 #[test]
@@ -104,99 +69,50 @@ fn a_poisoned_record_is_found_and_the_others_lose_nothing() {
         messages[61] = poison.to_owned();
         let out = words(&process(&mut session, &messages));
         for (i, word) in out.iter().enumerate() {
-            let expected = if i == 61 {
-                "failed".to_owned()
-            } else {
-                format!("=R{i}")
-            };
+            let expected = if i == 61 { "failed".to_owned() } else { format!("=R{i}") };
             assert_eq!(*word, expected, "{poison}");
         }
         let stats = session.stats();
-        assert_eq!(
-            (
-                stats.replaced,
-                stats.failed,
-                stats.failure_count,
-                stats.gave_up
-            ),
-            (99, 1, 1, None)
-        );
-        assert_eq!(
-            (stats.failures[0].record, stats.failures[0].source),
-            (Some(61), Some(7))
-        );
+        assert_eq!((stats.replaced, stats.failed, stats.failure_count, stats.gave_up), (99, 1, 1, None));
+        assert_eq!((stats.failures[0].record, stats.failures[0].source), (Some(61), Some(7)));
         assert!(stats.restarts >= 1, "{poison}");
         process(&mut session, &["k", poison]);
-        assert_eq!(
-            session.stats().failures[1].record,
-            Some(101),
-            "counted over batches"
-        );
+        assert_eq!(session.stats().failures[1].record, Some(101), "counted over batches");
     }
 }
 
 #[test]
 fn an_error_that_names_its_record_costs_no_instance_and_no_search() {
-    let mut session = session(&Puppet {
-        kind: 3,
-        ..Puppet::default()
-    });
+    let mut session = session(&Puppet { kind: 3, ..Puppet::default() });
     let out = words(&process(&mut session, &["k", "k", "e", "d", "e", "k"]));
     assert_eq!(out, ["keep", "keep", "failed", "drop", "failed", "keep"]);
     let stats = session.stats();
     assert_eq!((stats.restarts, stats.failure_count), (0, 2));
     let failure = &stats.failures[0];
-    assert_eq!(
-        (failure.call, failure.reason),
-        (GuestCall::Process, FailureReason::Reported)
-    );
-    assert_eq!(
-        (failure.detail.as_str(), failure.record),
-        ("fell over", Some(2))
-    );
-    assert_eq!(
-        session.finish(),
-        ["{\"seen\":10000004}"],
-        "each good record was counted once"
-    );
+    assert_eq!((failure.call, failure.reason), (GuestCall::Process, FailureReason::Reported));
+    assert_eq!((failure.detail.as_str(), failure.record), ("fell over", Some(2)));
+    assert_eq!(session.finish(), ["{\"seen\":10000004}"], "each good record was counted once");
 }
 
 #[test]
 fn too_many_failures_end_the_session() {
-    let limits = FilterLimits {
-        failures: 2,
-        ..FilterLimits::default()
-    };
+    let limits = FilterLimits { failures: 2, ..FilterLimits::default() };
     let mut session = bind(&Puppet::default(), &limits).session();
     let out = words(&process(&mut session, &["x", "k", "x", "k", "x", "k", "k"]));
-    assert_eq!(
-        out,
-        [
-            "failed", "keep", "failed", "keep", "failed", "failed", "failed"
-        ]
-    );
+    assert_eq!(out, ["failed", "keep", "failed", "keep", "failed", "failed", "failed"]);
     assert_eq!(session.stats().gave_up, Some(GaveUp::Failures));
     let batches = session.stats().batches;
     assert_eq!(words(&process(&mut session, &["k"])), ["failed"]);
     assert_eq!(session.stats().batches, batches, "it is called no more");
-    assert_eq!(
-        session.begin_source(9, &SourceMeta::default()),
-        SourceVerdict::Scan
-    );
+    assert_eq!(session.begin_source(9, &SourceMeta::default()), SourceVerdict::Scan);
     assert!(session.finish().is_empty());
 }
 
 #[test]
 fn a_kind_that_must_not_change_messages_can_not() {
     for kind in [0, 3] {
-        let mut session = session(&Puppet {
-            kind,
-            ..Puppet::default()
-        });
-        assert_eq!(
-            words(&process(&mut session, &["k", "r", "d"])),
-            ["keep", "failed", "drop"]
-        );
+        let mut session = session(&Puppet { kind, ..Puppet::default() });
+        assert_eq!(words(&process(&mut session, &["k", "r", "d"])), ["keep", "failed", "drop"]);
         let failure = &session.stats().failures[0];
         assert_eq!(failure.reason, FailureReason::Contract);
         assert!(failure.detail.contains("must not do"), "{}", failure.detail);
@@ -205,10 +121,7 @@ fn a_kind_that_must_not_change_messages_can_not() {
 
 #[test]
 fn only_asked_columns_are_needed_and_sent() {
-    let mut session = session(&Puppet {
-        columns: 0b010,
-        ..Puppet::default()
-    });
+    let mut session = session(&Puppet { columns: 0b010, ..Puppet::default() });
     let records = Records::new(&["x", "x"]);
     let mut batch = records.batch();
     batch.attrs = &[];
@@ -276,44 +189,24 @@ fn a_source_that_the_filter_fails_on_fails_with_all_its_records() {
     session.process(2, &Records::new(&["k", "d"]).batch(), &mut out);
     assert_eq!(words(&out), ["keep", "drop"]);
     let failure = &session.stats().failures[0];
-    assert_eq!(
-        (failure.call, failure.source, failure.record),
-        (GuestCall::BeginSource, Some(1), None)
-    );
-    assert_eq!(
-        (session.stats().failure_count, session.stats().failed),
-        (1, 2)
-    );
+    assert_eq!((failure.call, failure.source, failure.record), (GuestCall::BeginSource, Some(1), None));
+    assert_eq!((session.stats().failure_count, session.stats().failed), (1, 2));
 }
 
 #[test]
 fn summaries_are_given_once_and_only_good_ones() {
-    let mut session = session(&Puppet {
-        kind: 3,
-        ..Puppet::default()
-    });
+    let mut session = session(&Puppet { kind: 3, ..Puppet::default() });
     process(&mut session, &["k", "k", "k"]);
     assert_eq!(session.finish(), ["{\"seen\":10000003}"]);
     assert!(session.finish().is_empty());
 
-    let mut unused = self::session(&Puppet {
-        kind: 3,
-        ..Puppet::default()
-    });
-    assert_eq!(
-        unused.finish(),
-        ["{\"seen\":10000000}"],
-        "nothing seen is an answer too"
-    );
+    let mut unused = self::session(&Puppet { kind: 3, ..Puppet::default() });
+    assert_eq!(unused.finish(), ["{\"seen\":10000000}"], "nothing seen is an answer too");
 
-    let broken =
-        "(i32.store (i32.const 900) (i32.const 908)) (i32.store (i32.const 904) (i32.const 1))
+    let broken = "(i32.store (i32.const 900) (i32.const 908)) (i32.store (i32.const 904) (i32.const 1))
         (i32.store (i32.const 908) (i32.const 807)) (i32.store (i32.const 912) (i32.const 7))
         (return (i32.const 900))";
-    let mut session = self::session(&Puppet {
-        prologue: vec![("finish", broken)],
-        ..Puppet::default()
-    });
+    let mut session = self::session(&Puppet { prologue: vec![("finish", broken)], ..Puppet::default() });
     process(&mut session, &["k"]);
     assert!(session.finish().is_empty());
     assert_eq!(session.stats().failures[0].call, GuestCall::Finish);
@@ -321,11 +214,7 @@ fn summaries_are_given_once_and_only_good_ones() {
 
 #[test]
 fn diagnostics_are_bounded() {
-    let limits = FilterLimits {
-        diagnostics: 3,
-        diagnostic_bytes: 4,
-        ..FilterLimits::default()
-    };
+    let limits = FilterLimits { diagnostics: 3, diagnostic_bytes: 4, ..FilterLimits::default() };
     let mut session = bind(&Puppet::default(), &limits).session();
     assert!(session.diagnostics().is_empty(), "there is no instance yet");
     process(&mut session, &["k"]);
@@ -334,13 +223,7 @@ fn diagnostics_are_bounded() {
 
 #[test]
 fn sessions_of_one_binding_know_nothing_of_each_other() {
-    let binding = bind(
-        &Puppet {
-            kind: 3,
-            ..Puppet::default()
-        },
-        &FilterLimits::default(),
-    );
+    let binding = bind(&Puppet { kind: 3, ..Puppet::default() }, &FilterLimits::default());
     let (mut one, mut two) = (binding.session(), binding.session());
     std::thread::scope(|scope| {
         scope.spawn(|| process(&mut one, &["k", "k"]));
@@ -357,28 +240,15 @@ fn sessions_of_one_binding_know_nothing_of_each_other() {
 fn a_filter_that_is_slow_for_its_batches_finds_its_pace() {
     // Endless for more than 12 records at once.
     let slow = "(if (i32.gt_u (local.get $n) (i32.const 12)) (then (loop $ever (br $ever))))";
-    let puppet = Puppet {
-        prologue: vec![("process", slow)],
-        ..Puppet::default()
-    };
-    let limits = FilterLimits {
-        batch_time: Duration::from_millis(5),
-        ..FilterLimits::default()
-    };
+    let puppet = Puppet { prologue: vec![("process", slow)], ..Puppet::default() };
+    let limits = FilterLimits { batch_time: Duration::from_millis(5), ..FilterLimits::default() };
     let mut session = bind(&puppet, &limits).session();
     for _ in 0..5 {
         let out = process(&mut session, &["k"; 100]);
-        assert!(
-            out.as_slice()
-                .iter()
-                .all(|verdict| *verdict == Verdict::Keep)
-        );
+        assert!(out.as_slice().iter().all(|verdict| *verdict == Verdict::Keep));
     }
     let stats = session.stats();
-    assert_eq!(
-        (stats.failure_count, stats.kept, stats.gave_up),
-        (0, 500, None)
-    );
+    assert_eq!((stats.failure_count, stats.kept, stats.gave_up), (0, 500, None));
     // Four calls too many find the pace; then only one in sixteen tries for more.
     assert!(stats.restarts <= 8, "{stats:?}");
 }

@@ -31,13 +31,9 @@ fn model(raw: &RawVerdicts<'_>, records: usize, kind: Kind) -> bool {
         && raw.replaced_ends.len() == replaced
         && cut(raw.replaced_ends, raw.replaced_bytes).is_some()
         && ascending == raw.annotated
-        && raw
-            .annotated
-            .iter()
-            .all(|index| (*index as usize) < records)
+        && raw.annotated.iter().all(|index| (*index as usize) < records)
         && raw.annotation_ends.len() == raw.annotated.len()
-        && cut(raw.annotation_ends, raw.annotation_bytes)
-            .is_some_and(|parts| parts.iter().all(is_object))
+        && cut(raw.annotation_ends, raw.annotation_bytes).is_some_and(|parts| parts.iter().all(is_object))
 }
 
 fn ends_of(lengths: &[usize]) -> Vec<u32> {
@@ -152,47 +148,14 @@ proptest! {
 
 #[test]
 fn an_error_says_where_what_and_what_was_expected() {
-    let check = |raw: RawVerdicts<'_>| {
-        validate(&raw, 2, Kind::Transform)
-            .expect_err("broken")
-            .to_string()
-    };
+    let check = |raw: RawVerdicts<'_>| validate(&raw, 2, Kind::Transform).expect_err("broken").to_string();
     let codes = &[2, 2][..];
-    let raw = RawVerdicts {
-        codes,
-        replaced_ends: &[3, 2],
-        replaced_bytes: b"abc",
-        ..RawVerdicts::default()
-    };
+    let raw = RawVerdicts { codes, replaced_ends: &[3, 2], replaced_bytes: b"abc", ..RawVerdicts::default() };
     assert_eq!(check(raw), "`replaced-ends[1]` is 2; expected 3 to 3");
-    let raw = RawVerdicts {
-        codes,
-        replaced_ends: &[1, 2],
-        replaced_bytes: b"abc",
-        ..RawVerdicts::default()
-    };
-    assert_eq!(
-        check(raw),
-        "`replaced-ends[2]` is 2; expected 3, the length of the bytes"
-    );
-    let raw = RawVerdicts {
-        codes: &[0, 0],
-        annotated: &[1, 1],
-        ..RawVerdicts::default()
-    };
-    assert_eq!(
-        check(raw),
-        "`annotated[1]` is 1; expected ascending indices below 2"
-    );
-    let raw = RawVerdicts {
-        codes: &[2, 0],
-        ..RawVerdicts::default()
-    };
-    assert_eq!(
-        validate(&raw, 2, Kind::Select),
-        Err(VerdictError::Replace {
-            index: 0,
-            kind: Kind::Select
-        })
-    );
+    let raw = RawVerdicts { codes, replaced_ends: &[1, 2], replaced_bytes: b"abc", ..RawVerdicts::default() };
+    assert_eq!(check(raw), "`replaced-ends[2]` is 2; expected 3, the length of the bytes");
+    let raw = RawVerdicts { codes: &[0, 0], annotated: &[1, 1], ..RawVerdicts::default() };
+    assert_eq!(check(raw), "`annotated[1]` is 1; expected ascending indices below 2");
+    let raw = RawVerdicts { codes: &[2, 0], ..RawVerdicts::default() };
+    assert_eq!(validate(&raw, 2, Kind::Select), Err(VerdictError::Replace { index: 0, kind: Kind::Select }));
 }

@@ -8,21 +8,14 @@ use std::sync::Arc;
 
 use flate2::write::GzEncoder;
 use weir_scan::{
-    Direction, Flags, Input, LogFile, LogSet, RecordBatch, Scanner, Search, Source, Step, Stream,
-    pipe_set,
+    Direction, Flags, Input, LogFile, LogSet, RecordBatch, Scanner, Search, Source, Step, Stream, pipe_set,
 };
 
 /// A line as its writer meant it.
 #[derive(Clone, Debug)]
 pub(crate) enum Line {
     /// With a head. `style` chooses among equal ways to write it.
-    Good {
-        delta: u32,
-        stream: Stream,
-        partial: bool,
-        message: Vec<u8>,
-        style: u32,
-    },
+    Good { delta: u32, stream: Stream, partial: bool, message: Vec<u8>, style: u32 },
     /// Anything else.
     Junk(Vec<u8>),
 }
@@ -79,21 +72,12 @@ impl Log {
         };
         let (mut contents, mut lines, mut time) = (Vec::new(), Vec::new(), 0);
         for (index, file) in files.iter().enumerate() {
-            let plain = !file
-                .lines
-                .iter()
-                .any(|line| matches!(line, Line::Good { .. }));
+            let plain = !file.lines.iter().any(|line| matches!(line, Line::Good { .. }));
             let mut content = Vec::new();
             for (at, line) in file.lines.iter().enumerate() {
                 let (raw, good) = match line {
                     Line::Junk(bytes) => (bytes.clone(), None),
-                    Line::Good {
-                        delta,
-                        stream,
-                        partial,
-                        message,
-                        style,
-                    } => {
+                    Line::Good { delta, stream, partial, message, style } => {
                         time += i64::from(*delta);
                         let raw = match kind {
                             Kind::Cri => cri(time, *stream, *partial, message, *style),
@@ -109,15 +93,7 @@ impl Log {
                 }
                 let size = content.len() as u64 - offset;
                 let good = good.filter(|_| kind == Kind::Cri || raw.len() <= cap);
-                lines.push(Placed {
-                    file: index as u32,
-                    offset,
-                    size,
-                    raw,
-                    time,
-                    plain,
-                    good,
-                });
+                lines.push(Placed { file: index as u32, offset, size, raw, time, plain, good });
             }
             contents.push(content);
         }
@@ -168,14 +144,7 @@ impl Log {
             }
             let message = message[..message.len().min(limit)].to_vec();
             let (file, offset, flags) = (line.file, line.offset, flags.bits());
-            let record = Expected {
-                file,
-                offset,
-                time,
-                stream,
-                message,
-                flags,
-            };
+            let record = Expected { file, offset, time, stream, message, flags };
             records.push((record, in_time(window_time)));
         }
         records
@@ -206,23 +175,13 @@ impl Log {
             (lead, trail) = (trail, lead);
         }
         let is_match = |(record, in_time): &(Expected, bool)| {
-            *in_time
-                && search
-                    .matcher
-                    .as_ref()
-                    .is_none_or(|matcher| matcher.is_match(&record.message))
+            *in_time && search.matcher.as_ref().is_none_or(|matcher| matcher.is_match(&record.message))
         };
         let matches: Vec<bool> = records.iter().map(is_match).collect();
         let (mut given, mut last) = (Vec::new(), None);
         for (index, (record, in_time)) in records.iter().enumerate() {
-            let near = |at: usize| {
-                matches[at]
-                    && if at > index {
-                        at - index <= lead
-                    } else {
-                        index - at <= trail
-                    }
-            };
+            let near =
+                |at: usize| matches[at] && if at > index { at - index <= lead } else { index - at <= trail };
             if !in_time || !(0..records.len()).any(near) && !matches[index] {
                 continue;
             }
@@ -235,10 +194,7 @@ impl Log {
                 flags.set(Flags::BREAK);
             }
             last = Some(index);
-            given.push(Expected {
-                flags: flags.bits(),
-                ..record.clone()
-            });
+            given.push(Expected { flags: flags.bits(), ..record.clone() });
         }
         given
     }
@@ -249,36 +205,20 @@ fn is_of(placed: &Placed, wanted: Stream) -> bool {
 }
 
 fn time_text(time: i64, style: u32) -> String {
-    let zone =
-        jiff::tz::Offset::from_seconds(if style.is_multiple_of(3) { 19_800 } else { 0 }).unwrap();
-    let zoned = jiff::Timestamp::from_nanosecond(time.into())
-        .unwrap()
-        .to_zoned_datetime(zone.to_time_zone());
+    let zone = jiff::tz::Offset::from_seconds(if style.is_multiple_of(3) { 19_800 } else { 0 }).unwrap();
+    let zoned = jiff::Timestamp::from_nanosecond(time.into()).unwrap().to_zoned_datetime(zone.to_time_zone());
     let text = zoned.strftime("%Y-%m-%dT%H:%M:%S%.9f").to_string();
-    text + if style.is_multiple_of(3) {
-        "+05:30"
-    } else {
-        "Z"
-    }
+    text + if style.is_multiple_of(3) { "+05:30" } else { "Z" }
 }
 
 fn stream_name(stream: Stream) -> &'static str {
-    if stream == Stream::Stdout {
-        "stdout"
-    } else {
-        "stderr"
-    }
+    if stream == Stream::Stdout { "stdout" } else { "stderr" }
 }
 
 fn cri(time: i64, stream: Stream, partial: bool, message: &[u8], style: u32) -> Vec<u8> {
     let tag = if partial { "P" } else { "F" };
     let more = if style.is_multiple_of(5) { ":x" } else { "" };
-    let mut line = format!(
-        "{} {} {tag}{more}",
-        time_text(time, style),
-        stream_name(stream)
-    )
-    .into_bytes();
+    let mut line = format!("{} {} {tag}{more}", time_text(time, style), stream_name(stream)).into_bytes();
     if !(message.is_empty() && style.is_multiple_of(2)) {
         line.push(b' ');
         line.extend_from_slice(message);
@@ -290,8 +230,7 @@ fn json(time: i64, stream: Stream, partial: bool, message: &[u8], style: u32) ->
     let mut log = Vec::new();
     for chunk in message.utf8_chunks() {
         for char in chunk.valid().chars() {
-            let plain =
-                char.is_ascii_alphanumeric() || " -_.:=,()[]{}@#%!?*+;|~'`^$".contains(char);
+            let plain = char.is_ascii_alphanumeric() || " -_.:=,()[]{}@#%!?*+;|~'`^$".contains(char);
             match char {
                 'a' if style.is_multiple_of(11) => log.extend(b"\\u0061"),
                 '"' if style.is_multiple_of(11) => log.extend(b"\\u0022"),
@@ -309,26 +248,16 @@ fn json(time: i64, stream: Stream, partial: bool, message: &[u8], style: u32) ->
         log.extend_from_slice(chunk.invalid());
     }
     if !partial {
-        log.extend(if style.is_multiple_of(7) {
-            &b"\\u000a"[..]
-        } else {
-            b"\\n"
-        });
+        log.extend(if style.is_multiple_of(7) { &b"\\u000a"[..] } else { b"\\n" });
     }
     let (time, stream) = (time_text(time, style), stream_name(stream));
     let (before, after) = match style % 3 {
-        0 => (
-            "{\"log\":\"".to_owned(),
-            format!("\",\"stream\":\"{stream}\",\"time\":\"{time}\"}}"),
-        ),
+        0 => ("{\"log\":\"".to_owned(), format!("\",\"stream\":\"{stream}\",\"time\":\"{time}\"}}")),
         1 => (
             "{\"log\":\"".to_owned(),
             format!("\",\"stream\":\"{stream}\",\"attrs\":{{\"a\":\"b\"}},\"time\":\"{time}\"}}"),
         ),
-        _ => (
-            format!("{{\"time\":\"{time}\",\"stream\":\"{stream}\",\"log\":\""),
-            "\"}".to_owned(),
-        ),
+        _ => (format!("{{\"time\":\"{time}\",\"stream\":\"{stream}\",\"log\":\""), "\"}".to_owned()),
     };
     [before.as_bytes(), &log, after.as_bytes()].concat()
 }
@@ -351,18 +280,9 @@ pub(crate) fn store(dir: &Path, contents: &[Vec<u8>], gzip: &[bool]) -> LogSet {
             file.write_all(content).unwrap();
             Input::Plain(path)
         };
-        files.push(LogFile {
-            input,
-            size: content.len() as u64,
-        });
+        files.push(LogFile { input, size: content.len() as u64 });
     }
-    LogSet {
-        source: Source {
-            container: "model".to_owned(),
-            ..Source::default()
-        },
-        files,
-    }
+    LogSet { source: Source { container: "model".to_owned(), ..Source::default() }, files }
 }
 
 /// A set of one pipe whose writer has written `content` and gone.
@@ -376,10 +296,7 @@ pub(crate) fn piped(content: Vec<u8>) -> (LogSet, std::thread::JoinHandle<()>) {
             }
         }
     });
-    (
-        pipe_set(File::from(std::os::fd::OwnedFd::from(reader)), "-"),
-        thread,
-    )
+    (pipe_set(File::from(std::os::fd::OwnedFd::from(reader)), "-"), thread)
 }
 
 /// Runs a scan to its end, checking what must hold at every step.

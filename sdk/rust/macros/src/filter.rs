@@ -3,9 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::spanned::Spanned;
-use syn::{
-    Error, Expr, FnArg, Ident, Item, ItemFn, ItemImpl, LitStr, ReturnType, Type, parse::Parser,
-};
+use syn::{Error, Expr, FnArg, Ident, Item, ItemFn, ItemImpl, LitStr, ReturnType, Type, parse::Parser};
 
 use crate::docs;
 
@@ -14,10 +12,9 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> syn::Result<TokenS
     match syn::parse2(item)? {
         Item::Fn(function) => of_function(&options, &function),
         Item::Impl(implementation) => of_impl(&options, &implementation),
-        other => Err(Error::new(
-            other.span(),
-            "`#[filter]` goes on a function or an `impl` of a filter trait",
-        )),
+        other => {
+            Err(Error::new(other.span(), "`#[filter]` goes on a function or an `impl` of a filter trait"))
+        }
     }
 }
 
@@ -50,12 +47,7 @@ impl Options {
         .parse2(args)?;
         let name = name.ok_or_else(|| Error::new(all, "a filter needs `name = \"…\"`"))?;
         check_name(&name)?;
-        Ok(Options {
-            name,
-            kind,
-            summary,
-            columns,
-        })
+        Ok(Options { name, kind, summary, columns })
     }
 
     /// The `export!` of type `ty`, whose kind is `kind` unless the attribute makes it `redact`.
@@ -67,25 +59,14 @@ impl Options {
     ) -> syn::Result<TokenStream> {
         let kind = match &self.kind {
             None => Ident::new(kind, proc_macro2::Span::call_site()),
-            Some(given) if given == kind || (given == "redact" && kind == "transform") => {
-                given.clone()
-            }
+            Some(given) if given == kind || (given == "redact" && kind == "transform") => given.clone(),
             Some(given) => {
-                return Err(Error::new(
-                    given.span(),
-                    format!("this is a filter of kind `{kind}`"),
-                ));
+                return Err(Error::new(given.span(), format!("this is a filter of kind `{kind}`")));
             }
         };
-        let summary = self
-            .summary
-            .as_ref()
-            .map_or_else(|| docs::summary(attributes), LitStr::value);
+        let summary = self.summary.as_ref().map_or_else(|| docs::summary(attributes), LitStr::value);
         if summary.is_empty() {
-            return Err(Error::new(
-                self.name.span(),
-                "a filter needs a doc comment or `summary = \"…\"`",
-            ));
+            return Err(Error::new(self.name.span(), "a filter needs a doc comment or `summary = \"…\"`"));
         }
         let name = &self.name;
         Ok(quote!(::weir_sdk::export!(#ty, kind = #kind, name = #name, summary = #summary);))
@@ -94,29 +75,18 @@ impl Options {
 
 fn check_name(name: &LitStr) -> syn::Result<()> {
     let text = name.value();
-    let letters = text
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let letters = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if letters && (1..=63).contains(&text.len()) && !text.starts_with('-') && !text.ends_with('-') {
         return Ok(());
     }
-    Err(Error::new(
-        name.span(),
-        "a filter's name is 1 to 63 lower-case letters, digits and inner dashes",
-    ))
+    Err(Error::new(name.span(), "a filter's name is 1 to 63 lower-case letters, digits and inner dashes"))
 }
 
 fn of_impl(options: &Options, implementation: &ItemImpl) -> syn::Result<TokenStream> {
     if let Some(columns) = &options.columns {
-        return Err(Error::new(
-            columns.span(),
-            "an `impl` says its columns in `const COLUMNS`",
-        ));
+        return Err(Error::new(columns.span(), "an `impl` says its columns in `const COLUMNS`"));
     }
-    let named = implementation
-        .trait_
-        .as_ref()
-        .and_then(|(_, path, _)| path.segments.last());
+    let named = implementation.trait_.as_ref().and_then(|(_, path, _)| path.segments.last());
     let kind = match named.map(|segment| segment.ident.to_string()).as_deref() {
         Some("Select") => "select",
         Some("Transform") => "transform",
@@ -150,10 +120,8 @@ fn of_function(options: &Options, function: &ItemFn) -> syn::Result<TokenStream>
     let visibility = &function.vis;
     let params_type = params.map_or_else(|| quote!(()), |ty| quote!(#ty));
     let first = params.map(|_| quote!(&self.0,));
-    let columns = options
-        .columns
-        .as_ref()
-        .map_or_else(|| quote!(::weir_sdk::Columns::MESSAGE), |c| quote!(#c));
+    let columns =
+        options.columns.as_ref().map_or_else(|| quote!(::weir_sdk::Columns::MESSAGE), |c| quote!(#c));
     let (kind, kind_trait, body) = if selects {
         let body = quote! {
             fn keep(&mut self, line: ::weir_sdk::Line<'_>) -> bool {
@@ -196,30 +164,22 @@ fn referenced(input: &FnArg) -> syn::Result<&Type> {
     match input {
         FnArg::Typed(typed) => match &*typed.ty {
             Type::Reference(reference) => Ok(&reference.elem),
-            other => Err(Error::new(
-                other.span(),
-                "parameters are taken by reference",
-            )),
+            other => Err(Error::new(other.span(), "parameters are taken by reference")),
         },
-        FnArg::Receiver(receiver) => Err(Error::new(
-            receiver.span(),
-            "a filter's function is a free function",
-        )),
+        FnArg::Receiver(receiver) => {
+            Err(Error::new(receiver.span(), "a filter's function is a free function"))
+        }
     }
 }
 
 fn camel(snake: &str) -> String {
     let word = |word: &str| {
         let mut letters = word.chars();
-        letters.next().map_or_else(String::new, |first| {
-            first.to_ascii_uppercase().to_string() + letters.as_str()
-        })
+        letters
+            .next()
+            .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
     };
-    snake
-        .trim_start_matches("r#")
-        .split('_')
-        .map(word)
-        .collect()
+    snake.trim_start_matches("r#").split('_').map(word).collect()
 }
 
 #[cfg(test)]
@@ -237,11 +197,7 @@ mod tests {
         for (args, item, reason) in [
             (quote!(), function.clone(), "needs `name"),
             (quote!(name = "Bad"), function.clone(), "lower-case"),
-            (
-                quote!(name = "a", kind = transform),
-                function.clone(),
-                "kind `select`",
-            ),
+            (quote!(name = "a", kind = transform), function.clone(), "kind `select`"),
             (quote!(name = "a", colour = 1), function, "expected `name`"),
             (
                 quote!(name = "a"),

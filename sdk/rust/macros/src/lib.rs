@@ -43,16 +43,12 @@ use proc_macro::TokenStream;
 /// The filter's type, which tests name, is called as the function, in camel case: `WithWord`, `Shout`.
 #[proc_macro_attribute]
 pub fn filter(args: TokenStream, item: TokenStream) -> TokenStream {
-    filter::expand(args.into(), item.into())
-        .unwrap_or_else(syn::Error::into_compile_error)
-        .into()
+    filter::expand(args.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Derives parsing, defaults, bounds and the JSON Schema of a struct of parameters, or of an enum of names.
 /// See the module `weir_sdk::params`.
 #[proc_macro_derive(Params, attributes(param))]
 pub fn params(item: TokenStream) -> TokenStream {
-    params::expand(item.into())
-        .unwrap_or_else(syn::Error::into_compile_error)
-        .into()
+    params::expand(item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }

@@ -4,8 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Data, DeriveInput, Error, Expr, ExprLit, ExprUnary, Fields, Ident, Lit, LitStr,
-    Type, UnOp,
+    Attribute, Data, DeriveInput, Error, Expr, ExprLit, ExprUnary, Fields, Ident, Lit, LitStr, Type, UnOp,
 };
 
 use crate::docs;
@@ -13,24 +12,17 @@ use crate::docs;
 pub(crate) fn expand(item: TokenStream) -> syn::Result<TokenStream> {
     let input: DeriveInput = syn::parse2(item)?;
     if !input.generics.params.is_empty() {
-        return Err(Error::new(
-            input.generics.span(),
-            "parameters cannot be generic",
-        ));
+        return Err(Error::new(input.generics.span(), "parameters cannot be generic"));
     }
     match &input.data {
         Data::Struct(data) => match &data.fields {
             Fields::Named(named) => structure(&input, named.named.iter()),
-            _ => Err(Error::new(
-                input.ident.span(),
-                "parameters are a struct with named fields",
-            )),
+            _ => Err(Error::new(input.ident.span(), "parameters are a struct with named fields")),
         },
         Data::Enum(data) => enumeration(&input, data.variants.iter()),
-        Data::Union(_) => Err(Error::new(
-            input.ident.span(),
-            "parameters are a struct or an enum without data",
-        )),
+        Data::Union(_) => {
+            Err(Error::new(input.ident.span(), "parameters are a struct or an enum without data"))
+        }
     }
 }
 
@@ -57,11 +49,8 @@ impl Options {
                     options.rename = Some(meta.value()?.parse::<LitStr>()?.value());
                 } else if meta.path.is_ident("default") {
                     let given = meta.input.peek(syn::Token![=]);
-                    options.default = Some(if given {
-                        Fallback::Of(meta.value()?.parse()?)
-                    } else {
-                        Fallback::OfType
-                    });
+                    options.default =
+                        Some(if given { Fallback::Of(meta.value()?.parse()?) } else { Fallback::OfType });
                 } else if meta.path.is_ident("min") {
                     options.min = Some(meta.value()?.parse()?);
                 } else if meta.path.is_ident("max") {
@@ -101,39 +90,23 @@ fn bound(expr: Option<&Expr>) -> syn::Result<TokenStream> {
         return Ok(quote!(::core::option::Option::None));
     };
     let (sign, literal) = match expr {
-        Expr::Unary(ExprUnary {
-            op: UnOp::Neg(_),
-            expr,
-            ..
-        }) => ("-", &**expr),
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => ("-", &**expr),
         other => ("", other),
     };
     let digits = match literal {
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(int), ..
-        }) => int.base10_digits().to_owned(),
-        Expr::Lit(ExprLit {
-            lit: Lit::Float(float),
-            ..
-        }) => float.base10_digits().to_owned(),
+        Expr::Lit(ExprLit { lit: Lit::Int(int), .. }) => int.base10_digits().to_owned(),
+        Expr::Lit(ExprLit { lit: Lit::Float(float), .. }) => float.base10_digits().to_owned(),
         _ => return Err(Error::new(expr.span(), "a bound is a number")),
     };
     let text = format!("{sign}{digits}");
-    let value: f64 = text
-        .parse()
-        .map_err(|_| Error::new(expr.span(), "a bound is a number"))?;
-    Ok(
-        quote!(::core::option::Option::Some(::weir_sdk::params::Bound { value: #value, text: #text })),
-    )
+    let value: f64 = text.parse().map_err(|_| Error::new(expr.span(), "a bound is a number"))?;
+    Ok(quote!(::core::option::Option::Some(::weir_sdk::params::Bound { value: #value, text: #text })))
 }
 
 /// String literals, alone or in an array, as owned values; an array as a `Vec`; all else as it is.
 fn owned(expr: &Expr) -> TokenStream {
     match expr {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text),
-            ..
-        }) => quote!(::std::string::String::from(#text)),
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => quote!(::std::string::String::from(#text)),
         Expr::Array(array) => {
             let items = array.elems.iter().map(owned);
             quote!(::std::vec![#(#items),*])
@@ -203,9 +176,7 @@ fn enumeration<'a>(
         if !matches!(variant.fields, Fields::Unit) {
             return Err(Error::new(variant.span(), "a parameter's enum has no data"));
         }
-        let name = Options::parse(&variant.attrs)?
-            .rename
-            .unwrap_or_else(|| kebab(&unraw(&variant.ident)));
+        let name = Options::parse(&variant.attrs)?.rename.unwrap_or_else(|| kebab(&unraw(&variant.ident)));
         let docs = docs::text(&variant.attrs);
         if !docs.is_empty() {
             notes.push(format!("- `{name}`: {docs}"));
@@ -215,10 +186,8 @@ fn enumeration<'a>(
     }
     let (ident, notes) = (&input.ident, notes.join("\n"));
     let at = 0..idents.len();
-    let (schema, due) = (
-        format!("\"type\":\"string\",\"enum\":{names:?}"),
-        format!("one of {}", names.join(", ")),
-    );
+    let (schema, due) =
+        (format!("\"type\":\"string\",\"enum\":{names:?}"), format!("one of {}", names.join(", ")));
     Ok(quote! {
         impl ::weir_sdk::params::ParamType for #ident {
             fn from_value(

@@ -42,9 +42,7 @@ impl<'a> Cursor<'a> {
         Some(match first {
             b'"' => {
                 self.skip_string()?;
-                Value::Str(Str {
-                    quoted: &self.text[start..self.at],
-                })
+                Value::Str(Str { quoted: &self.text[start..self.at] })
             }
             b'{' => {
                 self.skip_nested()?;

@@ -53,9 +53,7 @@ fn unescape_one(text: &[u8], out: &mut Vec<u8>) -> usize {
             Some(unit) => {
                 let low = hex4(&text[6..]).filter(|low| (0xDC00..0xE000).contains(low));
                 let (c, len) = match (unit, low) {
-                    (0xD800..0xDC00, Some(low)) => {
-                        (0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00), 12)
-                    }
+                    (0xD800..0xDC00, Some(low)) => (0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00), 12),
                     _ => (unit, 6),
                 };
                 let c = char::from_u32(c).unwrap_or(char::REPLACEMENT_CHARACTER);
@@ -79,7 +77,5 @@ fn verbatim(text: &[u8], out: &mut Vec<u8>) -> usize {
 /// The code unit of the `\uXXXX` that `text` starts with.
 fn hex4(text: &[u8]) -> Option<u32> {
     let digits = text.strip_prefix(b"\\u")?.get(..4)?;
-    digits.iter().try_fold(0, |unit, &digit| {
-        Some(unit * 16 + char::from(digit).to_digit(16)?)
-    })
+    digits.iter().try_fold(0, |unit, &digit| Some(unit * 16 + char::from(digit).to_digit(16)?))
 }

@@ -71,61 +71,37 @@ impl<'a> Value<'a> {
     /// The string that it is.
     #[must_use]
     pub fn as_str(&self) -> Option<Str<'a>> {
-        if let Value::Str(s) = self {
-            Some(*s)
-        } else {
-            None
-        }
+        if let Value::Str(s) = self { Some(*s) } else { None }
     }
 
     /// The boolean that it is.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
-        if let Value::Bool(b) = self {
-            Some(*b)
-        } else {
-            None
-        }
+        if let Value::Bool(b) = self { Some(*b) } else { None }
     }
 
     /// The whole number that it is, where it is written as one and fits.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
-        if let Value::Number(text) = self {
-            std::str::from_utf8(text).ok()?.parse().ok()
-        } else {
-            None
-        }
+        if let Value::Number(text) = self { std::str::from_utf8(text).ok()?.parse().ok() } else { None }
     }
 
     /// The number that it is.
     #[must_use]
     pub fn as_f64(&self) -> Option<f64> {
-        if let Value::Number(text) = self {
-            std::str::from_utf8(text).ok()?.parse().ok()
-        } else {
-            None
-        }
+        if let Value::Number(text) = self { std::str::from_utf8(text).ok()?.parse().ok() } else { None }
     }
 
     /// The array that it is.
     #[must_use]
     pub fn as_array(&self) -> Option<Array<'a>> {
-        if let Value::Array(a) = self {
-            Some(*a)
-        } else {
-            None
-        }
+        if let Value::Array(a) = self { Some(*a) } else { None }
     }
 
     /// The object that it is.
     #[must_use]
     pub fn as_object(&self) -> Option<Object<'a>> {
-        if let Value::Object(o) = self {
-            Some(*o)
-        } else {
-            None
-        }
+        if let Value::Object(o) = self { Some(*o) } else { None }
     }
 }
 
@@ -192,10 +168,7 @@ impl<'a> Object<'a> {
     /// The value of the last field of that name.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Value<'a>> {
-        self.iter()
-            .filter(|(name, _)| *name == *key)
-            .last()
-            .map(|(_, value)| value)
+        self.iter().filter(|(name, _)| *name == *key).last().map(|(_, value)| value)
     }
 
     /// Its fields, up to where the text stops being JSON.
@@ -253,8 +226,7 @@ mod tests {
             }
             (Value::Object(o), serde_json::Value::Object(map)) => {
                 assert_eq!(o.iter().count(), map.len());
-                map.iter()
-                    .for_each(|(key, value)| agrees(o.get(key).expect("the key is there"), value));
+                map.iter().for_each(|(key, value)| agrees(o.get(key).expect("the key is there"), value));
             }
             _ => panic!("{ours:?} is not {theirs:?}"),
         }
@@ -292,21 +264,14 @@ mod tests {
 
     #[test]
     fn the_last_of_equal_keys_counts() {
-        assert_eq!(
-            get(br#"{"a":1,"a":2}"#, &["a"]).and_then(|v| v.as_i64()),
-            Some(2)
-        );
+        assert_eq!(get(br#"{"a":1,"a":2}"#, &["a"]).and_then(|v| v.as_i64()), Some(2));
     }
 
     #[test]
     fn half_a_pair_is_replaced_and_unknown_escapes_stay() {
         let text = br#"["\ud800","\x","\u12"]"#;
-        let strings: Vec<_> = parse(text)
-            .and_then(|v| v.as_array())
-            .unwrap()
-            .iter()
-            .filter_map(|v| v.as_str())
-            .collect();
+        let strings: Vec<_> =
+            parse(text).and_then(|v| v.as_array()).unwrap().iter().filter_map(|v| v.as_str()).collect();
         let strings: Vec<_> = strings.iter().map(|s| s.unescape().into_owned()).collect();
         assert_eq!(strings, ["\u{FFFD}".as_bytes(), br"\x", br"\u12"]);
     }

@@ -16,10 +16,7 @@ pub struct ParamError {
 impl ParamError {
     /// An error about `field`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> ParamError {
-        ParamError {
-            field: field.into(),
-            message: message.into(),
-        }
+        ParamError { field: field.into(), message: message.into() }
     }
 
     /// The same error, one level further out: about `outer` or a field within it.

@@ -24,14 +24,10 @@ pub struct Bounds {
 
 impl Bounds {
     /// No bounds.
-    pub const NONE: Bounds = Bounds {
-        min: None,
-        max: None,
-    };
+    pub const NONE: Bounds = Bounds { min: None, max: None };
 
     fn allow(&self, measure: f64) -> bool {
-        self.min.is_none_or(|min| measure >= min.value)
-            && self.max.is_none_or(|max| measure <= max.value)
+        self.min.is_none_or(|min| measure >= min.value) && self.max.is_none_or(|max| measure <= max.value)
     }
 
     /// "from 1 to 10", "of at least 1", "of at most 10".
@@ -69,10 +65,7 @@ impl Fields {
         let Value::Object(given) = value else {
             return Err(mismatch(&value, "an object"));
         };
-        match given
-            .iter()
-            .find(|(name, _)| !names.contains(&name.as_str()))
-        {
+        match given.iter().find(|(name, _)| !names.contains(&name.as_str())) {
             None => Ok(Fields { given }),
             Some((name, _)) => {
                 let hint = match nearest(name, names) {
@@ -80,10 +73,7 @@ impl Fields {
                     None if names.is_empty() => "there are none".to_owned(),
                     None => ["there are: ", &names.join(", ")].concat(),
                 };
-                Err(ParamError::new(
-                    name.as_str(),
-                    ["is not a parameter; ", &hint].concat(),
-                ))
+                Err(ParamError::new(name.as_str(), ["is not a parameter; ", &hint].concat()))
             }
         }
     }
@@ -99,23 +89,14 @@ impl Fields {
         default: Option<fn() -> T>,
     ) -> Result<T, ParamError> {
         let Some(at) = self.given.iter().position(|(given, _)| given == name) else {
-            return default
-                .map(|make| make())
-                .or_else(T::absent)
-                .ok_or_else(|| {
-                    ParamError::new(
-                        name,
-                        ["is missing; give ", &due_within::<T>(bounds)].concat(),
-                    )
-                });
+            return default.map(|make| make()).or_else(T::absent).ok_or_else(|| {
+                ParamError::new(name, ["is missing; give ", &due_within::<T>(bounds)].concat())
+            });
         };
         let (_, value) = self.given.swap_remove(at);
         let told = value.describe();
         let parsed = T::from_value(value).map_err(|error| error.within(name))?;
-        if parsed
-            .measure()
-            .is_some_and(|measure| !bounds.allow(measure))
-        {
+        if parsed.measure().is_some_and(|measure| !bounds.allow(measure)) {
             let message = ["is ", &told, "; give ", &due_within::<T>(bounds)].concat();
             return Err(ParamError::new(name, message));
         }
@@ -135,9 +116,7 @@ pub fn variant(value: &Value, names: &[&str]) -> Result<usize, ParamError> {
     names.iter().position(|name| name == given).ok_or_else(|| {
         let mut error = mismatch(value, &due);
         if let Some(near) = nearest(given, names) {
-            error
-                .message
-                .push_str(&[" (did you mean `", near, "`?)"].concat());
+            error.message.push_str(&[" (did you mean `", near, "`?)"].concat());
         }
         error
     })

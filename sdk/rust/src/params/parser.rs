@@ -7,18 +7,10 @@ const MAX_DEPTH: usize = 32;
 
 /// The value that is all of `text`; see [`Value::parse`].
 pub(super) fn parse(text: &str) -> Result<Value, ParamError> {
-    let mut parser = Parser {
-        text,
-        at: 0,
-        depth: 0,
-    };
+    let mut parser = Parser { text, at: 0, depth: 0 };
     let value = parser.value()?;
     parser.space();
-    if parser.at < text.len() {
-        Err(parser.error("expected the end of the text"))
-    } else {
-        Ok(value)
-    }
+    if parser.at < text.len() { Err(parser.error("expected the end of the text")) } else { Ok(value) }
 }
 
 struct Parser<'a> {
@@ -36,11 +28,9 @@ impl Parser<'_> {
             Some(b'"') => self.string().map(Value::String),
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => {
-                for (word, value) in [
-                    ("null", Value::Null),
-                    ("true", Value::Bool(true)),
-                    ("false", Value::Bool(false)),
-                ] {
+                for (word, value) in
+                    [("null", Value::Null), ("true", Value::Bool(true)), ("false", Value::Bool(false))]
+                {
                     if self.text[self.at..].starts_with(word) {
                         self.at += word.len();
                         return Ok(value);
@@ -51,10 +41,7 @@ impl Parser<'_> {
         }
     }
 
-    fn nested(
-        &mut self,
-        parse: fn(&mut Self) -> Result<Value, ParamError>,
-    ) -> Result<Value, ParamError> {
+    fn nested(&mut self, parse: fn(&mut Self) -> Result<Value, ParamError>) -> Result<Value, ParamError> {
         if self.depth == MAX_DEPTH {
             return Err(self.error("nested deeper than 32 levels"));
         }
@@ -82,13 +69,7 @@ impl Parser<'_> {
             if !self.next_is(b':') {
                 return Err(self.error("expected `:` after the field's name"));
             }
-            let value = self.value().map_err(|e| {
-                if e.field.is_empty() {
-                    e
-                } else {
-                    e.within(&name)
-                }
-            })?;
+            let value = self.value().map_err(|e| if e.field.is_empty() { e } else { e.within(&name) })?;
             fields.push((name, value));
             if self.next_is(b'}') {
                 return Ok(Value::Object(fields));
@@ -119,13 +100,9 @@ impl Parser<'_> {
         let start = self.at;
         self.skip(|b| b == b'-');
         let whole = self.skip(|b| b.is_ascii_digit());
-        let mut valid = whole == 1
-            || (whole > 1 && !self.text[start..].trim_start_matches('-').starts_with('0'));
-        valid &= self.text[start..]
-            .bytes()
-            .take_while(|&b| b == b'-')
-            .count()
-            <= 1;
+        let mut valid =
+            whole == 1 || (whole > 1 && !self.text[start..].trim_start_matches('-').starts_with('0'));
+        valid &= self.text[start..].bytes().take_while(|&b| b == b'-').count() <= 1;
         if self.peek() == Some(b'.') {
             self.at += 1;
             valid &= self.skip(|b| b.is_ascii_digit()) > 0;
@@ -159,9 +136,7 @@ impl Parser<'_> {
                 }
                 Some(b'\\') => {
                     self.at += 1;
-                    let c = self
-                        .escape()
-                        .ok_or_else(|| self.error("is no escape that JSON has"))?;
+                    let c = self.escape().ok_or_else(|| self.error("is no escape that JSON has"))?;
                     out.push(c);
                 }
                 Some(_) => return Err(self.error("control characters in a string need an escape")),
@@ -186,13 +161,8 @@ impl Parser<'_> {
                 if !(0xD800..0xDC00).contains(&first) {
                     return char::from_u32(first);
                 }
-                self.at = self.text[self.at..]
-                    .starts_with("\\u")
-                    .then_some(self.at + 2)?;
-                let second = self
-                    .hex4()?
-                    .checked_sub(0xDC00)
-                    .filter(|low| *low < 0x400)?;
+                self.at = self.text[self.at..].starts_with("\\u").then_some(self.at + 2)?;
+                let second = self.hex4()?.checked_sub(0xDC00).filter(|low| *low < 0x400)?;
                 char::from_u32(0x10000 + ((first - 0xD800) << 10) + second)?
             }
             _ => return None,
@@ -224,10 +194,7 @@ impl Parser<'_> {
     }
 
     fn skip(&mut self, while_: impl Fn(u8) -> bool) -> usize {
-        let n = self.text.as_bytes()[self.at..]
-            .iter()
-            .take_while(|&&b| while_(b))
-            .count();
+        let n = self.text.as_bytes()[self.at..].iter().take_while(|&&b| while_(b)).count();
         self.at += n;
         n
     }
@@ -235,13 +202,7 @@ impl Parser<'_> {
     fn error(&self, what: &str) -> ParamError {
         ParamError::new(
             "",
-            [
-                "the parameters are not JSON: at byte ",
-                &self.at.to_string(),
-                ": ",
-                what,
-            ]
-            .concat(),
+            ["the parameters are not JSON: at byte ", &self.at.to_string(), ": ", what].concat(),
         )
     }
 }
@@ -308,19 +269,11 @@ mod tests {
             assert!(Value::parse(bad).is_err(), "{bad}");
         }
         let deep = "[".repeat(40) + &"]".repeat(40);
-        assert!(
-            Value::parse(&deep)
-                .unwrap_err()
-                .message
-                .contains("32 levels")
-        );
+        assert!(Value::parse(&deep).unwrap_err().message.contains("32 levels"));
     }
 
     #[test]
     fn surrogate_pairs_are_one_character() {
-        assert_eq!(
-            Value::parse(r#""\ud83d\ude00""#).unwrap(),
-            Value::String("\u{1F600}".to_owned())
-        );
+        assert_eq!(Value::parse(r#""\ud83d\ude00""#).unwrap(), Value::String("\u{1F600}".to_owned()));
     }
 }

@@ -21,11 +21,7 @@ impl<'a> ObjectSchema<'a> {
             out.push(',');
         }
         out.push_str(r#""type":"object","additionalProperties":false,"properties":{"#);
-        ObjectSchema {
-            out,
-            required: Vec::new(),
-            first: true,
-        }
+        ObjectSchema { out, required: Vec::new(), first: true }
     }
 
     /// Adds a field of type `T`.
@@ -45,11 +41,7 @@ impl<'a> ObjectSchema<'a> {
         let notes = T::notes();
         if !description.is_empty() || !notes.is_empty() {
             self.out.push_str(r#""description":"#);
-            let gap = if description.is_empty() || notes.is_empty() {
-                ""
-            } else {
-                "\n"
-            };
+            let gap = if description.is_empty() || notes.is_empty() { "" } else { "\n" };
             write_string(self.out, &[description, gap, notes].concat());
             self.out.push(',');
         }

@@ -168,11 +168,7 @@ impl ParamType for Value {
 /// Missing or `null` is `None`.
 impl<T: ParamType> ParamType for Option<T> {
     fn from_value(value: Value) -> Result<Option<T>, ParamError> {
-        if value == Value::Null {
-            Ok(None)
-        } else {
-            T::from_value(value).map(Some)
-        }
+        if value == Value::Null { Ok(None) } else { T::from_value(value).map(Some) }
     }
 
     fn absent() -> Option<Option<T>> {
@@ -212,14 +208,12 @@ impl<T: ParamType> ParamType for Vec<T> {
         let items = match from_text(value, '[')? {
             Value::Array(items) => items,
             Value::String(text) if text.trim().is_empty() => Vec::new(),
-            Value::String(text) => text
-                .split(',')
-                .map(|item| Value::String(item.trim().to_owned()))
-                .collect(),
+            Value::String(text) => {
+                text.split(',').map(|item| Value::String(item.trim().to_owned())).collect()
+            }
             other => return Err(mismatch(&other, Self::due())),
         };
-        let each =
-            |(i, item)| T::from_value(item).map_err(|error| error.within(&usize::to_string(&i)));
+        let each = |(i, item)| T::from_value(item).map_err(|error| error.within(&usize::to_string(&i)));
         items.into_iter().enumerate().map(each).collect()
     }
 
@@ -326,13 +320,7 @@ pub(super) fn from_text(value: Value, opening: char) -> Result<Value, ParamError
 
 fn pair(text: &str) -> Result<(String, Value), ParamError> {
     let (key, value) = text.split_once(':').ok_or_else(|| {
-        mismatch(
-            &Value::String(text.to_owned()),
-            "pairs such as `key:value`, with commas between them",
-        )
+        mismatch(&Value::String(text.to_owned()), "pairs such as `key:value`, with commas between them")
     })?;
-    Ok((
-        key.trim().to_owned(),
-        Value::String(value.trim().to_owned()),
-    ))
+    Ok((key.trim().to_owned(), Value::String(value.trim().to_owned())))
 }

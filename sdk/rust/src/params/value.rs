@@ -94,8 +94,7 @@ pub(crate) fn write_string(out: &mut String, text: &str) {
                 out.push_str("\\u00");
                 for shift in [4, 0] {
                     out.push(
-                        char::from_digit((c as u32 >> shift) & 15, 16)
-                            .expect("four bits are a hex digit"),
+                        char::from_digit((c as u32 >> shift) & 15, 16).expect("four bits are a hex digit"),
                     );
                 }
             }

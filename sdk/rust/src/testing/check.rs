@@ -6,9 +6,7 @@ use crate::{Filter, Kind, KindName, Params, Verdicts};
 /// The contract's rules for `describe`.
 pub(super) fn description<F: Filter>() {
     let name = F::NAME;
-    let letters = name
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let letters = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     let edges = !name.starts_with('-') && !name.ends_with('-');
     assert!(
         letters && edges && (1..=63).contains(&name.len()),
@@ -35,29 +33,17 @@ pub(super) fn prefilter<F: Filter>(pattern: &str) -> regex::bytes::Regex {
         "{}: an aggregate has no prefilter: it sees every line",
         F::NAME
     );
-    assert!(
-        pattern.len() <= 64 << 10,
-        "{}: the prefilter is over 64 KiB",
-        F::NAME
-    );
+    assert!(pattern.len() <= 64 << 10, "{}: the prefilter is over 64 KiB", F::NAME);
     regex::bytes::Regex::new(pattern)
         .unwrap_or_else(|e| panic!("{}: the prefilter does not compile: {e}", F::NAME))
 }
 
 /// That the kind allows the outcome, and the prefilter promised it.
-pub(super) fn outcome<F: Filter>(
-    prefilter: Option<&regex::bytes::Regex>,
-    message: &[u8],
-    outcome: &Outcome,
-) {
+pub(super) fn outcome<F: Filter>(prefilter: Option<&regex::bytes::Regex>, message: &[u8], outcome: &Outcome) {
     let kind = <F::Kind as Kind<F>>::NAME;
     let shown = String::from_utf8_lossy(message);
     if matches!(kind, KindName::Select | KindName::Aggregate) {
-        assert!(
-            !matches!(outcome.verdict, Verdict::Replace(_)),
-            "{}: a {kind:?} changed {shown:?}",
-            F::NAME
-        );
+        assert!(!matches!(outcome.verdict, Verdict::Replace(_)), "{}: a {kind:?} changed {shown:?}", F::NAME);
     }
     let Some(promised) = prefilter.filter(|p| !p.is_match(message)) else {
         return;
@@ -76,10 +62,7 @@ pub(super) fn outcome<F: Filter>(
 /// Verdicts as outcomes.
 pub(super) fn decode(verdicts: &Verdicts, records: usize) -> Result<Vec<Outcome>, String> {
     if verdicts.codes.len() != records {
-        return Err(format!(
-            "{} verdicts for {records} records",
-            verdicts.codes.len()
-        ));
+        return Err(format!("{} verdicts for {records} records", verdicts.codes.len()));
     }
     let mut messages = slices(&verdicts.replaced_bytes, &verdicts.replaced_ends)?.into_iter();
     let mut outcomes = Vec::with_capacity(records);
@@ -87,19 +70,11 @@ pub(super) fn decode(verdicts: &Verdicts, records: usize) -> Result<Vec<Outcome>
         let verdict = match code {
             0 => Verdict::Keep,
             1 => Verdict::Drop,
-            2 => Verdict::Replace(
-                messages
-                    .next()
-                    .ok_or("a replaced record has no bytes")?
-                    .to_vec(),
-            ),
+            2 => Verdict::Replace(messages.next().ok_or("a replaced record has no bytes")?.to_vec()),
             3 => Verdict::Stop,
             other => return Err(format!("there is no verdict {other}")),
         };
-        outcomes.push(Outcome {
-            verdict,
-            fields: None,
-        });
+        outcomes.push(Outcome { verdict, fields: None });
     }
     if messages.next().is_some() {
         return Err("bytes of no replaced record".to_owned());
@@ -109,14 +84,9 @@ pub(super) fn decode(verdicts: &Verdicts, records: usize) -> Result<Vec<Outcome>
         return Err("annotations do not fit their records".to_owned());
     }
     for (&index, object) in verdicts.annotated.iter().zip(objects) {
-        let outcome = outcomes
-            .get_mut(index as usize)
-            .ok_or("an annotation of no record")?;
+        let outcome = outcomes.get_mut(index as usize).ok_or("an annotation of no record")?;
         if !is_object(object) {
-            return Err(format!(
-                "added fields are no JSON object: {}",
-                String::from_utf8_lossy(object)
-            ));
+            return Err(format!("added fields are no JSON object: {}", String::from_utf8_lossy(object)));
         }
         outcome.fields = Some(String::from_utf8_lossy(object).into_owned());
     }
@@ -133,16 +103,8 @@ fn slices<'a>(bytes: &'a [u8], ends: &[u32]) -> Result<Vec<&'a [u8]>, String> {
     let mut start = 0;
     let mut slices = Vec::with_capacity(ends.len());
     for &end in ends {
-        slices.push(
-            bytes
-                .get(start..end as usize)
-                .ok_or("ends that do not ascend within their bytes")?,
-        );
+        slices.push(bytes.get(start..end as usize).ok_or("ends that do not ascend within their bytes")?);
         start = end as usize;
     }
-    if start == bytes.len() {
-        Ok(slices)
-    } else {
-        Err("bytes past the last end".to_owned())
-    }
+    if start == bytes.len() { Ok(slices) } else { Err("bytes past the last end".to_owned()) }
 }

@@ -34,10 +34,7 @@ macro_rules! golden_tests {
     ($filter:ty) => {
         #[test]
         fn golden_cases() {
-            $crate::testing::golden::<$filter>(::core::concat!(
-                ::core::env!("CARGO_MANIFEST_DIR"),
-                "/tests"
-            ));
+            $crate::testing::golden::<$filter>(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/tests"));
         }
 
         #[test]
@@ -57,14 +54,9 @@ macro_rules! golden_tests {
 /// When there is no case, a file has another form, or a case comes out otherwise.
 pub fn golden<F: Filter>(folder: impl AsRef<Path>) {
     let files = case_files(folder.as_ref());
-    assert!(
-        !files.is_empty(),
-        "there is no *.yaml file in {}",
-        folder.as_ref().display()
-    );
+    assert!(!files.is_empty(), "there is no *.yaml file in {}", folder.as_ref().display());
     for file in files {
-        let text =
-            std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         let cases: Vec<Case> =
             serde_norway::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         assert!(!cases.is_empty(), "{} has no case", file.display());
@@ -84,8 +76,7 @@ pub fn golden<F: Filter>(folder: impl AsRef<Path>) {
 pub fn params_schema<F: Filter>(file: impl AsRef<Path>) {
     let file = file.as_ref();
     let schema = <<F::Kind as Kind<F>>::Params as Params>::json_schema();
-    let schema: serde_json::Value =
-        serde_json::from_str(&schema).expect("the derived schema is JSON");
+    let schema: serde_json::Value = serde_json::from_str(&schema).expect("the derived schema is JSON");
     let schema = format!("{schema:#}\n");
     if std::env::var_os(UPDATE).is_some() {
         std::fs::write(file, schema).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
@@ -207,40 +198,26 @@ impl Case {
         let mut test = match (FilterTest::<F>::open(&params), &self.error) {
             (Ok(test), None) => test,
             (Err(error), Some(expected)) => {
-                let fits =
-                    error.field == expected.field && error.message.contains(&expected.message);
-                assert!(
-                    fits,
-                    "{place}: the parameters are refused otherwise: {error}"
-                );
+                let fits = error.field == expected.field && error.message.contains(&expected.message);
+                assert!(fits, "{place}: the parameters are refused otherwise: {error}");
                 return;
             }
             (Ok(_), Some(_)) => panic!("{place}: the parameters are accepted, but should not be"),
             (Err(error), None) => panic!("{place}: the parameters are refused: {error}"),
         };
-        assert_eq!(
-            self.lines.len(),
-            self.expect.len(),
-            "{place}: as many expectations as lines are needed"
-        );
+        assert_eq!(self.lines.len(), self.expect.len(), "{place}: as many expectations as lines are needed");
         test.begin_source(self.source.meta());
         let records: Vec<Record> = self.lines.iter().map(LineCase::record).collect();
         let mut outcomes = Vec::new();
         for chunk in records.chunks(batch) {
-            if outcomes
-                .last()
-                .is_some_and(|last: &Outcome| last.verdict == Verdict::Stop)
-            {
+            if outcomes.last().is_some_and(|last: &Outcome| last.verdict == Verdict::Stop) {
                 outcomes.extend(chunk.iter().map(|_| Outcome::stop()));
             } else {
                 outcomes.extend(test.run_records(chunk));
             }
         }
         for (i, (outcome, expected)) in outcomes.iter().zip(&self.expect).enumerate() {
-            expected.check(
-                outcome,
-                &format!("{place}, line {} ({batch} a batch)", i + 1),
-            );
+            expected.check(outcome, &format!("{place}, line {} ({batch} a batch)", i + 1));
         }
         if let Some(expected) = &self.finish {
             let summary: Vec<serde_json::Value> = test
@@ -296,24 +273,15 @@ impl Expected {
             Expected::Plain(PlainVerdict::Keep) => (Verdict::Keep, None),
             Expected::Plain(PlainVerdict::Drop) => (Verdict::Drop, None),
             Expected::Plain(PlainVerdict::Stop) => (Verdict::Stop, None),
-            Expected::Replace(e) => (
-                Verdict::Replace(e.replace.clone().into_bytes()),
-                e.fields.clone(),
-            ),
+            Expected::Replace(e) => (Verdict::Replace(e.replace.clone().into_bytes()), e.fields.clone()),
             Expected::Keep(e) => (Verdict::Keep, Some(e.keep.clone())),
             Expected::Fail(e) => (Verdict::Fail(e.fail.clone()), None),
         };
         if outcome.verdict != verdict {
-            panic!(
-                "{place}: is {}, not {}",
-                shown(&outcome.verdict),
-                shown(&verdict)
-            );
+            panic!("{place}: is {}, not {}", shown(&outcome.verdict), shown(&verdict));
         }
-        let added: Option<serde_json::Value> = outcome
-            .fields
-            .as_deref()
-            .map(|f| serde_json::from_str(f).expect("checked to be an object"));
+        let added: Option<serde_json::Value> =
+            outcome.fields.as_deref().map(|f| serde_json::from_str(f).expect("checked to be an object"));
         assert_eq!(added, fields, "{place}: the added fields");
     }
 }
@@ -328,11 +296,7 @@ fn shown(verdict: &Verdict) -> String {
 fn case_files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let mut files: Vec<PathBuf> = entries
-        .map(|entry| {
-            entry
-                .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
-                .path()
-        })
+        .map(|entry| entry.unwrap_or_else(|e| panic!("{}: {e}", folder.display())).path())
         .filter(|path| path.extension().is_some_and(|ext| ext == "yaml"))
         .collect();
     files.sort();

@@ -40,11 +40,7 @@ pub struct Record {
 impl Record {
     /// A line of stdout, without a time.
     pub fn new(message: impl AsRef<[u8]>) -> Record {
-        Record {
-            message: message.as_ref().to_vec(),
-            time: -1,
-            attrs: 0,
-        }
+        Record { message: message.as_ref().to_vec(), time: -1, attrs: 0 }
     }
 
     /// With that time, in nanoseconds since 1970-01-01T00:00:00Z.
@@ -60,9 +56,8 @@ impl Record {
     /// When it is none.
     #[must_use]
     pub fn at(self, time: &str) -> Record {
-        let time: jiff::Timestamp = time
-            .parse()
-            .unwrap_or_else(|e| panic!("{time:?} is no RFC 3339 time: {e}"));
+        let time: jiff::Timestamp =
+            time.parse().unwrap_or_else(|e| panic!("{time:?} is no RFC 3339 time: {e}"));
         let ns = i64::try_from(time.as_nanosecond()).expect("the time lies between 1678 and 2262");
         self.at_ns(ns)
     }
@@ -117,36 +112,24 @@ impl Outcome {
     /// Kept as it is.
     #[must_use]
     pub fn keep() -> Outcome {
-        Outcome {
-            verdict: Verdict::Keep,
-            fields: None,
-        }
+        Outcome { verdict: Verdict::Keep, fields: None }
     }
 
     /// Left out.
     #[must_use]
     pub fn dropped() -> Outcome {
-        Outcome {
-            verdict: Verdict::Drop,
-            fields: None,
-        }
+        Outcome { verdict: Verdict::Drop, fields: None }
     }
 
     /// Left out with all that come after.
     #[must_use]
     pub fn stop() -> Outcome {
-        Outcome {
-            verdict: Verdict::Stop,
-            fields: None,
-        }
+        Outcome { verdict: Verdict::Stop, fields: None }
     }
 
     /// Kept with that message.
     pub fn replace(message: impl AsRef<[u8]>) -> Outcome {
-        Outcome {
-            verdict: Verdict::Replace(message.as_ref().to_vec()),
-            fields: None,
-        }
+        Outcome { verdict: Verdict::Replace(message.as_ref().to_vec()), fields: None }
     }
 
     /// The same with added fields, a JSON object.
@@ -192,11 +175,7 @@ impl<F: Filter> FilterTest<F> {
         check::description::<F>();
         let (driver, plan) = Driver::open(params_json)?;
         let prefilter = plan.prefilter.as_deref().map(check::prefilter::<F>);
-        let mut test = FilterTest {
-            driver,
-            plan,
-            prefilter,
-        };
+        let mut test = FilterTest { driver, plan, prefilter };
         test.begin_source(SourceMeta::default());
         Ok(test)
     }
@@ -241,8 +220,8 @@ impl<F: Filter> FilterTest<F> {
         let columns = ColumnBuffers::of(records, self.plan.columns);
         match self.driver.process(source, columns.batch()) {
             Ok(verdicts) => {
-                let outcomes = check::decode(&verdicts, records.len())
-                    .unwrap_or_else(|e| panic!("{}: {e}", F::NAME));
+                let outcomes =
+                    check::decode(&verdicts, records.len()).unwrap_or_else(|e| panic!("{}: {e}", F::NAME));
                 for (record, outcome) in records.iter().zip(&outcomes) {
                     check::outcome::<F>(self.prefilter.as_ref(), &record.message, outcome);
                 }
@@ -250,17 +229,9 @@ impl<F: Filter> FilterTest<F> {
             }
             Err(error) => {
                 let at = error.index as usize;
-                assert!(
-                    at < records.len(),
-                    "{}: fails on record {at} of {}",
-                    F::NAME,
-                    records.len()
-                );
+                assert!(at < records.len(), "{}: fails on record {at} of {}", F::NAME, records.len());
                 let mut outcomes = self.run_source(source, &records[..at]);
-                outcomes.push(Outcome {
-                    verdict: Verdict::Fail(error.message),
-                    fields: None,
-                });
+                outcomes.push(Outcome { verdict: Verdict::Fail(error.message), fields: None });
                 outcomes.extend(self.run_source(source, &records[at + 1..]));
                 outcomes
             }
@@ -274,11 +245,7 @@ impl<F: Filter> FilterTest<F> {
     pub fn finish(&mut self) -> Vec<String> {
         let summary = self.driver.finish();
         for item in &summary {
-            assert!(
-                check::is_object(item.as_bytes()),
-                "{}: a summary is no JSON object: {item}",
-                F::NAME
-            );
+            assert!(check::is_object(item.as_bytes()), "{}: a summary is no JSON object: {item}", F::NAME);
         }
         summary
     }
@@ -309,16 +276,10 @@ impl ColumnBuffers {
         };
         for record in records {
             if asked.contains(Columns::MESSAGE) {
-                columns
-                    .block
-                    .extend_from_slice(b"2026-01-01T00:00:00Z stdout F ");
-                columns
-                    .starts
-                    .push(u32::try_from(columns.block.len()).expect("a test's batch is small"));
+                columns.block.extend_from_slice(b"2026-01-01T00:00:00Z stdout F ");
+                columns.starts.push(u32::try_from(columns.block.len()).expect("a test's batch is small"));
                 columns.block.extend_from_slice(&record.message);
-                columns
-                    .ends
-                    .push(u32::try_from(columns.block.len()).expect("a test's batch is small"));
+                columns.ends.push(u32::try_from(columns.block.len()).expect("a test's batch is small"));
                 columns.block.push(b'\n');
             }
             if asked.contains(Columns::TIMESTAMP) {

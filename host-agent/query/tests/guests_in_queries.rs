@@ -1,0 +1,209 @@
+//! Filters that fail, lie or stop, in whole queries: what the person who asked gets, and what the summary says.
+
+#[path = "../../sandbox/tests/sandbox/guests.rs"]
+#[allow(dead_code, reason = "the sandbox's own tests use more of it")]
+mod guests;
+
+use std::io::Write;
+use std::path::Path;
+
+use guests::Puppet;
+use weir_query::{
+    Cancel, Compiler, Context, Engine, EngineConfig, Event, FilterRef, FilterSpec, FilterStatus, Flags, Flow,
+    Inputs, Limit, Output, PatternSpec, QueryError, QuerySpec, Summary,
+};
+
+const SELECT: u8 = 0;
+const TRANSFORM: u8 = 1;
+const REDACT: u8 = 2;
+
+#[derive(Default)]
+struct Answer {
+    lines: Vec<String>,
+    filters: Vec<FilterStatus>,
+    summary: Summary,
+}
+
+/// A log of these messages in kubelet's layout, and an engine that searches it.
+fn engine(dir: &Path, messages: &[&str]) -> Engine {
+    let folder = dir.join("ns_pod_11112222-3333-4444-5555-666677778888/app");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let mut file = std::fs::File::create(folder.join("0.log")).expect("a file");
+    for (second, message) in messages.iter().enumerate() {
+        writeln!(file, "2026-11-24T10:{:02}:{:02}Z stdout F {message}", second / 60, second % 60)
+            .expect("written");
+    }
+    Engine::new(EngineConfig::new(Inputs::Root(dir.to_owned()), Compiler::InProcess), &[]).expect("an engine")
+}
+
+fn filter(puppet: &Puppet) -> FilterSpec {
+    FilterSpec {
+        filter: FilterRef::Component { label: "puppet.wasm".to_owned(), bytes: puppet.build() },
+        params: String::new(),
+    }
+}
+
+fn puppet(kind: u8, prefilter: Option<&'static str>) -> Puppet {
+    Puppet { kind, prefilter, ..Puppet::default() }
+}
+
+fn run(engine: &Engine, spec: &QuerySpec) -> Answer {
+    let mut answer = Answer::default();
+    let plan = engine.plan(spec).expect("a good query");
+    plan.run(&Cancel::default(), &mut |event| {
+        match event {
+            Event::Records(batch) => {
+                for record in &batch.records {
+                    let mut line = String::from_utf8_lossy(batch.message(record)).into_owned();
+                    if record.flags.has(Flags::CONTEXT) {
+                        line.insert_str(0, "-");
+                    }
+                    if record.flags.has(Flags::UNFILTERED) {
+                        line.push_str(" (unfiltered)");
+                    }
+                    if !batch.fields(record).is_empty() {
+                        line.push(' ');
+                        line.push_str(std::str::from_utf8(batch.fields(record)).expect("UTF-8"));
+                    }
+                    answer.lines.push(line);
+                }
+            }
+            Event::Filter(status) => answer.filters.push(status),
+            Event::Summary(summary) => answer.summary = summary,
+            _ => {}
+        }
+        Flow::Continue
+    });
+    answer
+}
+
+fn with_filters(puppets: &[Puppet]) -> QuerySpec {
+    QuerySpec { filters: puppets.iter().map(filter).collect(), ..QuerySpec::default() }
+}
+
+#[test]
+fn verdicts_take_effect_in_order_of_the_filters() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let engine = engine(dir.path(), &["k1", "d2", "r3", "a4", "k5"]);
+    let answer = run(&engine, &with_filters(&[puppet(TRANSFORM, None), puppet(SELECT, None)]));
+    assert_eq!(answer.lines, ["k1", "R3", "a4 {\"a\":1}", "k5"]);
+    assert!(answer.summary.is_complete(), "{:?}", answer.summary);
+    let counts = |status: &FilterStatus| (status.records_in, status.kept, status.dropped, status.replaced);
+    assert_eq!(counts(&answer.filters[0]), (5, 3, 1, 1));
+    assert_eq!(counts(&answer.filters[1]), (4, 4, 0, 0));
+}
+
+#[test]
+fn a_record_that_a_transform_fails_on_comes_out_marked() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let engine = engine(dir.path(), &["r1", "x2", "r3", "e4", "r5"]);
+    let answer = run(&engine, &with_filters(&[puppet(TRANSFORM, None)]));
+    assert_eq!(answer.lines, ["R1", "x2 (unfiltered)", "R3", "e4 (unfiltered)", "R5"]);
+    assert_eq!(answer.filters[0].failed, 2);
+    let reason = answer.summary.incomplete.join("\n");
+    assert!(reason.contains("puppet") && reason.contains("2 records") && reason.contains("trap"), "{reason}");
+}
+
+#[test]
+fn a_record_that_a_redaction_fails_on_is_withheld() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let engine = engine(dir.path(), &["r1", "x secret", "r3"]);
+    let answer = run(&engine, &with_filters(&[puppet(REDACT, None)]));
+    assert_eq!(answer.lines, ["R1", "R3"]);
+    assert_eq!(answer.filters[0].withheld, 1);
+    let reason = answer.summary.incomplete.join("\n");
+    assert!(reason.contains("withheld 1 record") && !reason.contains("secret"), "{reason}");
+}
+
+#[test]
+fn stop_ends_the_query() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let messages: Vec<&str> = ["k1", "k2", "s3"].into_iter().chain(std::iter::repeat_n("k4", 5000)).collect();
+    let engine = engine(dir.path(), &messages);
+    let answer = run(&engine, &with_filters(&[puppet(SELECT, None)]));
+    assert_eq!(answer.lines, ["k1", "k2"]);
+    assert!(answer.summary.is_complete(), "{:?}", answer.summary);
+}
+
+/// The prefilter promises that lines without `needle` don't matter, and the guest breaks it: it would rewrite
+/// or drop them. They never reach it, so what it would do to them does not happen, and nothing else changes.
+#[test]
+fn a_broken_promise_hurts_nobody_but_the_filter() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let engine = engine(dir.path(), &["r needle", "r other", "d other", "x other", "k needle"]);
+    for kind in [TRANSFORM, REDACT] {
+        let answer = run(&engine, &with_filters(&[puppet(kind, Some("needle"))]));
+        assert_eq!(answer.lines, ["R needle", "r other", "d other", "x other", "k needle"]);
+        assert_eq!((answer.filters[0].records_in, answer.filters[0].skipped_by_prefilter), (5, 3));
+        assert!(answer.summary.is_complete());
+    }
+    // A select that would have kept some of them: its own prefilter says that it doesn't.
+    let answer = run(&engine, &with_filters(&[puppet(SELECT, Some("needle"))]));
+    assert_eq!(answer.lines, ["r needle (unfiltered)", "k needle"]);
+    let status = &answer.filters[0];
+    assert_eq!((status.skipped_by_prefilter, status.failed), (3, 1), "a select must not replace: {status:?}");
+}
+
+#[test]
+fn a_prefilter_is_pushed_into_the_scan_or_run_at_its_place() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let messages: Vec<String> = (0..1000)
+        .map(|n| if n % 100 == 7 { format!("k needle {n}") } else { format!("k hay {n}") })
+        .collect();
+    let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
+    let engine = engine(dir.path(), &messages);
+    let first = run(&engine, &with_filters(&[puppet(SELECT, Some("needle"))]));
+    let second = run(&engine, &with_filters(&[puppet(TRANSFORM, None), puppet(SELECT, Some("needle"))]));
+    assert_eq!(first.lines.len(), 10);
+    assert_eq!(first.lines, second.lines);
+    assert_eq!((first.filters[0].records_in, first.filters[0].skipped_by_prefilter), (1000, 990));
+    assert_eq!((second.filters[1].records_in, second.filters[1].skipped_by_prefilter), (1000, 990));
+    assert_eq!(second.filters[0].skipped_by_prefilter, 0);
+}
+
+#[test]
+fn context_is_what_stands_around_what_the_filters_keep() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let engine =
+        engine(dir.path(), &["k hit 0", "d hit 1", "k 2", "k 3", "k hit 4", "k 5", "d hit 6", "k 7", "k 8"]);
+    let mut spec = with_filters(&[puppet(SELECT, None)]);
+    spec.pattern = PatternSpec { patterns: vec!["hit".to_owned()], ..PatternSpec::default() };
+    spec.context = Context { before: 1, after: 2 };
+    let answer = run(&engine, &spec);
+    assert_eq!(answer.lines, ["k hit 0", "-d hit 1", "-k 2", "-k 3", "k hit 4", "-k 5", "-d hit 6"]);
+    spec.limit = Limit::Tail(1);
+    assert_eq!(run(&engine, &spec).lines, ["-k 3", "k hit 4", "-k 5", "-d hit 6"]);
+    spec.output = Output::Count { per_source: false };
+    spec.limit = Limit::All;
+    assert_eq!(run(&engine, &spec).summary.matched, 2);
+}
+
+#[test]
+fn what_is_wrong_with_a_filter_is_said_before_anything_is_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let engine = engine(dir.path(), &["k"]);
+    let refused = |spec: &QuerySpec| engine.plan(spec).err().expect("refused").to_string();
+
+    let mut spec = with_filters(&[puppet(SELECT, Some("nee(dle"))]);
+    let message = refused(&spec);
+    assert!(
+        message.starts_with("filters[0]") && message.contains("prefilter") && message.contains("nee(dle"),
+        "{message}"
+    );
+
+    spec.filters[0] = FilterSpec { params: "{\"r\":1}".to_owned(), ..filter(&puppet(SELECT, None)) };
+    let message = refused(&spec);
+    assert!(message.contains("limit.max") && message.contains("expected less"), "{message}");
+
+    spec.filters[0].params = "[1]".to_owned();
+    assert!(refused(&spec).contains("object"), "{}", refused(&spec));
+
+    spec.filters[0].filter = FilterRef::Component { label: "x.wasm".to_owned(), bytes: b"no wasm".to_vec() };
+    assert!(refused(&spec).contains("x.wasm"), "{}", refused(&spec));
+
+    spec.filters[0].filter = FilterRef::Name("nobody".to_owned());
+    assert!(matches!(engine.plan(&spec), Err(QueryError::NotFound { .. })));
+
+    spec.filters = vec![filter(&puppet(SELECT, None)); 9];
+    assert!(refused(&spec).contains("limit filters is 8"), "{}", refused(&spec));
+}

@@ -1,0 +1,262 @@
+//! Random logs as runtimes write them: the records, and the files they become.
+
+use std::io::Write;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+
+/// 2026-11-24T10:00:00Z in nanoseconds.
+pub(super) const START: i64 = 1_795_514_400_000_000_000;
+
+/// One record, as its container wrote it.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    /// Milliseconds since the record before it.
+    pub(super) gap: u16,
+    pub(super) stderr: bool,
+    pub(super) message: Vec<u8>,
+    /// Where the runtime cuts it into parts, in thousandths of its length.
+    pub(super) cuts: Vec<u16>,
+    /// Lines of the other stream that may come between its parts.
+    pub(super) interleave: bool,
+    /// A line that isn't of the file's format.
+    pub(super) malformed: bool,
+}
+
+/// How a log is written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Format {
+    Cri,
+    JsonFile,
+}
+
+/// One container's log.
+#[derive(Clone, Debug)]
+pub(super) struct Log {
+    pub(super) format: Format,
+    pub(super) lines: Vec<Line>,
+    /// After which physical lines (in thousandths of all) the file was rotated.
+    pub(super) rotations: Vec<u16>,
+    /// Whether all rotated files but the newest are gzipped.
+    pub(super) gzip: bool,
+    pub(super) final_newline: bool,
+}
+
+/// What a log says, record by record, in the order of first bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Expected {
+    pub(super) time: Option<i64>,
+    pub(super) stderr: bool,
+    pub(super) message: Vec<u8>,
+}
+
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    let words = [
+        "error",
+        "warn",
+        "info ",
+        " ",
+        "GET /about",
+        "42",
+        "2026",
+        " F ",
+        " P ",
+        "stdout",
+        "\u{e9}\u{e9}",
+        "Stra\u{df}e",
+        "\u{1b}[31m",
+        "\u{1b}[0m",
+        "\"",
+        "\\",
+        "\t",
+        "a",
+        "b",
+        "=",
+        "id=7f3a",
+        "ERROR",
+        "\u{2028}",
+        "<&>",
+    ];
+    prop_oneof![
+        12 => prop::sample::select(words.map(|word| word.as_bytes().to_vec()).to_vec()),
+        1 => prop::sample::select(vec![vec![0], vec![0xff], vec![0xc3], vec![0x7f]]),
+    ]
+}
+
+fn message() -> impl Strategy<Value = Vec<u8>> {
+    let text = prop::collection::vec(piece(), 0..6).prop_map(|pieces| pieces.concat());
+    let json = ("(error|info|warn)", 0u16..600, any::<bool>()).prop_map(|(level, status, ok)| {
+        format!(r#"{{"level":"{level}","status":{status},"ok":{ok}}}"#).into_bytes()
+    });
+    let crlf =
+        prop::collection::vec(piece(), 0..3).prop_map(|pieces| [pieces.concat(), b"\r".to_vec()].concat());
+    prop_oneof![6 => text, 4 => json, 1 => crlf]
+}
+
+fn line() -> impl Strategy<Value = Line> {
+    (
+        prop_oneof![3 => Just(0u16), 2 => 0u16..1500],
+        any::<bool>(),
+        message(),
+        prop_oneof![4 => Just(Vec::new()), 1 => prop::collection::vec(0u16..1000, 1..4)],
+        any::<bool>(),
+        prop::bool::weighted(0.03),
+    )
+        .prop_map(|(gap, stderr, message, cuts, interleave, malformed)| Line {
+            gap,
+            stderr,
+            message,
+            cuts,
+            interleave,
+            malformed,
+        })
+}
+
+/// A random log.
+pub(super) fn log() -> impl Strategy<Value = Log> {
+    (
+        prop_oneof![3 => Just(Format::Cri), 1 => Just(Format::JsonFile)],
+        prop::collection::vec(line(), 1..40),
+        prop::collection::vec(0u16..1000, 0..4),
+        any::<bool>(),
+        prop::bool::weighted(0.8),
+    )
+        .prop_map(|(format, mut lines, mut rotations, gzip, final_newline)| {
+            rotations.sort_unstable();
+            rotations.dedup();
+            if format == Format::JsonFile {
+                for line in &mut lines {
+                    line.message = String::from_utf8_lossy(&line.message).into_owned().into_bytes();
+                }
+            }
+            // The first line says what the format is.
+            lines[0].malformed = false;
+            for line in &mut lines {
+                if line.malformed {
+                    line.message = [b"torn: ".as_slice(), &line.message].concat();
+                }
+            }
+            Log { format, lines, rotations, gzip, final_newline }
+        })
+}
+
+impl Log {
+    /// What the log says.
+    pub(super) fn records(&self) -> Vec<Expected> {
+        let mut time = START;
+        let mut records = Vec::new();
+        for line in &self.lines {
+            time += i64::from(line.gap) * 1_000_000;
+            records.push(Expected {
+                time: (!line.malformed).then_some(time),
+                stderr: line.stderr && !line.malformed,
+                message: line.message.clone(),
+            });
+        }
+        records
+    }
+
+    /// Writes the files that a runtime and kubelet would leave below `dir`.
+    pub(super) fn write(&self, dir: &Path, namespace: &str, pod: &str) {
+        let physical = self.physical_lines();
+        let mut ends: Vec<usize> =
+            self.rotations.iter().map(|at| physical.len() * usize::from(*at) / 1000).collect();
+        ends.retain(|end| *end > 0 && *end < physical.len());
+        ends.dedup();
+        ends.push(physical.len());
+        let folder = dir.join(format!("{namespace}_{pod}_0f1e2d3c-0000-0000-0000-000000000001/app"));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let mut first = 0;
+        for (index, end) in ends.iter().enumerate() {
+            let live = index + 1 == ends.len();
+            let mut bytes = physical[first..*end].concat();
+            if live && !self.final_newline {
+                bytes.pop();
+            }
+            let rotated = format!("0.log.20261124-1000{index:02}");
+            let gzip = self.gzip && index + 2 < ends.len();
+            match (live, gzip) {
+                (true, _) => std::fs::write(folder.join("0.log"), bytes).expect("a file"),
+                (false, false) => std::fs::write(folder.join(rotated), bytes).expect("a file"),
+                (false, true) => {
+                    let file = std::fs::File::create(folder.join(format!("{rotated}.gz"))).expect("a file");
+                    let mut encoder = GzEncoder::new(file, Compression::fast());
+                    encoder.write_all(&bytes).expect("written");
+                    encoder.finish().expect("finished");
+                }
+            }
+            first = *end;
+        }
+    }
+
+    /// The lines of the files, in order, each with its newline.
+    fn physical_lines(&self) -> Vec<Vec<u8>> {
+        let mut lines = Vec::new();
+        // Of each stream: parts that are still to come.
+        let mut rest: [Vec<Vec<u8>>; 2] = [Vec::new(), Vec::new()];
+        let mut time = START;
+        for line in &self.lines {
+            time += i64::from(line.gap) * 1_000_000;
+            if line.malformed {
+                let newline = b"\n".as_slice();
+                lines.push([line.message.as_slice(), newline].concat());
+                continue;
+            }
+            let stream = usize::from(line.stderr);
+            lines.append(&mut rest[stream]);
+            let mut parts = self.parts(line, time);
+            lines.push(parts.remove(0));
+            if line.interleave {
+                rest[stream] = parts;
+            } else {
+                lines.append(&mut parts);
+            }
+        }
+        let [stdout, stderr] = rest;
+        lines.extend(stdout);
+        lines.extend(stderr);
+        lines
+    }
+
+    fn parts(&self, line: &Line, time: i64) -> Vec<Vec<u8>> {
+        let mut cuts: Vec<usize> =
+            line.cuts.iter().map(|cut| line.message.len() * usize::from(*cut) / 1000).collect();
+        if self.format == Format::JsonFile {
+            let text = std::str::from_utf8(&line.message).expect("json-file messages are UTF-8");
+            cuts.retain(|cut| text.is_char_boundary(*cut));
+        }
+        cuts.sort_unstable();
+        cuts.push(line.message.len());
+        let stream = if line.stderr { "stderr" } else { "stdout" };
+        let stamp = jiff::Timestamp::from_nanosecond(i128::from(time)).expect("in range");
+        let mut start = 0;
+        let mut parts = Vec::new();
+        for (index, cut) in cuts.iter().enumerate() {
+            let last = index + 1 == cuts.len();
+            let text = &line.message[start..*cut];
+            start = *cut;
+            let mut bytes = Vec::new();
+            match self.format {
+                Format::Cri => {
+                    let tag = if last { "F" } else { "P" };
+                    bytes.extend_from_slice(format!("{stamp:.9} {stream} {tag} ").as_bytes());
+                    bytes.extend_from_slice(text);
+                }
+                Format::JsonFile => {
+                    let mut log = String::from_utf8(text.to_vec()).expect("cut at a character");
+                    if last {
+                        log.push('\n');
+                    }
+                    let object =
+                        serde_json::json!({ "log": log, "stream": stream, "time": format!("{stamp:.9}") });
+                    bytes = serde_json::to_vec(&object).expect("JSON");
+                }
+            }
+            bytes.push(b'\n');
+            parts.push(bytes);
+        }
+        parts
+    }
+}
