@@ -56,7 +56,7 @@ fn run(engine: &Engine, spec: &QuerySpec) -> Answer {
                 for record in &batch.records {
                     let mut line = String::from_utf8_lossy(batch.message(record)).into_owned();
                     if record.flags.has(Flags::CONTEXT) {
-                        line.insert_str(0, "-");
+                        line.insert(0, '-');
                     }
                     if record.flags.has(Flags::UNFILTERED) {
                         line.push_str(" (unfiltered)");

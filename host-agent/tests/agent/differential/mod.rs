@@ -80,7 +80,13 @@ fn answers_equal_the_plain_way() {
 
     let cases = std::env::var("WEIR_CASES").map_or(48, |text| text.parse().expect("WEIR_CASES is a number"));
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
-    let logs = prop::collection::vec(tree::log(), 1..4);
+    let logs = prop::collection::vec(tree::log(), 1..4).prop_map(|mut logs| {
+        // Where a line without a time stands among several sources is not promised.
+        if logs.len() > 1 {
+            logs.iter_mut().flat_map(|log| &mut log.lines).for_each(|line| line.malformed = false);
+        }
+        logs
+    });
     let queries = prop::collection::vec(queries::query(), 6);
     let case = Cell::new(0);
     let outcome = runner.run(&(logs, queries), |(logs, queries)| {

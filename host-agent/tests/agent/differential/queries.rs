@@ -23,7 +23,7 @@ const PATTERNS: &[&str] = &[
     r"\bwarn\b",
     "(?i)ERR",
     "\u{e9}+",
-    ".",
+    "[a-z0-9]",
     "^$",
     "x*",
     " F ",

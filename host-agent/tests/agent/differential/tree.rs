@@ -191,72 +191,80 @@ impl Log {
         }
     }
 
-    /// The lines of the files, in order, each with its newline.
+    /// The lines of the files, in order, each with its newline. A part has the time at which it is written,
+    /// as with real runtimes: later parts may come after lines of the other stream.
     fn physical_lines(&self) -> Vec<Vec<u8>> {
         let mut lines = Vec::new();
         // Of each stream: parts that are still to come.
-        let mut rest: [Vec<Vec<u8>>; 2] = [Vec::new(), Vec::new()];
+        let mut rest: [Vec<Part>; 2] = [Vec::new(), Vec::new()];
+        let mut written = START;
         let mut time = START;
         for line in &self.lines {
             time += i64::from(line.gap) * 1_000_000;
             if line.malformed {
-                let newline = b"\n".as_slice();
-                lines.push([line.message.as_slice(), newline].concat());
+                lines.push([line.message.as_slice(), b"\n"].concat());
                 continue;
             }
             let stream = usize::from(line.stderr);
-            lines.append(&mut rest[stream]);
-            let mut parts = self.parts(line, time);
-            lines.push(parts.remove(0));
+            lines.extend(rest[stream].drain(..).map(|part| self.physical_line(&part, line.stderr, written)));
+            written = time;
+            let mut parts = self.parts(&line.message, &line.cuts);
+            lines.push(self.physical_line(&parts.remove(0), line.stderr, time));
             if line.interleave {
                 rest[stream] = parts;
             } else {
-                lines.append(&mut parts);
+                lines.extend(parts.iter().map(|part| self.physical_line(part, line.stderr, time)));
             }
         }
-        let [stdout, stderr] = rest;
-        lines.extend(stdout);
-        lines.extend(stderr);
+        for (stream, parts) in rest.iter().enumerate() {
+            lines.extend(parts.iter().map(|part| self.physical_line(part, stream == 1, written)));
+        }
         lines
     }
 
-    fn parts(&self, line: &Line, time: i64) -> Vec<Vec<u8>> {
-        let mut cuts: Vec<usize> =
-            line.cuts.iter().map(|cut| line.message.len() * usize::from(*cut) / 1000).collect();
+    fn parts(&self, message: &[u8], cuts: &[u16]) -> Vec<Part> {
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| message.len() * usize::from(*cut) / 1000).collect();
         if self.format == Format::JsonFile {
-            let text = std::str::from_utf8(&line.message).expect("json-file messages are UTF-8");
+            let text = std::str::from_utf8(message).expect("json-file messages are UTF-8");
             cuts.retain(|cut| text.is_char_boundary(*cut));
         }
         cuts.sort_unstable();
-        cuts.push(line.message.len());
-        let stream = if line.stderr { "stderr" } else { "stdout" };
-        let stamp = jiff::Timestamp::from_nanosecond(i128::from(time)).expect("in range");
+        cuts.push(message.len());
         let mut start = 0;
         let mut parts = Vec::new();
         for (index, cut) in cuts.iter().enumerate() {
-            let last = index + 1 == cuts.len();
-            let text = &line.message[start..*cut];
+            parts.push(Part { text: message[start..*cut].to_vec(), last: index + 1 == cuts.len() });
             start = *cut;
-            let mut bytes = Vec::new();
-            match self.format {
-                Format::Cri => {
-                    let tag = if last { "F" } else { "P" };
-                    bytes.extend_from_slice(format!("{stamp:.9} {stream} {tag} ").as_bytes());
-                    bytes.extend_from_slice(text);
-                }
-                Format::JsonFile => {
-                    let mut log = String::from_utf8(text.to_vec()).expect("cut at a character");
-                    if last {
-                        log.push('\n');
-                    }
-                    let object =
-                        serde_json::json!({ "log": log, "stream": stream, "time": format!("{stamp:.9}") });
-                    bytes = serde_json::to_vec(&object).expect("JSON");
-                }
-            }
-            bytes.push(b'\n');
-            parts.push(bytes);
         }
         parts
     }
+
+    fn physical_line(&self, part: &Part, stderr: bool, time: i64) -> Vec<u8> {
+        let stream = if stderr { "stderr" } else { "stdout" };
+        let stamp = jiff::Timestamp::from_nanosecond(i128::from(time)).expect("in range");
+        let mut bytes = match self.format {
+            Format::Cri => {
+                let tag = if part.last { "F" } else { "P" };
+                let head = format!("{stamp:.9} {stream} {tag} ");
+                [head.as_bytes(), part.text.as_slice()].concat()
+            }
+            Format::JsonFile => {
+                let mut log = String::from_utf8(part.text.clone()).expect("cut at a character");
+                if part.last {
+                    log.push('\n');
+                }
+                let object =
+                    serde_json::json!({ "log": log, "stream": stream, "time": format!("{stamp:.9}") });
+                serde_json::to_vec(&object).expect("JSON")
+            }
+        };
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+/// One part of a record, as a runtime writes it.
+struct Part {
+    text: Vec<u8>,
+    last: bool,
 }
