@@ -7,8 +7,6 @@ use weir_query::QueryError;
 use weir_query::time::TimeError;
 use weir_rpc::client::ClientError;
 
-use crate::visible;
-
 /// What the exit code tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -66,7 +64,7 @@ impl Failure {
             Failure::Refused(message) => (Exit::Refused, message.clone()),
             Failure::Failed(message) => (Exit::Incomplete, message.clone()),
         };
-        eprintln!("weir: {}", visible::message(&message));
+        crate::output::report::say(&message);
         exit
     }
 }

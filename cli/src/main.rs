@@ -27,7 +27,11 @@ use clap::Parser as _;
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if let Err(error) = weir_query::raise_open_file_limit() {
+        output::report::say(&format!("the limit on open files can't be raised: {error}"));
+    }
+    let result = match command {
         Command::Logs(args) => logs::run(&args),
         Command::Sources(args) => sources::run(&args),
         Command::Filters(args) => filters::run(&args),

@@ -35,6 +35,9 @@ fn serve(args: ServeArgs) -> anyhow::Result<()> {
     if config.cache_dir.is_none() {
         tracing::warn!("no cache folder can be used: each start compiles filters anew; set cache_dir");
     }
+    if let Err(error) = weir_query::raise_open_file_limit() {
+        tracing::warn!(%error, "the limit on open files can't be raised");
+    }
     let runtime = runtime(&config).context("threads can't be started")?;
     let ending = runtime.block_on(async {
         let signals = signals().context("signals can't be listened for")?;

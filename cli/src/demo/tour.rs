@@ -82,15 +82,15 @@ pub(crate) const STEPS: &[Step] = &[
         exit: 0,
     },
     Step {
-        title: "Lines of more than 16 KiB, which the runtime had split, are whole again; cut here to fit the screen",
+        title: "Lines of more than 16 KiB, which the runtime had split, are whole again: JSON that a filter can take apart",
         args: &[
             "logs",
             "-e",
             "\"cart dump\"",
+            "--filter",
+            "project:template={msg} of order {order_id}",
             "--tail",
             "1",
-            "--line-bytes",
-            "120",
             "--columns",
             "time,pod,message",
         ],

@@ -155,6 +155,9 @@ impl View {
             return Err(Failure::failed("the search ended without saying whether its answer is whole"));
         };
         self.result(&summary).map_err(Failure::Output)?;
+        if summary.sources == 0 {
+            report::say("there are no logs here; `weir logs --help` says where they are looked for");
+        }
         if !summary.is_complete() {
             return Ok(Exit::Incomplete);
         }

@@ -1,6 +1,8 @@
 //! What goes to standard error: gaps, filters, the summary. Names and reasons may come from log files,
 //! filters or an agent, so their controls are shown.
 
+use std::io::Write as _;
+
 use weir_query::{FilterStatus, Gap, Summary};
 
 use super::Look;
@@ -14,7 +16,8 @@ use crate::visible;
 
 /// One line on standard error.
 pub(crate) fn say(text: &str) {
-    eprintln!("weir: {}", visible::message(text));
+    // A standard error that nobody reads is no reason to end: the answer and the exit code tell the same.
+    writeln!(std::io::stderr(), "weir: {}", visible::message(text)).unwrap_or_default();
 }
 
 /// A hole in the answer.

@@ -99,8 +99,9 @@ fn marks() {
     );
     let outcome =
         weir(&["logs", "--dir", tree.arg(), "--line-bytes", "14", "-e", "match", "-C1", "-o", "jsonl"]);
+    // What stands behind the limit was not searched: the answer says that it isn't whole.
     let marks: Vec<_> =
-        outcome.exits(0).objects().iter().map(|o| (o["truncated"].clone(), o["context"].clone())).collect();
+        outcome.exits(3).objects().iter().map(|o| (o["truncated"].clone(), o["context"].clone())).collect();
     assert_eq!(marks, [(json!(true), json!(true)), (json!(null), json!(null)), (json!(null), json!(true))]);
     let outcome = weir(&["logs", "--dir", tree.arg(), "-o", "jsonl", "-e", "CRI"]).exits(0);
     let object = &outcome.objects()[0];

@@ -23,6 +23,7 @@ pub(crate) struct CollectorConfig {
     /// Records are given in the order opposite to the scan's.
     pub(crate) reverse: bool,
     pub(crate) held_bytes: usize,
+    pub(crate) histogram_buckets: usize,
     /// A time range was asked for.
     pub(crate) timed: bool,
     pub(crate) sources: usize,
@@ -109,10 +110,14 @@ impl<'a> Collector<'a> {
         let pass_on = whole && dense && !self.hold && self.config.output == Output::Records;
         let mut admitted = 0;
         for index in range {
-            let record = batch.records[index];
+            let mut record = batch.records[index];
             let Some(place) = self.admit(&record) else {
                 continue;
             };
+            if place != Place::Match {
+                // Also a match that the limit cut off, when it stands near one that was given.
+                record.flags.set(Flags::CONTEXT);
+            }
             match self.config.output {
                 Output::Records if pass_on => {
                     batch.records[admitted] = record;
@@ -123,7 +128,7 @@ impl<'a> Collector<'a> {
                 Output::Histogram { step, per_source } => {
                     let width = i64::try_from(step.get()).unwrap_or(i64::MAX);
                     let start = record.time.map(|time| time - time.rem_euclid(width));
-                    *self.histogram.entry((per_source.then_some(record.source), start)).or_default() += 1;
+                    self.count_step((per_source.then_some(record.source), start));
                 }
             }
         }
@@ -137,21 +142,32 @@ impl<'a> Collector<'a> {
         }
     }
 
+    fn count_step(&mut self, step: (Option<u32>, Option<i64>)) {
+        let most = self.config.histogram_buckets;
+        if let Some(matched) = self.histogram.get_mut(&step) {
+            *matched += 1;
+        } else if self.histogram.len() < most {
+            self.histogram.insert(step, 1);
+        } else {
+            self.incomplete(format!(
+                "the histogram has more than {most} steps (limit histogram_buckets); matches of further steps were \
+                 left out: ask for wider steps or a shorter time range"
+            ));
+        }
+    }
+
     /// Where a record stands, if it is to be given.
     fn admit(&mut self, record: &Record) -> Option<Place> {
         let trail = &mut self.trail_left[record.source as usize];
-        if record.flags.has(Flags::CONTEXT) {
+        let over = self.left == Some(0);
+        if over || record.flags.has(Flags::CONTEXT) {
             if record.flags.has(Flags::BREAK) {
                 *trail = 0;
             }
             let trailing = *trail > 0;
             *trail = trail.saturating_sub(1);
-            let wanted = (trailing || self.left != Some(0)) && self.config.output == Output::Records;
+            let wanted = (trailing || !over) && self.config.output == Output::Records;
             return wanted.then_some(if trailing { Place::Trailing } else { Place::Leading });
-        }
-        if self.left == Some(0) {
-            *trail = 0;
-            return None;
         }
         *trail = self.config.trail;
         if let Some(left) = &mut self.left {

@@ -216,11 +216,15 @@ pub(crate) fn parse_selectors(typed: &[String], limits: &QueryLimits) -> Result<
             format!("{} selectors", typed.len()),
         ));
     }
-    typed
-        .iter()
-        .enumerate()
-        .map(|(index, text)| Selector::parse(text, &format!("sources[{index}]")))
-        .collect()
+    let parse = |(index, text): (usize, &String)| {
+        let field = format!("sources[{index}]");
+        if text.len() > limits.selector_bytes {
+            let message = format!("a selector of {} bytes", text.len());
+            return Err(QueryError::limit(field, "selector_bytes", limits.selector_bytes, message));
+        }
+        Selector::parse(text, &field)
+    };
+    typed.iter().enumerate().map(parse).collect()
 }
 
 /// Bytes on disk of all files of `set`.

@@ -75,11 +75,23 @@ impl QueryError {
     }
 
     pub(crate) fn pattern(error: &PatternError) -> QueryError {
-        QueryError::invalid("pattern", error.to_string())
+        let message = error.to_string();
+        match error {
+            PatternError::TooLarge { limit, value, .. } => {
+                QueryError::limit("pattern", limit, value, message)
+            }
+            PatternError::TooMany { value, .. } => {
+                QueryError::limit("pattern", "pattern_count", value, message)
+            }
+            _ => QueryError::invalid("pattern", message),
+        }
     }
 
     pub(crate) fn load(field: &str, error: &LoadError) -> QueryError {
-        QueryError::invalid(field, error.to_string())
+        match error {
+            LoadError::Engine { .. } => QueryError::Failed { message: error.to_string() },
+            _ => QueryError::invalid(field, error.to_string()),
+        }
     }
 
     pub(crate) fn open(field: &str, error: &OpenError) -> QueryError {

@@ -14,6 +14,9 @@ const CALL_RECORDS: usize = 1024;
 /// Message bytes handed over in one call, unless one message alone is longer.
 const CALL_BYTES: usize = 256 << 10;
 
+/// Bytes of a batch from which on those of replaced and dropped messages are given back.
+const COMPACT_BYTES: usize = 1 << 20;
+
 /// What the stage knows about its filter before the query runs.
 pub(crate) struct StagePlan {
     pub(crate) binding: Binding,
@@ -44,6 +47,10 @@ pub(crate) struct FilterStage {
     verdicts: Verdicts,
     /// Of the batch at hand: which records leave it.
     gone: Vec<bool>,
+    /// [`QueryLimits::batch_bytes`](crate::QueryLimits::batch_bytes).
+    batch_bytes: usize,
+    /// Records whose new message was over it.
+    too_large: u64,
     stopped: bool,
 }
 
@@ -60,7 +67,7 @@ struct Call {
 impl FilterStage {
     /// A stage that has seen nothing yet. With `neighbours`, records that a select drops stay in the batch,
     /// marked as context.
-    pub(crate) fn new(index: u32, plan: StagePlan, neighbours: bool) -> FilterStage {
+    pub(crate) fn new(index: u32, plan: StagePlan, neighbours: bool, batch_bytes: usize) -> FilterStage {
         let filter = plan.binding.filter();
         let description = filter.description();
         let status = FilterStatus {
@@ -95,6 +102,8 @@ impl FilterStage {
             call: Call::default(),
             verdicts: Verdicts::default(),
             gone: Vec::new(),
+            batch_bytes,
+            too_large: 0,
             stopped: false,
         }
     }
@@ -160,8 +169,29 @@ impl FilterStage {
                 break;
             }
         }
+        self.take_out(batch);
+    }
+
+    /// Takes the records that are gone out of the batch, and bytes that no record needs, once they are many.
+    fn take_out(&mut self, batch: &mut RecordBatch) {
         let mut gone = self.gone.iter();
-        batch.records.retain(|_| gone.next() == Some(&false));
+        let mut broken = false;
+        batch.records.retain_mut(|record| {
+            // A break before a record that goes stands before the next one that stays.
+            broken |= record.flags.has(Flags::BREAK);
+            let stays = gone.next() == Some(&false);
+            if stays && std::mem::take(&mut broken) {
+                record.flags.set(Flags::BREAK);
+            }
+            stays
+        });
+        if batch.bytes.len() > COMPACT_BYTES {
+            let mut compact = RecordBatch::default();
+            for record in &batch.records {
+                compact.push_from(batch, record);
+            }
+            *batch = compact;
+        }
     }
 
     /// Collects the records of the next call, from `first` on, and settles those that the prefilter
@@ -241,20 +271,32 @@ impl FilterStage {
                     self.stopped = true;
                     self.gone[index] = true;
                 }
+                Verdict::Replace(range) if batch.bytes.len() + range.len() > self.batch_bytes => {
+                    self.too_large += 1;
+                    self.fail(batch, index);
+                }
                 Verdict::Replace(range) => {
                     let (start, end) = batch.append(self.verdicts.bytes(range));
                     (batch.records[index].start, batch.records[index].end) = (start, end);
                 }
-                Verdict::Failed if self.kind == Kind::Redact => {
-                    self.status.withheld += 1;
-                    self.gone[index] = true;
-                }
-                Verdict::Failed => batch.records[index].flags.set(Flags::UNFILTERED),
+                Verdict::Failed => self.fail(batch, index),
             }
-            if let Some(fields) = self.verdicts.fields(place) {
+            if let Some(fields) = self.verdicts.fields(place)
+                && batch.bytes.len() + fields.len() <= self.batch_bytes
+            {
                 let (start, end) = merge_fields(batch, index, fields);
                 (batch.records[index].fields_start, batch.records[index].fields_end) = (start, end);
             }
+        }
+    }
+
+    /// A record that the filter failed on: a redaction withholds it, else it stays as it was, marked.
+    fn fail(&mut self, batch: &mut RecordBatch, index: usize) {
+        if self.kind == Kind::Redact {
+            self.status.withheld += 1;
+            self.gone[index] = true;
+        } else {
+            batch.records[index].flags.set(Flags::UNFILTERED);
         }
     }
 
@@ -273,11 +315,17 @@ impl FilterStage {
         let stats = self.session.stats();
         self.status.kept = stats.kept;
         self.status.dropped = stats.dropped;
-        self.status.replaced = stats.replaced;
-        self.status.failed = stats.failed;
+        self.status.replaced = stats.replaced - self.too_large;
+        self.status.failed = stats.failed + self.too_large;
         self.status.time = stats.cpu;
         self.status.peak_memory = stats.peak_memory_bytes;
         self.status.failures = stats.failures.iter().map(failure_text).collect();
+        if self.too_large > 0 {
+            self.status.failures.push(format!(
+                "process: batch_bytes: {} new messages would have taken the batch over {} bytes",
+                self.too_large, self.batch_bytes
+            ));
+        }
         self.status
     }
 }

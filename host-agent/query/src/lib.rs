@@ -34,5 +34,5 @@ pub use spec::{FilterRef, FilterSpec, Limit, Output, QuerySpec};
 pub use weir_sandbox::{Compiler, Description, FilterLimits, Kind, SandboxLimits, compile_child_main};
 pub use weir_scan::{
     Case, Context, Direction, Flags, Matcher, PatternError, PatternLimits, PatternSpec, Record, RecordBatch,
-    ScanLimits, Source, Stream,
+    ScanLimits, Source, Stream, raise_open_file_limit,
 };

@@ -7,6 +7,8 @@ use weir_scan::PatternLimits;
 pub struct QueryLimits {
     /// Selectors of one query (default 100). Doesn't bound how many sources they take.
     pub selectors: usize,
+    /// Bytes of one selector's text (default 1024): a pod's name has 253 at most.
+    pub selector_bytes: usize,
     /// Bounds of patterns and filters' prefilters.
     pub patterns: PatternLimits,
     /// Filters of one query (default 8).
@@ -21,18 +23,27 @@ pub struct QueryLimits {
     /// Bytes of blocks that all sources of a query hold at once to be merged by time (default 8 MiB).
     /// Each source reads at least 16 KiB at a time, however many there are, and a longest line comes whole.
     pub merge_bytes: usize,
+    /// Bytes of one block's records after filters have rewritten them (default 64 MiB). A record whose new
+    /// message would pass it counts as one that the filter failed on.
+    pub batch_bytes: usize,
+    /// Steps of one histogram, over all sources (default 100,000). Matches of further steps are left out, and
+    /// the summary says so.
+    pub histogram_buckets: usize,
 }
 
 impl Default for QueryLimits {
     fn default() -> QueryLimits {
         QueryLimits {
             selectors: 100,
+            selector_bytes: 1024,
             patterns: PatternLimits::default(),
             filters: 8,
             context_records: 10_000,
             line_bytes: 16 << 20,
             held_bytes: 64 << 20,
             merge_bytes: 8 << 20,
+            batch_bytes: 64 << 20,
+            histogram_buckets: 100_000,
         }
     }
 }

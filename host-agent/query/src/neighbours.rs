@@ -14,6 +14,9 @@ pub(crate) struct Neighbours {
     trail: usize,
     /// Neighbours that the next match may want.
     held: VecDeque<RecordBatch>,
+    held_bytes: usize,
+    /// Most bytes of held neighbours; the farthest are given up first.
+    most_bytes: usize,
     trail_left: usize,
     /// Whether something was left out since the record given last.
     broken: bool,
@@ -21,8 +24,17 @@ pub(crate) struct Neighbours {
 }
 
 impl Neighbours {
-    pub(crate) fn new(lead: usize, trail: usize) -> Neighbours {
-        Neighbours { lead, trail, held: VecDeque::new(), trail_left: 0, broken: false, given_any: false }
+    pub(crate) fn new(lead: usize, trail: usize, most_bytes: usize) -> Neighbours {
+        Neighbours {
+            lead,
+            trail,
+            held: VecDeque::new(),
+            held_bytes: 0,
+            most_bytes,
+            trail_left: 0,
+            broken: false,
+            given_any: false,
+        }
     }
 
     /// Leaves in `batch` the matches and those neighbours that are near one.
@@ -32,12 +44,14 @@ impl Neighbours {
         for record in &seen {
             if record.flags.has(Flags::BREAK) {
                 self.held.clear();
+                self.held_bytes = 0;
                 self.trail_left = 0;
                 self.broken = true;
             }
             if record.flags.has(Flags::CONTEXT) {
                 self.neighbour(record, &mut given);
             } else {
+                self.held_bytes = 0;
                 for held in std::mem::take(&mut self.held) {
                     for record in &held.records {
                         given.push_from(&held, record);
@@ -61,9 +75,11 @@ impl Neighbours {
         }
         let mut one = RecordBatch::default();
         one.push_from(given, record);
+        self.held_bytes += one.bytes.len();
         self.held.push_back(one);
-        if self.held.len() > self.lead {
-            self.held.pop_front();
+        while self.held.len() > self.lead || self.held_bytes > self.most_bytes {
+            let Some(farthest) = self.held.pop_front() else { break };
+            self.held_bytes -= farthest.bytes.len();
             self.broken = true;
         }
     }
@@ -116,7 +132,7 @@ mod tests {
     }
 
     fn given(batches: &[&str], lead: usize, trail: usize) -> String {
-        let mut neighbours = Neighbours::new(lead, trail);
+        let mut neighbours = Neighbours::new(lead, trail, 1 << 20);
         let mut out = String::new();
         for text in batches {
             let mut batch = batch(text);

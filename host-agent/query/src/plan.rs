@@ -23,6 +23,8 @@ pub struct Plan {
     pub(crate) direction: Direction,
     pub(crate) output: Output,
     pub(crate) held_bytes: usize,
+    pub(crate) batch_bytes: usize,
+    pub(crate) histogram_buckets: usize,
     pub(crate) node: String,
 }
 
@@ -61,6 +63,7 @@ impl Planner<'_> {
         let sets = engine.select(&selectors, &spec.sources)?;
         limits.block_bytes = (engine.config.limits.merge_bytes / sets.len().max(1))
             .clamp(MIN_BLOCK_BYTES, limits.block_bytes.max(MIN_BLOCK_BYTES));
+        limits.context_bytes = (limits.context_bytes / sets.len().max(1)).max(limits.line_bytes);
         let direction = match spec.limit {
             Limit::All => spec.direction,
             Limit::Head(_) => Direction::Forward,
@@ -75,6 +78,8 @@ impl Planner<'_> {
             direction: spec.direction,
             output: spec.output,
             held_bytes: engine.config.limits.held_bytes,
+            batch_bytes: engine.config.limits.batch_bytes,
+            histogram_buckets: engine.config.limits.histogram_buckets,
             node: engine.config.node.clone(),
         })
     }

@@ -34,6 +34,9 @@ struct Run<'a> {
     direction: Direction,
     collector: Collector<'a>,
     bytes_total: u64,
+    /// Whether a pattern or filter decides on what the lines hold.
+    searches: bool,
+    line_bytes: usize,
     started: Instant,
     progress_at: Instant,
 }
@@ -55,14 +58,17 @@ impl<'a> Run<'a> {
             trail,
             reverse: direction != plan.direction,
             held_bytes: plan.held_bytes,
+            histogram_buckets: plan.histogram_buckets,
             timed: plan.search.time.is_some(),
             sources: plan.sets.len(),
         };
         let mut collector = Collector::new(config, sink);
         let mut stages: Vec<FilterStage> = (0..)
             .zip(plan.stages)
-            .map(|(index, stage)| FilterStage::new(index, stage, wants_context))
+            .map(|(index, stage)| FilterStage::new(index, stage, wants_context, plan.batch_bytes))
             .collect();
+        let searches = plan.search.matcher.is_some() || !stages.is_empty();
+        let line_bytes = plan.search.limits.line_bytes;
         let regroup = wants_context && !stages.is_empty();
         let bytes_total = plan.sets.iter().map(set_bytes).sum();
         collector.summary.oldest = plan.sets.iter().filter_map(weir_scan::oldest).min();
@@ -70,7 +76,7 @@ impl<'a> Run<'a> {
         for (source, set) in (0..).zip(plan.sets) {
             collector.give(Event::Source { id: source, source: set.source.clone() });
             let wanted = begin_source(&mut stages, source, &set.source, &plan.node);
-            let neighbours = regroup.then(|| Neighbours::new(lead, trail));
+            let neighbours = regroup.then(|| Neighbours::new(lead, trail, plan.search.limits.context_bytes));
             let scanner = Scanner::new(set, source, Arc::clone(&plan.search));
             let mut lane = Lane::new(scanner, source, direction, neighbours);
             if !wanted {
@@ -84,6 +90,8 @@ impl<'a> Run<'a> {
             direction,
             collector,
             bytes_total,
+            searches,
+            line_bytes,
             started,
             progress_at: started + PROGRESS_EVERY,
         }
@@ -199,6 +207,13 @@ impl<'a> Run<'a> {
                 self.collector.incomplete(failure_sentence(&status));
             }
             self.collector.give(Event::Filter(status));
+        }
+        if self.searches && self.lanes.iter().any(|lane| lane.scanner.stats().met_long_line) {
+            self.collector.incomplete(format!(
+                "some lines are longer than {} bytes (limit line_bytes), and what stands behind that was not \
+                 searched; ask with a larger limit",
+                self.line_bytes
+            ));
         }
         self.collector.summary.bytes_read = self.bytes_read();
         self.collector.summary.elapsed = self.started.elapsed();

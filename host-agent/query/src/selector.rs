@@ -1,6 +1,6 @@
 //! Which sources a query is about: `namespace:pod/container`, each part a glob and optional.
 
-use globset::{Glob, GlobMatcher};
+use globset::{Glob, GlobSet};
 use weir_scan::Source;
 
 use crate::QueryError;
@@ -8,9 +8,9 @@ use crate::QueryError;
 /// One selector, ready to match.
 #[derive(Debug)]
 pub(crate) struct Selector {
-    namespace: Option<GlobMatcher>,
-    pod: Option<GlobMatcher>,
-    container: Option<GlobMatcher>,
+    namespace: Option<GlobSet>,
+    pod: Option<GlobSet>,
+    container: Option<GlobSet>,
 }
 
 impl Selector {
@@ -27,22 +27,20 @@ impl Selector {
                 ),
             ));
         }
-        let glob = |part: &str| -> Result<Option<GlobMatcher>, QueryError> {
+        let glob = |part: &str| -> Result<Option<GlobSet>, QueryError> {
             if part.is_empty() {
                 return Ok(None);
             }
-            match Glob::new(part) {
-                Ok(glob) => Ok(Some(glob.compile_matcher())),
-                Err(error) => Err(QueryError::invalid(field, format!("'{text}' is not a source: {error}"))),
-            }
+            let set = Glob::new(part).and_then(|glob| GlobSet::new([glob]));
+            set.map(Some)
+                .map_err(|error| QueryError::invalid(field, format!("'{text}' is not a source: {error}")))
         };
         Ok(Selector { namespace: glob(namespace)?, pod: glob(pod)?, container: glob(container)? })
     }
 
     /// Whether the selector takes `source`.
     pub(crate) fn takes(&self, source: &Source) -> bool {
-        let part =
-            |glob: &Option<GlobMatcher>, name: &str| glob.as_ref().is_none_or(|glob| glob.is_match(name));
+        let part = |glob: &Option<GlobSet>, name: &str| glob.as_ref().is_none_or(|glob| glob.is_match(name));
         part(&self.namespace, &source.namespace)
             && part(&self.pod, &source.pod)
             && part(&self.container, &source.container)

@@ -44,6 +44,7 @@ impl Lines {
             if bytes.len() > cap {
                 let line = self.long_line_from(file, from, self.block.end());
                 self.block.truncate(cap);
+                self.cut = true;
                 self.long = Some(line);
                 return Some(from..line.next);
             }
@@ -82,6 +83,7 @@ impl Lines {
                 let newline = u64::from(bytes[inner] == b'\n');
                 let start = self.long_line_start(file, start);
                 self.block.load(&mut self.files, file, start, end.min(start + cap as u64));
+                self.cut = true;
                 self.long = Some(Line { file, start, end: end - newline, next: end });
                 return Some(start..end);
             }

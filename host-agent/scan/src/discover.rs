@@ -107,13 +107,16 @@ pub fn file_set(path: &Path) -> Result<LogSet, ScanError> {
         true => Input::Gzip(path.to_owned()),
         false => Input::Plain(path.to_owned()),
     };
-    Ok(LogSet { source: named(&name), files: vec![LogFile { input, size: metadata.len() }] })
+    Ok(LogSet {
+        source: named(&name),
+        files: vec![LogFile { input, size: metadata.len(), identity: crate::files::identity(&metadata) }],
+    })
 }
 
 /// A pipe such as standard input, read once; compression is told by content. A regular file in its
 /// place is read as a file, from where it stands.
 pub fn pipe_set(file: File, name: &str) -> LogSet {
-    let files = vec![LogFile { input: Input::Pipe(Arc::new(file)), size: 0 }];
+    let files = vec![LogFile { input: Input::Pipe(Arc::new(file)), size: 0, identity: None }];
     LogSet { source: named(name), files }
 }
 
@@ -205,8 +208,8 @@ fn list_pod(dir: &Path, pod: &Source, sets: &mut Vec<LogSet>) {
     };
     for container in containers.iter().filter(|entry| entry.kind.is_dir() || entry.kind.is_symlink()) {
         let source = Source { container: container.name.clone(), ..pod.clone() };
-        match entries(&container.path) {
-            Ok(files) => list_container(&files, &source, sets),
+        match list_container(&container.path, &source) {
+            Ok(found) => sets.extend(found),
             Err(error) => sets.extend(unreadable_set(&container.path, source, &error)),
         }
     }
@@ -215,12 +218,35 @@ fn list_pod(dir: &Path, pod: &Source, sets: &mut Vec<LogSet>) {
 /// A directory that can't be read, as a file that can't be read. `None` when it is just gone.
 fn unreadable_set(dir: &Path, source: Source, error: &io::Error) -> Option<LogSet> {
     let is_gone = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
-    let file = LogFile { input: Input::Plain(dir.to_owned()), size: 0 };
+    let file = LogFile { input: Input::Plain(dir.to_owned()), size: 0, identity: None };
     (!is_gone).then(|| LogSet { source, files: vec![file] })
 }
 
-/// The instances of one container, by the restart count that their files are named by.
-fn list_container(files: &[Entry], source: &Source, sets: &mut Vec<LogSet>) {
+/// How often a directory is listed again because a rotation overtook the listing. A rotation takes
+/// milliseconds and the next one is seconds away.
+const LISTINGS: usize = 5;
+
+/// The instances of one container.
+fn list_container(dir: &Path, source: &Source) -> io::Result<Vec<LogSet>> {
+    let mut restarts = generations(&entries(dir)?);
+    for _ in 1..LISTINGS {
+        if !restarts.values().any(Generations::is_overtaken) {
+            break;
+        }
+        restarts = generations(&entries(dir)?);
+    }
+    let sets = restarts.into_iter().map(|(restart, mut generations)| {
+        let mut source = Source { restart, ..source.clone() };
+        if let Some(target) = generations.link_target() {
+            source.container_id = generations.add_docker_siblings(&target);
+        }
+        LogSet { source, files: generations.into_files() }
+    });
+    Ok(sets.filter(|set| !set.files.is_empty()).collect())
+}
+
+/// Files of one container by the restart count that they are named by.
+fn generations(files: &[Entry]) -> BTreeMap<u32, Generations> {
     let mut restarts: BTreeMap<u32, Generations> = BTreeMap::new();
     for file in files {
         let Some((restart, suffix)) = file.name.split_once(".log") else {
@@ -231,13 +257,7 @@ fn list_container(files: &[Entry], source: &Source, sets: &mut Vec<LogSet>) {
             restarts.entry(restart).or_default().add(age, file);
         }
     }
-    for (restart, mut generations) in restarts {
-        let mut source = Source { restart, ..source.clone() };
-        if let Some(target) = generations.link_target() {
-            source.container_id = generations.add_docker_siblings(&target);
-        }
-        sets.push(LogSet { source, files: generations.into_files() });
-    }
+    restarts
 }
 
 fn docker_set(container: &Entry) -> Option<LogSet> {

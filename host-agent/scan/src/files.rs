@@ -83,7 +83,8 @@ impl Files {
     /// one file as another.
     pub(crate) fn note_identities(&mut self) {
         for (file, slot) in self.set.files.iter().zip(&mut self.slots) {
-            slot.identity = path(&file.input).and_then(|path| identity(&fs::metadata(path).ok()?));
+            let found = || path(&file.input).and_then(|path| identity(&fs::metadata(path).ok()?));
+            slot.identity = file.identity.or_else(found);
         }
     }
 
@@ -125,6 +126,15 @@ impl Files {
     /// Whether reading a file can wait for its writer.
     pub(crate) fn may_wait(&mut self, file: usize) -> bool {
         self.reader(file).is_some_and(|reader| reader.may_wait())
+    }
+
+    /// Closes every file that can be opened again.
+    pub(crate) fn close(&mut self) {
+        for (file, slot) in self.set.files.iter().zip(&mut self.slots) {
+            if path(&file.input).is_some() && matches!(slot.state, State::Open(_)) {
+                slot.state = State::Closed;
+            }
+        }
     }
 
     /// Tells what went wrong with a file that has been read through, and closes those that no
@@ -247,7 +257,7 @@ fn path(input: &Input) -> Option<&Path> {
     }
 }
 
-fn identity(metadata: &fs::Metadata) -> Option<(u64, u64)> {
+pub(crate) fn identity(metadata: &fs::Metadata) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 

@@ -65,6 +65,9 @@ pub struct ScanStats {
     pub malformed: u64,
     /// Records given that were cut at the line limit.
     pub truncated: u64,
+    /// Whether any line that was met, given or not, is over the line limit: what stands behind it was not
+    /// searched.
+    pub met_long_line: bool,
 }
 
 impl std::ops::AddAssign for ScanStats {
@@ -75,5 +78,6 @@ impl std::ops::AddAssign for ScanStats {
         self.skipped_by_prefilter += other.skipped_by_prefilter;
         self.malformed += other.malformed;
         self.truncated += other.truncated;
+        self.met_long_line |= other.met_long_line;
     }
 }

@@ -41,6 +41,8 @@ impl Age {
 #[derive(Default)]
 pub(crate) struct Generations {
     by_age: BTreeMap<Age, LogFile>,
+    /// A file was gone between the listing and a look at it: it may have another name by now.
+    vanished: bool,
 }
 
 impl Generations {
@@ -50,13 +52,23 @@ impl Generations {
         if is_gzip && self.by_age.contains_key(&age) {
             return;
         }
-        // Gone since it was listed: a scan would find nothing either.
-        let Ok(metadata) = fs::metadata(&file.path) else {
-            return;
+        let metadata = match fs::metadata(&file.path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !file.kind.is_symlink() => {
+                self.vanished = true;
+                return;
+            }
+            // Such as a link that leads nowhere: the search says so, as a gap.
+            Err(_) => {
+                let input = Input::Plain(file.path.clone());
+                self.by_age.insert(age, LogFile { input, size: 0, identity: None });
+                return;
+            }
         };
         let path = file.path.clone();
         let input = if is_gzip { Input::Gzip(path) } else { Input::Plain(path) };
-        self.by_age.insert(age, LogFile { input, size: metadata.len() });
+        let identity = crate::files::identity(&metadata);
+        self.by_age.insert(age, LogFile { input, size: metadata.len(), identity });
     }
 
     /// Where the live file really is, when it is a link, as it is on nodes that run Docker.
@@ -80,6 +92,11 @@ impl Generations {
             }
         }
         name.strip_suffix("-json.log").unwrap_or_default().to_owned()
+    }
+
+    /// Whether the listing that these come from was overtaken by a rotation.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        self.vanished
     }
 
     /// The files, oldest first.

@@ -15,6 +15,7 @@ mod blocks;
 mod candidates;
 mod context;
 pub mod cri;
+mod descriptors;
 mod discover;
 mod expression;
 mod files;
@@ -37,6 +38,7 @@ mod units;
 mod window;
 mod workspace;
 
+pub use descriptors::raise_open_file_limit;
 pub use discover::{LogRoot, ScanError, SetTimes, file_set, oldest, pipe_set, times};
 pub use gap::{Gap, GapReason, ScanStats};
 pub use pattern::{Case, Matcher, MessageRegex, PatternError, PatternLimits, PatternSpec};

@@ -44,6 +44,8 @@ pub(crate) struct Lines {
     pub(crate) block: Window,
     /// Set when the block is the first part of one long line.
     pub(crate) long: Option<Line>,
+    /// A line was met that is longer than what is looked at.
+    pub(crate) cut: bool,
     window: Window,
     line_bytes: usize,
     /// The heads that were parsed last. A line and its neighbour are asked for again and again.
@@ -55,7 +57,7 @@ pub(crate) struct Lines {
 impl Lines {
     pub(crate) fn new(files: Files, line_bytes: usize) -> Lines {
         let (block, window) = (Window::default(), Window::default());
-        Lines { files, block, long: None, window, line_bytes, parsed: [None; 2], layout: None }
+        Lines { files, block, long: None, cut: false, window, line_bytes, parsed: [None; 2], layout: None }
     }
 
     /// How the lines of a file are laid out.

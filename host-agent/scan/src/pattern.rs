@@ -56,13 +56,13 @@ pub struct PatternLimits {
     pub compiled_bytes: usize,
     /// `pattern_bytes`: length of one pattern (default 64 KiB).
     pub pattern_bytes: usize,
-    /// `pattern_count`: patterns of one query, all lists together (default 1000).
+    /// `pattern_count`: patterns of one query, all lists together (default 100,000).
     pub patterns: usize,
 }
 
 impl Default for PatternLimits {
     fn default() -> PatternLimits {
-        PatternLimits { compiled_bytes: 10 << 20, pattern_bytes: 64 << 10, patterns: 1000 }
+        PatternLimits { compiled_bytes: 10 << 20, pattern_bytes: 64 << 10, patterns: 100_000 }
     }
 }
 
@@ -91,7 +91,7 @@ pub enum PatternError {
         value: usize,
     },
     /// More patterns than [`PatternLimits::patterns`].
-    #[error("{count} patterns are over the limit pattern_count of {value}; join some by `|`")]
+    #[error("{count} patterns are over the limit pattern_count of {value}; give fewer")]
     TooMany {
         /// How many were given.
         count: usize,
@@ -149,6 +149,11 @@ impl Matcher {
         if count == 0 && required.is_empty() {
             return Ok(None);
         }
+        // The patterns of `patterns` are one expression, each other one is an expression of its own: all
+        // share one budget, and the first pays for it when it is alone.
+        let expressions =
+            usize::from(!spec.patterns.is_empty()) + spec.and.len() + spec.not.len() + required.len();
+        let limits = &PatternLimits { compiled_bytes: limits.compiled_bytes / expressions, ..*limits };
         let each = |patterns: &[String]| -> Result<Vec<(Part, Hir)>, PatternError> {
             patterns.chunks(1).map(|pattern| Part::new(pattern, spec, limits)).collect()
         };

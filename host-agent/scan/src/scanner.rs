@@ -98,6 +98,9 @@ impl Scanner {
         let step = self.step_with(&mut work.candidates, batch);
         self.units.swap_buffers(&mut work.buffers);
         work.give_back();
+        if step == Step::End {
+            self.units.lines.files.close();
+        }
         step
     }
 
@@ -114,7 +117,11 @@ impl Scanner {
 
     /// What has been done so far.
     pub fn stats(&self) -> ScanStats {
-        ScanStats { bytes_read: self.units.lines.files.bytes_read, ..self.stats }
+        ScanStats {
+            bytes_read: self.units.lines.files.bytes_read,
+            met_long_line: self.units.lines.cut,
+            ..self.stats
+        }
     }
 
     /// The set that is searched.

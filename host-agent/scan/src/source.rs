@@ -41,6 +41,9 @@ pub struct LogFile {
     pub input: Input,
     /// Size in bytes as found on disk (compressed, for gzip); 0 for streams.
     pub size: u64,
+    /// Device and inode as found when the file was listed, so that a rotation after that doesn't pass off
+    /// another file as this one. `None` where it wasn't looked at: then the first look counts.
+    pub identity: Option<(u64, u64)>,
 }
 
 /// Where the bytes of a [`LogFile`] come from.

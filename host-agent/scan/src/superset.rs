@@ -157,7 +157,21 @@ fn json_char(char: char) -> Hir {
     let verbatim = (!matches!(char, '"' | '\\')).then(|| literal(char));
     let is_numbered = !matches!(char, ' '..='~') || matches!(char, '<' | '>' | '&');
     let numbered = is_numbered.then(|| json_number(char));
-    Hir::alternation(verbatim.into_iter().chain(short).chain(numbered).collect())
+    // Half of a surrogate pair is decoded as this character.
+    let surrogate = (char == char::REPLACEMENT_CHARACTER).then(lone_surrogate);
+    Hir::alternation(verbatim.into_iter().chain(short).chain(numbered).chain(surrogate).collect())
+}
+
+/// `\ud800` to `\udfff`, digits in either case.
+fn lone_surrogate() -> Hir {
+    let class = |ranges: &[(char, char)]| {
+        let ranges = ranges.iter().map(|(start, end)| ClassUnicodeRange::new(*start, *end));
+        Hir::class(Class::Unicode(ClassUnicode::new(ranges)))
+    };
+    let hex = || class(&[('0', '9'), ('a', 'f'), ('A', 'F')]);
+    let first = class(&[('d', 'd'), ('D', 'D')]);
+    let second = class(&[('8', '9'), ('a', 'f'), ('A', 'F')]);
+    Hir::concat(vec![Hir::literal(*b"\\u"), first, second, hex(), hex()])
 }
 
 /// A character as `\u` and its number, digits in either case.

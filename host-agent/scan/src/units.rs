@@ -39,6 +39,9 @@ pub(crate) struct Units {
     scratch: Vec<u8>,
     part: Vec<u8>,
     passed: Passed,
+    /// The headless line that was looked at last: its place, the bytes of headless lines right before it,
+    /// and the time before those.
+    headless: Option<((usize, u64), u64, Option<i64>)>,
 }
 
 /// The lines that were passed one after the other, up to here: what spares the way back to the line
@@ -53,7 +56,14 @@ struct Passed {
 
 impl Units {
     pub(crate) fn new(lines: Lines, limits: ScanLimits) -> Units {
-        Units { lines, limits, scratch: Vec::new(), part: Vec::new(), passed: Passed::default() }
+        Units {
+            lines,
+            limits,
+            scratch: Vec::new(),
+            part: Vec::new(),
+            passed: Passed::default(),
+            headless: None,
+        }
     }
 
     /// Exchanges the buffers that only count while a block is searched.
@@ -83,6 +93,7 @@ impl Units {
         let mut flags = Flags::default();
         if length > limit {
             flags.set(Flags::TRUNCATED);
+            self.lines.cut = true;
             match &mut text {
                 Text::Raw(range) => range.end = range.start + limit,
                 Text::Scratch => self.scratch.truncate(limit),
@@ -164,6 +175,7 @@ impl Units {
             if joined.len() > self.limits.line_bytes {
                 joined.truncate(self.limits.line_bytes);
                 unit.flags.set(Flags::TRUNCATED);
+                self.lines.cut = true;
             }
         }
         self.scratch = joined;
@@ -227,21 +239,32 @@ impl Units {
     }
 
     /// Time of the last line with a head before `line`, within the join distance: about when a line
-    /// without a time of its own was written.
+    /// without a time of its own was written. What was found for the line before is used again, so that a
+    /// long run of such lines isn't walked for each of them.
     pub(crate) fn time_before(&mut self, line: Line) -> Option<i64> {
         let mut between = 0;
         let mut at = line;
+        let mut found = None;
         while let Some(prev) = self.lines.prev(at) {
             if between > self.limits.join_bytes {
-                return None;
+                break;
             }
             if let Some(head) = self.lines.head(prev) {
-                return Some(head.time);
+                found = Some(head.time);
+                break;
             }
             between += prev.next - prev.start;
+            if let Some((place, headless, time)) = self.headless
+                && place == prev.place()
+            {
+                between += headless;
+                found = time.filter(|_| between <= self.limits.join_bytes);
+                break;
+            }
             at = prev;
         }
-        None
+        self.headless = Some((line.place(), between, found));
+        found
     }
 
     /// Puts the message of the unit that was opened last into the batch, and returns its record, which

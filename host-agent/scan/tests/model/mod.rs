@@ -280,7 +280,7 @@ pub(crate) fn store(dir: &Path, contents: &[Vec<u8>], gzip: &[bool]) -> LogSet {
             file.write_all(content).unwrap();
             Input::Plain(path)
         };
-        files.push(LogFile { input, size: content.len() as u64 });
+        files.push(LogFile { input, size: content.len() as u64, identity: None });
     }
     LogSet { source: Source { container: "model".to_owned(), ..Source::default() }, files }
 }

@@ -45,7 +45,9 @@ impl Answer {
             Event::Histogram(buckets) => self.histogram = buckets,
             Event::Summary(summary) => {
                 self.matched = summary.matched;
-                self.incomplete = summary.incomplete;
+                // Whether a line over the limit was met depends on how far the search had to read.
+                self.incomplete =
+                    summary.incomplete.into_iter().filter(|reason| !reason.contains("line_bytes")).collect();
                 self.limited = summary.limited;
             }
             Event::Records(batch) => {

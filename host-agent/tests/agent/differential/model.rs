@@ -147,8 +147,7 @@ fn limit(lanes: &[Vec<(Given, bool)>], limit: Option<u64>, backward: bool) -> Ve
         .collect()
 }
 
-/// A lane's counted matches and their neighbours. A match that the limit cut off is nobody's neighbour, and
-/// ends the neighbourhood of those before it.
+/// A lane's counted matches and their neighbours, among them matches that the limit cut off.
 fn with_context(lane: &[(Given, bool)], counted: &[bool], lead: usize, trail: usize) -> Vec<Given> {
     let mut shown = vec![None; lane.len()];
     for index in (0..lane.len()).filter(|index| counted[*index]) {
@@ -156,11 +155,8 @@ fn with_context(lane: &[(Given, bool)], counted: &[bool], lead: usize, trail: us
         for before in (index.saturating_sub(lead)..index).rev() {
             shown[before].get_or_insert(true);
         }
-        for after in index + 1..lane.len().min(index + 1 + trail) {
-            if lane[after].1 && !counted[after] {
-                break;
-            }
-            shown[after].get_or_insert(true);
+        for after in &mut shown[index + 1..lane.len().min(index + 1 + trail)] {
+            after.get_or_insert(true);
         }
     }
     for index in 0..lane.len() {
