@@ -100,7 +100,7 @@ pub struct FilterInfo {
     pub size: u64,
 }
 
-/// Logs, filters and limits of one process. Share it in an [`Arc`].
+/// Logs, filters and limits of one process. Share it in an [`Arc`](std::sync::Arc).
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) config: EngineConfig,
