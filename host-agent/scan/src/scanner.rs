@@ -289,6 +289,10 @@ impl Scanner {
     /// Time of the newest or oldest line of the block, or of one near that has a time.
     fn time_at_edge(&mut self, file: usize, newest: bool) -> Option<i64> {
         let lines = &mut self.units.lines;
+        // No line of it has a time, so it isn't worth reading beyond the block to look for one.
+        if lines.format(file) == Format::Plain {
+            return None;
+        }
         let mut at = lines.block_edge(file, newest);
         for _ in 0..EDGE_LINES {
             let line = at?;
