@@ -24,7 +24,14 @@ pub(crate) fn run(args: &SourcesArgs) -> Result<Exit, Failure> {
         ListFormat::Text => out.buffer.extend_from_slice(table(&sources).as_bytes()),
     }
     out.flush().map_err(Failure::Output)?;
-    Ok(Exit::Complete)
+    let mut exit = Exit::Complete;
+    for info in &sources {
+        if let Some(problem) = &info.problem {
+            report::say(&format!("{} can't be read whole: {problem}", source_name(&info.source)));
+            exit = Exit::Incomplete;
+        }
+    }
+    Ok(exit)
 }
 
 fn table(sources: &[SourceInfo]) -> String {
@@ -60,12 +67,15 @@ fn push_json(out: &mut Vec<u8>, info: &SourceInfo) {
         files.extend_from_slice(format!(",\"size\":{}}}", file.size).as_bytes());
     }
     files.push(b']');
-    Object::new(out)
+    let object = Object::new(out)
         .members(&source_members(&info.source))
         .string("uid", &info.source.uid)
         .value("bytes", info.bytes)
         .json("files", &files)
         .time("oldest", info.oldest)
-        .time("newest", info.newest)
-        .end();
+        .time("newest", info.newest);
+    match &info.problem {
+        Some(problem) => object.string("problem", problem).end(),
+        None => object.end(),
+    }
 }

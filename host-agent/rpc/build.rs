@@ -1,12 +1,13 @@
 //! Generates the wire types and services from `proto/weir/v1`, without `protoc`.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    // Read when it runs: a build script may be shared by checkouts that share a target folder.
+    let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
     let files = ["filter", "query", "source"].map(|name| root.join(format!("weir/v1/{name}.proto")));
     println!("cargo::rerun-if-changed={}", root.join("weir/v1").display());
     let descriptors = protox::compile(files, [&root])?;

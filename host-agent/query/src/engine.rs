@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use weir_sandbox::{Compiler, Filter, FilterLimits, Kind, Sandbox, SandboxConfig, SandboxLimits};
-use weir_scan::{Input, LogRoot, LogSet, Source};
+use weir_scan::{Input, LogRoot, LogSet, SetTimes, Source};
 
 use crate::plan::{Plan, Planner};
 use crate::selector::Selector;
@@ -70,6 +70,8 @@ pub struct SourceInfo {
     pub oldest: Option<i64>,
     /// Time of the newest record, nanoseconds since the epoch, where asked for and readable.
     pub newest: Option<i64>,
+    /// What could not be read when the times were looked up: a file and why.
+    pub problem: Option<String>,
 }
 
 /// One file of a [`SourceInfo`].
@@ -233,21 +235,17 @@ pub(crate) fn set_bytes(set: &LogSet) -> u64 {
 }
 
 fn source_info(set: &LogSet, times: bool) -> SourceInfo {
-    let (oldest, newest) = if times {
-        // One unreadable log must not hide the others: it is listed without times.
-        match weir_scan::times(set) {
-            Ok(times) => (times.oldest, times.newest),
-            Err(error) => {
-                tracing::warn!(%error, container = set.source.container, "a log can't be read");
-                (None, None)
-            }
-        }
-    } else {
-        (None, None)
-    };
+    let times = if times { weir_scan::times(set) } else { SetTimes::default() };
     let files =
         set.files.iter().map(|file| FileInfo { name: file_name(&file.input), size: file.size }).collect();
-    SourceInfo { source: set.source.clone(), files, bytes: set_bytes(set), oldest, newest }
+    SourceInfo {
+        source: set.source.clone(),
+        files,
+        bytes: set_bytes(set),
+        oldest: times.oldest,
+        newest: times.newest,
+        problem: times.problem,
+    }
 }
 
 fn file_name(input: &Input) -> String {

@@ -185,6 +185,7 @@ pub(crate) fn wire_source_info(info: SourceInfo) -> v1::SourceInfo {
         bytes: info.bytes,
         oldest: info.oldest,
         newest: info.newest,
+        problem: info.problem,
     }
 }
 
@@ -199,6 +200,7 @@ pub(crate) fn source_info(wire: v1::SourceInfo) -> Result<SourceInfo, String> {
         bytes: wire.bytes,
         oldest: wire.oldest,
         newest: wire.newest,
+        problem: wire.problem,
     })
 }
 

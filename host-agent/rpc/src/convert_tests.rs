@@ -179,9 +179,22 @@ fn an_event() -> impl Strategy<Value = Event> {
 
 fn info() -> impl Strategy<Value = SourceInfo> {
     let file = (".{0,8}", any::<u64>()).prop_map(|(name, size)| FileInfo { name, size });
-    (a_source(), vec(file, 0..3), any::<u64>(), option::of(any::<i64>()), option::of(any::<i64>())).prop_map(
-        |(source, files, bytes, oldest, newest)| SourceInfo { source, files, bytes, oldest, newest },
+    (
+        a_source(),
+        vec(file, 0..3),
+        any::<u64>(),
+        option::of(any::<i64>()),
+        option::of(any::<i64>()),
+        option::of(".{0,8}"),
     )
+        .prop_map(|(source, files, bytes, oldest, newest, problem)| SourceInfo {
+            source,
+            files,
+            bytes,
+            oldest,
+            newest,
+            problem,
+        })
 }
 
 proptest! {

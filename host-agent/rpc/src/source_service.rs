@@ -165,7 +165,7 @@ mod tests {
 
     fn info(pod: &str, bytes: u64) -> SourceInfo {
         let source = Source { pod: pod.to_owned(), ..Source::default() };
-        SourceInfo { source, files: Vec::new(), bytes, oldest: None, newest: None }
+        SourceInfo { source, files: Vec::new(), bytes, oldest: None, newest: None, problem: None }
     }
 
     fn told(events: &[v1::SourceEvent]) -> Vec<(Type, String)> {

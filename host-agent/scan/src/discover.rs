@@ -35,14 +35,6 @@ pub enum ScanError {
         /// Which one.
         path: PathBuf,
     },
-    /// None of a set's files could be read.
-    #[error("no file of {container} can be read: {detail}")]
-    NothingReadable {
-        /// The container's name.
-        container: String,
-        /// What happened to the first file.
-        detail: String,
-    },
 }
 
 /// A directory with the logs of many containers.
@@ -122,31 +114,25 @@ pub fn pipe_set(file: File, name: &str) -> LogSet {
 
 /// Times at the two ends of a set, in nanoseconds since the epoch; `None` where no line near that end
 /// has a time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetTimes {
     /// Of the oldest record still there.
     pub oldest: Option<i64>,
     /// Of the newest record.
     pub newest: Option<i64>,
+    /// What could not be read on the way, the first of it: the file and why.
+    pub problem: Option<String>,
 }
 
 /// Looks at both ends of a set, without reading what is between; only a compressed file has to be read
 /// through for its end. Pipes aren't touched.
-///
-/// # Errors
-/// When no file can be read.
-pub fn times(set: &LogSet) -> Result<SetTimes, ScanError> {
+pub fn times(set: &LogSet) -> SetTimes {
     let (mut lines, count) = ends(set);
     let oldest = (0..count).find_map(|file| time_near(&mut lines, file, false));
     let newest = (0..count).rev().find_map(|file| time_near(&mut lines, file, true));
-    let gaps = lines.files.take_gaps();
-    match gaps.into_iter().next() {
-        Some(gap) if oldest.is_none() && newest.is_none() => Err(ScanError::NothingReadable {
-            container: set.source.container.clone(),
-            detail: format!("{}: {}", gap.file, gap.detail),
-        }),
-        _ => Ok(SetTimes { oldest, newest }),
-    }
+    let problem =
+        lines.files.take_gaps().into_iter().next().map(|gap| format!("{}: {}", gap.file, gap.detail));
+    SetTimes { oldest, newest, problem }
 }
 
 /// The time of the oldest record that can be read, from the first bytes of the set.
