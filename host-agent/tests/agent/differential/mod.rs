@@ -1,7 +1,7 @@
 //! Random trees of logs, random queries: the answers of the real engine, here and through a real agent over
 //! mutual TLS, must equal the one that is worked out the plain way with `rg` and `jq`.
 //!
-//! `WEIR_CASES` sets how many trees are tried (default 48, with six queries each).
+//! `WEIR_CASES` sets how many trees are tried (default 48, with six queries each), `WEIR_SEED` which (default 0).
 
 mod model;
 mod queries;
@@ -13,7 +13,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use weir_query::{
     Bucket, Cancel, Compiler, Count, Engine, EngineConfig, Event, Flags, Flow, Inputs, Limit, Output,
     QuerySpec, Stream,
@@ -81,7 +81,12 @@ fn answers_equal_the_plain_way() {
     let engine = Engine::new(config, &builtin).expect("an engine");
 
     let cases = std::env::var("WEIR_CASES").map_or(48, |text| text.parse().expect("WEIR_CASES is a number"));
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let seed =
+        std::env::var("WEIR_SEED").map_or(0, |text| text.parse::<u64>().expect("WEIR_SEED is a number"));
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let logs = prop::collection::vec(tree::log(), 1..4).prop_map(|mut logs| {
         // Where a line without a time stands among several sources is not promised.
         if logs.len() > 1 {
