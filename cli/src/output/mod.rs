@@ -135,6 +135,8 @@ impl View {
             Event::Progress(progress) => self.progress.show(&progress),
             Event::Counts(counts) => self.counts.extend(counts),
             Event::Histogram(buckets) => self.buckets.extend(buckets),
+            // What it tells of is in the records, the gaps and the summary too.
+            Event::SourceEnd(_) => {}
             Event::Filter(status) => self.filters.push(status),
             Event::Summary(summary) => self.summary = Some(summary),
         }

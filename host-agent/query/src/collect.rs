@@ -53,6 +53,7 @@ pub(crate) struct Collector<'a> {
     /// that neighbours of it, merged before records of other sources, are shown for.
     hold: bool,
     out: RecordBatch,
+    /// Matches of each source.
     counts: Vec<u64>,
     histogram: BTreeMap<(Option<u32>, Option<i64>), u64>,
     untimed: u64,
@@ -124,7 +125,7 @@ impl<'a> Collector<'a> {
                     admitted += 1;
                 }
                 Output::Records => self.push(batch, &record, place == Place::Trailing),
-                Output::Count { .. } => self.counts[record.source as usize] += 1,
+                Output::Count { .. } => {}
                 Output::Histogram { step, per_source } => {
                     let width = i64::try_from(step.get()).unwrap_or(i64::MAX);
                     let start = record.time.map(|time| time - time.rem_euclid(width));
@@ -175,6 +176,7 @@ impl<'a> Collector<'a> {
             self.summary.limited = *left == 0;
         }
         self.summary.matched += 1;
+        self.counts[record.source as usize] += 1;
         self.summary.malformed += u64::from(record.flags.has(Flags::MALFORMED));
         self.summary.truncated += u64::from(record.flags.has(Flags::TRUNCATED));
         if self.config.timed && record.time.is_none() && !record.flags.has(Flags::MALFORMED) {
@@ -235,6 +237,11 @@ impl<'a> Collector<'a> {
         let batch = std::mem::take(&mut self.out);
         self.summary.records += batch.records.len() as u64;
         self.give(Event::Records(batch));
+    }
+
+    /// Matches of one source so far.
+    pub(crate) fn matched(&self, source: u32) -> u64 {
+        self.counts[source as usize]
     }
 
     /// Says that the answer isn't whole, and why.

@@ -7,7 +7,8 @@ use weir_sandbox::Kind;
 use weir_scan::{RecordBatch, Source};
 
 /// One thing a query tells, in this order: sources before their first record; records, gaps and
-/// progress as they come; counts or histogram; one status for each filter; the [`Summary`] last.
+/// progress as they come; counts or histogram; one status for each source and each filter; the [`Summary`]
+/// last.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The number that later events use for a source.
@@ -28,6 +29,8 @@ pub enum Event {
     /// The answer to [`Output::Histogram`](crate::Output::Histogram), ascending by source and time; steps
     /// without a record are left out.
     Histogram(Vec<Bucket>),
+    /// How the search of one source ended.
+    SourceEnd(SourceStatus),
     /// What one filter did.
     Filter(FilterStatus),
     /// The end of the query.
@@ -81,6 +84,19 @@ pub struct Bucket {
     pub start: Option<i64>,
     /// Matches in it.
     pub matched: u64,
+}
+
+/// How the search of one source ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceStatus {
+    /// Number of the source.
+    pub source: u32,
+    /// Matches in it, up to the query's limit.
+    pub matched: u64,
+    /// Bytes read of it (decompressed), those that were read again included.
+    pub bytes_read: u64,
+    /// How many gaps were told for it; 0 when all that was looked for could be read.
+    pub gaps: u64,
 }
 
 /// What one filter did in the query.

@@ -9,6 +9,8 @@ use crate::neighbours::Neighbours;
 pub(crate) struct Lane {
     pub(crate) scanner: Scanner,
     pub(crate) source: u32,
+    /// Gaps told so far.
+    pub(crate) gaps: u64,
     pending: RecordBatch,
     next: usize,
     ended: bool,
@@ -32,6 +34,7 @@ impl Lane {
         Lane {
             scanner,
             source,
+            gaps: 0,
             pending: RecordBatch::default(),
             next: 0,
             ended: false,

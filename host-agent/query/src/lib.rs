@@ -26,7 +26,7 @@ pub mod time;
 pub use cancel::Cancel;
 pub use engine::{Engine, EngineConfig, FileInfo, FilterInfo, Inputs, SourceInfo};
 pub use error::QueryError;
-pub use event::{Bucket, Count, Event, FilterStatus, Flow, Gap, Progress, Summary};
+pub use event::{Bucket, Count, Event, FilterStatus, Flow, Gap, Progress, SourceStatus, Summary};
 pub use limits::QueryLimits;
 pub use plan::Plan;
 pub use spec::{FilterRef, FilterSpec, Limit, Output, QuerySpec};

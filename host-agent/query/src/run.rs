@@ -11,7 +11,7 @@ use weir_scan::{Direction, Scanner};
 use crate::Cancel;
 use crate::collect::{Collector, CollectorConfig};
 use crate::engine::set_bytes;
-use crate::event::{Event, FilterStatus, Flow, Gap, Progress};
+use crate::event::{Event, FilterStatus, Flow, Gap, Progress, SourceStatus};
 use crate::filter_stage::FilterStage;
 use crate::lane::Lane;
 use crate::neighbours::Neighbours;
@@ -178,6 +178,7 @@ impl<'a> Run<'a> {
                 .join("/");
             self.collector.incomplete(format!("{name}: {} of {}: {}", gap.reason, gap.file, gap.detail));
             self.collector.flush();
+            self.lanes[index].gaps += 1;
             self.collector.give(Event::Gap(gap));
         }
         if self.stages.iter().any(FilterStage::stopped) {
@@ -201,6 +202,15 @@ impl<'a> Run<'a> {
 
     fn finish(mut self) {
         self.collector.finish();
+        for lane in &self.lanes {
+            let status = SourceStatus {
+                source: lane.source,
+                matched: self.collector.matched(lane.source),
+                bytes_read: lane.scanner.stats().bytes_read,
+                gaps: lane.gaps,
+            };
+            self.collector.give(Event::SourceEnd(status));
+        }
         for stage in std::mem::take(&mut self.stages) {
             let status = stage.finish();
             if status.failed > 0 || !status.failures.is_empty() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use weir_query::{
     Bucket, Case, Context, Count, Direction, Event, FileInfo, FilterInfo, FilterRef, FilterSpec,
     FilterStatus, Gap, Kind, Limit, Output, PatternSpec, Progress, QueryError, QuerySpec, Source, SourceInfo,
-    Summary,
+    SourceStatus, Summary,
 };
 
 use crate::batch;
@@ -137,6 +137,9 @@ pub(crate) fn response(event: Event) -> v1::QueryResponse {
                 .map(|Bucket { source, start, matched }| v1::Bucket { source, start, matched })
                 .collect(),
         }),
+        Event::SourceEnd(SourceStatus { source, matched, bytes_read, gaps }) => {
+            WireEvent::SourceEnd(v1::SourceStatus { source, matched, bytes_read, gaps })
+        }
         Event::Filter(status) => WireEvent::Filter(wire_filter_status(status)),
         Event::Summary(summary) => WireEvent::Summary(wire_summary(summary)),
     };
@@ -172,6 +175,9 @@ pub(crate) fn event(wire: v1::QueryResponse) -> Result<Option<Event>, String> {
                 .map(|v1::Bucket { source, start, matched }| Bucket { source, start, matched })
                 .collect(),
         ),
+        WireEvent::SourceEnd(v1::SourceStatus { source, matched, bytes_read, gaps }) => {
+            Event::SourceEnd(SourceStatus { source, matched, bytes_read, gaps })
+        }
         WireEvent::Filter(wire) => Event::Filter(filter_status(wire)?),
         WireEvent::Summary(wire) => Event::Summary(summary(wire)),
     }))

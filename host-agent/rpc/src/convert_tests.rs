@@ -170,6 +170,9 @@ fn an_event() -> impl Strategy<Value = Event> {
             bytes_total,
             matched
         })),
+        any::<(u32, [u64; 3])>().prop_map(|(source, [matched, bytes_read, gaps])| Event::SourceEnd(
+            SourceStatus { source, matched, bytes_read, gaps }
+        )),
         vec(count, 0..4).prop_map(Event::Counts),
         vec(bucket, 0..4).prop_map(Event::Histogram),
         status().prop_map(Event::Filter),

@@ -118,7 +118,7 @@ async fn filters_are_listed_described_and_run() {
     let told = messages(&found);
     assert!(told.len() == 1 && !told[0].contains("deadlock"), "{told:?}");
     assert!(summary(&found).is_complete());
-    assert_eq!(agent.metric("weir_filter_records_total{filter=\"redact\",verdict=\"replaced\"}").await, 1);
+    agent.metric_becomes("weir_filter_records_total{filter=\"redact\",verdict=\"replaced\"}", 1).await;
 }
 
 #[tokio::test]
@@ -151,8 +151,8 @@ async fn each_wrong_field_is_named() {
             other => panic!("{names}: {other:?}"),
         }
     }
-    assert_eq!(agent.metric("weir_queries_total{outcome=\"refused\"}").await, refused);
-    assert_eq!(agent.metric("weir_queries_running").await, 0);
+    agent.metric_becomes("weir_queries_total{outcome=\"refused\"}", refused).await;
+    agent.metric_becomes("weir_queries_running", 0).await;
 }
 
 #[tokio::test]

@@ -34,11 +34,14 @@ struct Answer {
     matched: u64,
     incomplete: Vec<String>,
     limited: bool,
+    /// Matches of each source.
+    ends: Vec<u64>,
 }
 
 impl Answer {
     fn take(&mut self, event: Event) -> Flow {
         match event {
+            Event::SourceEnd(status) => self.ends.push(status.matched),
             Event::Source { .. } | Event::Progress(_) | Event::Filter(_) => {}
             Event::Gap(gap) => panic!("nothing is missing on disk: {gap:?}"),
             Event::Counts(counts) => self.counts = counts,
@@ -141,13 +144,14 @@ fn expected(sources: &[Vec<Expected>], query: &Query) -> Answer {
         limited: spec.limit.records().is_some_and(|most| matches.len() as u64 == most),
         ..Answer::default()
     };
+    let count = |source: usize| matches.iter().filter(|given| given.source == source).count() as u64;
+    answer.ends = (0..sources.len()).map(count).collect();
     match spec.output {
         Output::Records => answer.records = given,
         Output::Count { per_source: false } => {
             answer.counts = vec![Count { source: None, matched: matches.len() as u64 }];
         }
         Output::Count { per_source: true } => {
-            let count = |source: usize| matches.iter().filter(|given| given.source == source).count() as u64;
             answer.counts = (0..sources.len())
                 .map(|source| Count { source: u32::try_from(source).ok(), matched: count(source) })
                 .collect();

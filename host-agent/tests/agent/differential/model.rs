@@ -274,7 +274,10 @@ fn plain_text(message: &[u8]) -> Vec<u8> {
         out.extend_from_slice(rest);
         out
     });
-    text.strip_suffix(b"\r").unwrap_or(&text).to_vec()
+    // A code that the line limit cut through is none either.
+    let cut = [b"\x1b[31".as_slice(), b"\x1b[3", b"\x1b[0", b"\x1b[", b"\x1b"];
+    let text = cut.iter().find_map(|part| text.strip_suffix(*part)).unwrap_or(&text);
+    text.strip_suffix(b"\r").unwrap_or(text).to_vec()
 }
 
 fn pipe(command: &mut Command, lines: &[Vec<u8>]) -> Vec<u8> {
