@@ -1,20 +1,50 @@
 //! How a running query is told that nobody waits for it.
 
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-/// A flag that a running query looks at once per block. Clones share it.
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+
+/// A flag that a running query looks at once per block, and that wakes one that waits for more to be
+/// written. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    cancelled: AtomicBool,
+    /// Becomes readable; made when a query waits for the first time.
+    wake: OnceLock<OwnedFd>,
+}
 
 impl Cancel {
-    /// Ends the query within one block.
+    /// Ends the query within one block, or at once when it waits.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        // Before the look at `wake`: whoever makes it looks at the flag afterwards.
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        if let Some(wake) = self.0.wake.get() {
+            let woken = rustix::io::write(wake, &1u64.to_ne_bytes());
+            debug_assert!(matches!(woken, Ok(_) | Err(Errno::AGAIN)), "an eventfd takes a count");
+        }
     }
 
     /// Whether [`Cancel::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// What becomes readable when the query is cancelled. To be asked for before a look at the flag.
+    ///
+    /// # Errors
+    /// No more file descriptors.
+    pub(crate) fn wake(&self) -> Result<BorrowedFd<'_>, Errno> {
+        if self.0.wake.get().is_none() {
+            let made = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            // When another thread was faster, its own is as good.
+            drop(self.0.wake.set(made));
+        }
+        Ok(self.0.wake.get().expect("it was just set").as_fd())
     }
 }

@@ -24,7 +24,7 @@ impl Lines {
     }
 
     /// Makes the lines from `from` on the block: at least one, and about `size` bytes. Returns where the
-    /// block starts and ends, or `None` at the end of the file.
+    /// block starts and ends, or `None` at the end of the file, or of what is written of it in whole lines.
     pub(crate) fn take_block_after(&mut self, file: usize, from: u64, size: usize) -> Option<Range<u64>> {
         let cap = self.cap(file);
         self.long = None;
@@ -39,10 +39,14 @@ impl Lines {
                 return Some(from..self.block.end());
             }
             if read == 0 {
-                return (loaded > 0).then(|| from..self.block.end());
+                let is_whole = loaded > 0 && !self.files.may_grow(file);
+                return is_whole.then(|| from..self.block.end());
             }
             if bytes.len() > cap {
                 let line = self.long_line_from(file, from, self.block.end());
+                if line.end == line.next && self.files.may_grow(file) {
+                    return None;
+                }
                 self.block.truncate(cap);
                 self.cut = true;
                 self.long = Some(line);

@@ -62,19 +62,82 @@ impl LogRoot {
     /// # Errors
     /// When the root itself can't be read.
     pub fn list(&self) -> Result<Vec<LogSet>, ScanError> {
+        self.list_visiting(&mut |_, _| true)
+    }
+
+    /// The same, of those that `visit` wants. It is called for each directory right before it is read, so
+    /// that a watch set then misses nothing, with what the path tells of whose logs are below it: nothing for
+    /// the root, namespace and pod for a pod's, and the container besides for a container's. Where it says
+    /// `false`, nothing is read.
+    ///
+    /// # Errors
+    /// When the root itself can't be read.
+    pub fn list_visiting(&self, visit: &mut Visit<'_>) -> Result<Vec<LogSet>, ScanError> {
         let mut sets = Vec::new();
+        if !visit(&self.dir, &Source::default()) {
+            return Ok(sets);
+        }
         let entries =
             entries(&self.dir).map_err(|source| ScanError::Unreadable { path: self.dir.clone(), source })?;
         for entry in entries {
             if let Some(pod) = pod_identity(&entry.name) {
-                list_pod(&entry.path, &pod, &mut sets);
+                list_pod(&entry.path, &pod, visit, &mut sets);
             } else if entry.path.join(format!("{}-json.log", entry.name)).exists() {
-                sets.extend(docker_set(&entry));
+                let id = entry.name.clone();
+                let source = Source { container: id.clone(), container_id: id, ..Source::default() };
+                if visit(&entry.path, &source) {
+                    sets.extend(docker_set(&entry));
+                }
             }
         }
         sets.sort_by(|a, b| a.source.cmp(&b.source));
         Ok(sets)
     }
+}
+
+/// What [`LogRoot::list_visiting`] calls for each directory.
+pub type Visit<'a> = dyn FnMut(&Path, &Source) -> bool + 'a;
+
+/// The files of `set` as they are listed now, and those of other instances of the same container. Lists until
+/// two listings agree, since one that a rotation overtakes may lack a file.
+///
+/// Empty when nothing is left.
+pub fn list_again(set: &LogSet) -> Vec<LogSet> {
+    let list = || -> Vec<LogSet> {
+        let Some(dir) = set.dirs.first() else {
+            return Vec::new();
+        };
+        match &set.files[..] {
+            // A single file that was named: its directory is nobody's.
+            [LogFile { input, .. }] if set.source.pod.is_empty() && set.source.container_id.is_empty() => {
+                input.path().and_then(|path| file_set(path).ok()).into_iter().collect()
+            }
+            _ if set.source.pod.is_empty() => {
+                let name = set.source.container_id.clone();
+                let kind = fs::metadata(dir).map(|metadata| metadata.file_type());
+                let entry = kind.map(|kind| Entry { name, path: dir.clone(), kind });
+                entry.ok().and_then(|entry| docker_set(&entry)).into_iter().collect()
+            }
+            _ => {
+                let source = Source { restart: 0, container_id: String::new(), ..set.source.clone() };
+                list_container(dir, &source).unwrap_or_default()
+            }
+        }
+    };
+    let identities = |sets: &[LogSet]| -> Vec<_> {
+        let file = |file: &LogFile| (file.input.path().map(Path::to_owned), file.identity);
+        sets.iter().flat_map(|set| set.files.iter().map(file)).collect()
+    };
+    let mut listed = list();
+    for _ in 1..LISTINGS {
+        let again = list();
+        let agree = identities(&again) == identities(&listed);
+        listed = again;
+        if agree {
+            break;
+        }
+    }
+    listed
 }
 
 /// One file that a user named; a FIFO is read like standard input. Compression is told by content.
@@ -101,6 +164,9 @@ pub fn file_set(path: &Path) -> Result<LogSet, ScanError> {
     };
     Ok(LogSet {
         source: named(&name),
+        dirs: vec![
+            path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
+        ],
         files: vec![LogFile { input, size: metadata.len(), identity: crate::files::identity(&metadata) }],
     })
 }
@@ -109,7 +175,7 @@ pub fn file_set(path: &Path) -> Result<LogSet, ScanError> {
 /// place is read as a file, from where it stands.
 pub fn pipe_set(file: File, name: &str) -> LogSet {
     let files = vec![LogFile { input: Input::Pipe(Arc::new(file)), size: 0, identity: None }];
-    LogSet { source: named(name), files }
+    LogSet { source: named(name), files, dirs: Vec::new() }
 }
 
 /// Times at the two ends of a set, in nanoseconds since the epoch; `None` where no line near that end
@@ -146,7 +212,7 @@ fn ends(set: &LogSet) -> (Lines, usize) {
     let files: Vec<_> =
         set.files.iter().filter(|file| !matches!(file.input, Input::Pipe(_))).cloned().collect();
     let count = files.len();
-    let set = LogSet { source: set.source.clone(), files };
+    let set = LogSet { source: set.source.clone(), files, dirs: Vec::new() };
     let keep = Keep { window: 2 * DETECT_BYTES, reach: DETECT_BYTES, spool: false, backward: false };
     let limits = ScanLimits::default();
     (Lines::new(Files::new(set, 0, keep), limits.line_bytes), count)
@@ -187,13 +253,19 @@ fn pod_identity(name: &str) -> Option<Source> {
     }
 }
 
-fn list_pod(dir: &Path, pod: &Source, sets: &mut Vec<LogSet>) {
+fn list_pod(dir: &Path, pod: &Source, visit: &mut Visit<'_>, sets: &mut Vec<LogSet>) {
+    if !visit(dir, pod) {
+        return;
+    }
     let containers = match entries(dir) {
         Ok(containers) => containers,
         Err(error) => return sets.extend(unreadable_set(dir, pod.clone(), &error)),
     };
     for container in containers.iter().filter(|entry| entry.kind.is_dir() || entry.kind.is_symlink()) {
         let source = Source { container: container.name.clone(), ..pod.clone() };
+        if !visit(&container.path, &source) {
+            continue;
+        }
         match list_container(&container.path, &source) {
             Ok(found) => sets.extend(found),
             Err(error) => sets.extend(unreadable_set(&container.path, source, &error)),
@@ -205,7 +277,7 @@ fn list_pod(dir: &Path, pod: &Source, sets: &mut Vec<LogSet>) {
 fn unreadable_set(dir: &Path, source: Source, error: &io::Error) -> Option<LogSet> {
     let is_gone = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
     let file = LogFile { input: Input::Plain(dir.to_owned()), size: 0, identity: None };
-    (!is_gone).then(|| LogSet { source, files: vec![file] })
+    (!is_gone).then(|| LogSet { source, files: vec![file], dirs: vec![dir.to_owned()] })
 }
 
 /// How often a directory is listed again because a rotation overtook the listing. A rotation takes
@@ -223,10 +295,12 @@ fn list_container(dir: &Path, source: &Source) -> io::Result<Vec<LogSet>> {
     }
     let sets = restarts.into_iter().map(|(restart, mut generations)| {
         let mut source = Source { restart, ..source.clone() };
+        let mut dirs = vec![dir.to_owned()];
         if let Some(target) = generations.link_target() {
             source.container_id = generations.add_docker_siblings(&target);
+            dirs.extend(target.parent().map(Path::to_owned));
         }
-        LogSet { source, files: generations.into_files() }
+        LogSet { source, files: generations.into_files(), dirs }
     });
     Ok(sets.filter(|set| !set.files.is_empty()).collect())
 }
@@ -252,7 +326,7 @@ fn docker_set(container: &Entry) -> Option<LogSet> {
     let id = generations.add_docker_siblings(&live);
     let source = Source { container: id.clone(), container_id: id, ..Source::default() };
     let files = generations.into_files();
-    (!files.is_empty()).then_some(LogSet { source, files })
+    (!files.is_empty()).then_some(LogSet { source, files, dirs: vec![container.path.clone()] })
 }
 
 #[cfg(test)]

@@ -1,56 +1,101 @@
-//! The files of one set: opened when needed, closed when out of reach, found again when renamed.
+//! The files of one set: opened when needed, closed when out of reach, found again when renamed. How a set
+//! that is followed changes is [`growth`](crate::growth)'s part.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::format::{self, DETECT_BYTES};
 use crate::gap::{Gap, GapReason};
+use crate::growth::Growth;
+use crate::position::Head;
 use crate::reader::{Fault, FileReader, Keep, open_regular};
-use crate::source::{Format, Input, LogSet};
+use crate::source::{Format, Input, LogFile, LogSet, Source};
 
-/// All files of a set, addressed by their index.
+/// All files of a set, addressed by their numbers, oldest first. A number stays a file's for good.
 pub(crate) struct Files {
-    set: LogSet,
-    source: u32,
-    keep: Keep,
-    slots: Vec<Slot>,
-    /// With the index of the file that each is in.
+    source: Source,
+    number: u32,
+    pub(crate) keep: Keep,
+    pub(crate) slots: VecDeque<Slot>,
+    /// Number of the first slot: older files were forgotten.
+    pub(crate) first: usize,
+    /// With the number of the file that each is in.
     gaps: Vec<(usize, Gap)>,
     pub(crate) bytes_read: u64,
     /// Time of the newest (forward) or oldest (backward) line looked at: where a gap begins or ends.
     pub(crate) edge: Option<i64>,
+    /// What is followed; `None` when only what was there at the beginning counts.
+    pub(crate) growth: Option<Growth>,
 }
 
-#[derive(Default)]
-struct Slot {
-    state: State,
-    format: Option<Format>,
-    len: Option<u64>,
-    /// Device and inode, from before the first file was opened.
-    identity: Option<(u64, u64)>,
+/// One file of the set.
+pub(crate) struct Slot {
+    pub(crate) file: LogFile,
+    pub(crate) state: State,
+    pub(crate) format: Option<Format>,
+    pub(crate) len: Option<u64>,
+    /// Its first bytes; only known where a set is followed or a position is told.
+    pub(crate) head: Head,
+    /// Whether it has been read through, or nothing will be added to it.
+    pub(crate) done: bool,
+    /// Whether the files between it and the one before may have been missed.
+    pub(crate) after_gap: bool,
+    /// Whether the last listing had it.
+    pub(crate) named: bool,
+    /// From here on, its bytes don't count.
+    pub(crate) limit: Option<u64>,
 }
 
-#[derive(Default)]
-enum State {
-    #[default]
+impl Slot {
+    pub(crate) fn new(file: LogFile) -> Slot {
+        Slot {
+            file,
+            state: State::Closed,
+            format: None,
+            len: None,
+            head: Head::default(),
+            done: false,
+            after_gap: false,
+            named: true,
+            limit: None,
+        }
+    }
+}
+
+pub(crate) enum State {
     Closed,
     Open(FileReader),
     Gone,
 }
 
 impl Files {
-    pub(crate) fn new(set: LogSet, source: u32, keep: Keep) -> Files {
-        let slots = set.files.iter().map(|_| Slot::default()).collect();
-        Files { set, source, keep, slots, gaps: Vec::new(), bytes_read: 0, edge: None }
+    pub(crate) fn new(set: LogSet, number: u32, keep: Keep) -> Files {
+        Files {
+            source: set.source,
+            number,
+            keep,
+            slots: set.files.into_iter().map(Slot::new).collect(),
+            first: 0,
+            gaps: Vec::new(),
+            bytes_read: 0,
+            edge: None,
+            growth: None,
+        }
     }
 
-    pub(crate) fn set(&self) -> &LogSet {
-        &self.set
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
+    /// Number behind the last file.
     pub(crate) fn count(&self) -> usize {
-        self.slots.len()
+        self.first + self.slots.len()
+    }
+
+    pub(crate) fn slot(&mut self, file: usize) -> &mut Slot {
+        &mut self.slots[file - self.first]
     }
 
     pub(crate) fn take_gaps(&mut self) -> Vec<Gap> {
@@ -82,15 +127,15 @@ impl Files {
     /// Notes which file stands behind each path, before time passes: a rotation then doesn't pass off
     /// one file as another.
     pub(crate) fn note_identities(&mut self) {
-        for (file, slot) in self.set.files.iter().zip(&mut self.slots) {
-            let found = || path(&file.input).and_then(|path| identity(&fs::metadata(path).ok()?));
-            slot.identity = file.identity.or_else(found);
+        for Slot { file, .. } in &mut self.slots {
+            let found = || file.input.path().and_then(|path| identity(&fs::metadata(path).ok()?));
+            file.identity = file.identity.or_else(found);
         }
     }
 
     /// Reads some bytes of a file, at least one unless it ends there.
     pub(crate) fn read_at(&mut self, file: usize, offset: u64, buf: &mut [u8]) -> usize {
-        let Some(reader) = self.reader(file) else {
+        let Some(reader) = self.open_reader(file) else {
             return 0;
         };
         let count = reader.read_at(offset, buf);
@@ -101,55 +146,60 @@ impl Files {
 
     /// Length of a file in decompressed bytes; 0 when it can't be read.
     pub(crate) fn len(&mut self, file: usize) -> u64 {
-        if let Some(len) = self.slots[file].len {
+        if let Some(len) = self.slot(file).len {
             return len;
         }
-        let Some(reader) = self.reader(file) else {
+        let Some(reader) = self.open_reader(file) else {
             return 0;
         };
         let len = reader.len();
-        self.slots[file].len = Some(len);
+        self.slot(file).len = Some(len);
         self.tell_fault(file);
         len
     }
 
     /// Layout of a file's lines.
     pub(crate) fn format(&mut self, file: usize) -> Format {
-        if let Some(format) = self.slots[file].format {
+        if let Some(format) = self.slot(file).format {
             return format;
         }
         let format = self.detect(file);
-        self.slots[file].format = Some(format);
+        self.slot(file).format = Some(format);
         format
     }
 
     /// Whether reading a file can wait for its writer.
     pub(crate) fn may_wait(&mut self, file: usize) -> bool {
-        self.reader(file).is_some_and(|reader| reader.may_wait())
+        self.open_reader(file).is_some_and(|reader| reader.may_wait())
     }
 
     /// Closes every file that can be opened again.
     pub(crate) fn close(&mut self) {
-        for (file, slot) in self.set.files.iter().zip(&mut self.slots) {
-            if path(&file.input).is_some() && matches!(slot.state, State::Open(_)) {
-                slot.state = State::Closed;
-            }
+        (self.first..self.count()).for_each(|file| self.close_file(file));
+    }
+
+    /// Closes a file, if it can be opened again.
+    pub(crate) fn close_file(&mut self, file: usize) {
+        let slot = self.slot(file);
+        if slot.file.input.path().is_some() && matches!(slot.state, State::Open(_)) {
+            slot.state = State::Closed;
         }
     }
 
     /// Tells what went wrong with a file that has been read through, and closes those that no
     /// neighbourhood of `next` reaches.
     pub(crate) fn leave(&mut self, file: usize, next: usize) {
-        if let State::Open(reader) = &mut self.slots[file].state {
+        if let State::Open(reader) = &mut self.slot(file).state {
             reader.check_shrunk();
             self.tell_fault(file);
         }
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            let is_path = path(&self.set.files[index].input).is_some();
-            if is_path && index.abs_diff(next) > 1 && matches!(slot.state, State::Open(_)) {
-                slot.state = State::Closed;
-            }
+        self.slot(file).done = true;
+        if next != file && std::mem::take(&mut self.slot(next).after_gap) {
+            let detail = "files before it may have been deleted before they could be read";
+            self.tell(next, Fault::new(GapReason::RotatedAway, detail));
         }
+        let far = (self.first..self.count()).filter(|number| number.abs_diff(next) > 1);
+        far.for_each(|file| self.close_file(file));
     }
 
     fn detect(&mut self, file: usize) -> Format {
@@ -171,28 +221,35 @@ impl Files {
         }
     }
 
-    fn reader(&mut self, file: usize) -> Option<&mut FileReader> {
-        if matches!(self.slots[file].state, State::Closed) {
-            self.slots[file].state = match self.open(file) {
-                Ok(reader) => State::Open(reader),
-                Err(fault) => {
-                    self.tell(file, fault);
-                    State::Gone
+    /// A file's reader; `None` when it can't be opened, which was told as a gap.
+    pub(crate) fn open_reader(&mut self, file: usize) -> Option<&mut FileReader> {
+        if matches!(self.slot(file).state, State::Closed) {
+            match self.open(file) {
+                Ok(mut reader) => {
+                    if let Some(limit) = self.slot(file).limit {
+                        reader.cut_at(limit);
+                    }
+                    self.slot(file).state = State::Open(reader);
+                    self.note_head(file);
                 }
-            };
+                Err(fault) => {
+                    self.slot(file).state = State::Gone;
+                    self.tell(file, fault);
+                }
+            }
         }
-        match &mut self.slots[file].state {
+        match &mut self.slot(file).state {
             State::Open(reader) => Some(reader),
             State::Closed | State::Gone => None,
         }
     }
 
     fn open(&mut self, file: usize) -> Result<FileReader, Fault> {
-        let input = &self.set.files[file].input;
-        let Some(path) = path(input) else {
+        let LogFile { input, identity: known, .. } = &self.slots[file - self.first].file;
+        let Some(path) = input.path() else {
             return FileReader::open(input, None, self.keep);
         };
-        let known = self.slots[file].identity;
+        let known = *known;
         match open_regular(path) {
             Ok(opened) if known.is_none() || known == identity_of(&opened) => {
                 FileReader::open(input, Some(opened), self.keep)
@@ -225,35 +282,29 @@ impl Files {
     }
 
     fn tell_fault(&mut self, file: usize) {
-        if let State::Open(reader) = &mut self.slots[file].state
+        if let State::Open(reader) = &mut self.slot(file).state
             && let Some(fault) = reader.take_fault()
         {
             // What was found out about the length before doesn't hold any more.
-            self.slots[file].len = None;
+            self.slot(file).len = None;
             self.tell(file, fault);
         }
     }
 
-    fn tell(&mut self, file: usize, fault: Fault) {
-        let input = &self.set.files[file].input;
-        let name = path(input).and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    /// Notes that a part of a file, or all of it, is missing.
+    pub(crate) fn tell(&mut self, file: usize, fault: Fault) {
+        let input = &self.slots[file - self.first].file.input;
+        let name = input.path().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         let (from, to) = if self.keep.backward { (None, self.edge) } else { (self.edge, None) };
         let gap = Gap {
-            source: self.source,
-            file: name.unwrap_or_else(|| self.set.source.container.clone()),
+            source: self.number,
+            file: name.unwrap_or_else(|| self.source.container.clone()),
             reason: fault.reason,
             detail: fault.detail,
             from,
             to,
         };
         self.gaps.push((file, gap));
-    }
-}
-
-fn path(input: &Input) -> Option<&Path> {
-    match input {
-        Input::Plain(path) | Input::Gzip(path) => Some(path),
-        Input::Pipe(_) => None,
     }
 }
 

@@ -33,6 +33,10 @@ pub enum GapReason {
     TruncatedGzip,
     /// It became shorter while it was read (`copytruncate`, or a process that emptied it).
     Shrunk,
+    /// Files may have been deleted between two looks, before they could be read.
+    RotatedAway,
+    /// A file turned up that is older than what was given already, so it wasn't read.
+    Missed,
 }
 
 impl GapReason {
@@ -45,6 +49,8 @@ impl GapReason {
             GapReason::CorruptGzip => "corrupt-gzip",
             GapReason::TruncatedGzip => "truncated-gzip",
             GapReason::Shrunk => "shrunk",
+            GapReason::RotatedAway => "rotated-away",
+            GapReason::Missed => "missed",
         }
     }
 }

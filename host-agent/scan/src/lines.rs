@@ -82,6 +82,11 @@ impl Lines {
         }
     }
 
+    /// Has the file's layout asked for again: it may show only when there is more of the file.
+    pub(crate) fn forget_layout(&mut self) {
+        self.layout = None;
+    }
+
     /// The first bytes of a line, up to the cap; all of it for all but extreme lines.
     pub(crate) fn visible(&mut self, line: Line) -> &[u8] {
         let cap = self.cap(line.file) as u64;
@@ -125,24 +130,32 @@ impl Lines {
         self.parsed = [Some((line.place(), head)), self.parsed[0]];
     }
 
-    /// The line after `line` in the set.
+    /// The line after `line` in the set, as far as it is written.
     pub(crate) fn next(&mut self, line: Line) -> Option<Line> {
-        let found = self.line_at(line.file, line.next);
-        found.or_else(|| (line.file + 1..self.files.count()).find_map(|file| self.line_at(file, 0)))
+        let (mut file, mut at) = (line.file, line.next);
+        while file < self.files.count() {
+            let found = self.line_at(file, at);
+            if found.is_some() || self.files.may_grow(file) {
+                return found;
+            }
+            (file, at) = (file + 1, 0);
+        }
+        None
     }
 
     /// The line before `line` in the set.
     pub(crate) fn prev(&mut self, line: Line) -> Option<Line> {
         let found = self.line_before(line.file, line.start);
         found.or_else(|| {
-            (0..line.file).rev().find_map(|file| {
+            (self.files.first..line.file).rev().find_map(|file| {
                 let len = self.files.len(file);
                 self.line_before(file, len)
             })
         })
     }
 
-    /// The line that starts at `start`, which must be a line's start. `None` at the end of the file.
+    /// The line that starts at `start`, which must be a line's start. `None` at the end of the file, and for
+    /// a line whose end may be still to be written.
     pub(crate) fn line_at(&mut self, file: usize, start: u64) -> Option<Line> {
         if self.block.holds(file, start) {
             if let Some(long) = self.long {
@@ -167,7 +180,8 @@ impl Lines {
             }
             self.window.forget_before(start);
             if self.window.extend(&mut self.files, WINDOW_BYTES.max(searched)) == 0 {
-                return (searched > 0).then(|| line(file, start, None, self.window.end()));
+                let is_whole = searched > 0 && !self.files.may_grow(file);
+                return is_whole.then(|| line(file, start, None, self.window.end()));
             }
         }
     }
@@ -209,6 +223,17 @@ impl Lines {
             }
             self.load_before(file, end, loaded.saturating_mul(2).max(WINDOW_BYTES));
         }
+    }
+
+    /// The place behind the last whole line of the set, in the newest file that has content.
+    pub(crate) fn whole_end(&mut self) -> Option<Place> {
+        let newest = self.files.count().checked_sub(1).filter(|newest| *newest >= self.files.first)?;
+        let mut all = (self.files.first..=newest).rev();
+        let file = all.find(|file| self.files.len(*file) > 0).unwrap_or(newest);
+        let len = self.files.len(file);
+        let last = self.line_before(file, len);
+        let end = last.map_or(0, |last| if last.end < last.next { last.next } else { last.start });
+        Some((file, if self.files.may_grow(file) { end } else { len }))
     }
 
     /// The rest of a line that starts at `start` and has no newline before `from`.

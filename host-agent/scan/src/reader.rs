@@ -140,6 +140,24 @@ impl FileReader {
         }
     }
 
+    /// Takes a plain file to end at `limit`, if it is longer.
+    pub(crate) fn cut_at(&mut self, limit: u64) {
+        if let Kind::Plain(plain) = &mut self.kind {
+            plain.len = plain.len.min(limit);
+        }
+    }
+
+    /// Finds out how long a plain file is now, so that what was added is read too.
+    ///
+    /// # Errors
+    /// It is shorter than it was; without the fault when that was told before.
+    pub(crate) fn grow(&mut self) -> Result<u64, Option<Fault>> {
+        match &mut self.kind {
+            Kind::Plain(plain) => plain.grow(),
+            Kind::Stream(stream) => Ok(stream.end()),
+        }
+    }
+
     /// Whether more may still be written to what is read, so that reading can wait.
     pub(crate) fn may_wait(&self) -> bool {
         matches!(&self.kind, Kind::Stream(stream) if stream.may_wait())
@@ -163,15 +181,16 @@ impl FileReader {
 struct Plain {
     file: Arc<File>,
     base: u64,
-    /// As it was when opened, so that a scan of a growing file ends.
+    /// As it was when opened or looked at last, so that a scan of a growing file ends.
     len: u64,
     shrunk: bool,
 }
 
 impl Plain {
     fn new(file: Arc<File>, base: u64) -> Result<Plain, Fault> {
-        let len = file.metadata().map_err(|error| Fault::io(&error))?.len();
-        Ok(Plain { file, base, len: len.saturating_sub(base), shrunk: false })
+        let mut plain = Plain { file, base, len: 0, shrunk: false };
+        plain.len = plain.file_len()?;
+        Ok(plain)
     }
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, Fault> {
@@ -197,9 +216,22 @@ impl Plain {
         }
     }
 
+    fn grow(&mut self) -> Result<u64, Option<Fault>> {
+        if self.shrunk {
+            return Err(None);
+        }
+        self.check_shrunk().map_err(Some)?;
+        self.len = self.file_len().map_err(Some)?;
+        Ok(self.len)
+    }
+
+    fn file_len(&self) -> Result<u64, Fault> {
+        let len = self.file.metadata().map_err(|error| Fault::io(&error))?.len();
+        Ok(len.saturating_sub(self.base))
+    }
+
     fn check_shrunk(&mut self) -> Result<(), Fault> {
-        let now = self.file.metadata().map_err(|error| Fault::io(&error))?.len();
-        let now = now.saturating_sub(self.base);
+        let now = self.file_len()?;
         if now < self.len { self.shrunk_fault(now).map_or(Ok(()), Err) } else { Ok(()) }
     }
 

@@ -32,6 +32,8 @@ impl Flags {
     pub const BREAK: Flags = Flags(1 << 4);
     /// A filter failed on the record, so that it comes out as it was before that filter.
     pub const UNFILTERED: Flags = Flags(1 << 5);
+    /// Only while following: a record that belongs behind this one was given before it.
+    pub const LATE: Flags = Flags(1 << 6);
 
     /// Whether every mark of `other` is set.
     pub fn has(self, other: Flags) -> bool {
@@ -49,14 +51,14 @@ impl Flags {
     }
 
     /// The marks as bits, for the wire: bit 0 truncated, 1 malformed, 2 context, 3 unfinished,
-    /// 4 break, 5 unfiltered.
+    /// 4 break, 5 unfiltered, 6 late.
     pub fn bits(self) -> u8 {
         self.0
     }
 
     /// The marks from bits; unknown ones are dropped.
     pub fn from_bits(bits: u8) -> Flags {
-        Flags(bits & 0x3f)
+        Flags(bits & 0x7f)
     }
 }
 

@@ -8,11 +8,12 @@ use crate::context::Context;
 use crate::files::Files;
 use crate::gap::{Gap, ScanStats};
 use crate::lines::{Line, Lines};
+use crate::open_runs::OpenRuns;
 use crate::reader::Keep;
 use crate::record::{Record, RecordBatch};
 use crate::search::{Direction, Search};
-use crate::source::{Format, LogSet};
-use crate::units::{Unit, Units};
+use crate::source::{Format, LogSet, Source};
+use crate::units::{Run, Unit, Units};
 use crate::workspace::Workspace;
 
 /// Size of the first block, in bytes; each block is twice as large as the one before it, up to
@@ -33,6 +34,9 @@ const LEAD_WALK: usize = 1000;
 pub enum Step {
     /// A block was searched; more may come.
     More,
+    /// Everything that is written so far was searched; only for a set that is followed. Nothing was added to
+    /// the batch.
+    Idle,
     /// Nothing is left. Nothing was added to the batch either.
     End,
 }
@@ -43,16 +47,20 @@ pub struct Scanner {
     pub(crate) search: Arc<Search>,
     pub(crate) units: Units,
     /// The file that is being searched; `None` when the last one is done.
-    file: Option<usize>,
+    pub(crate) file: Option<usize>,
     /// Where in it the next block starts (forward) or ends (backward); `None` at the file's start or end.
-    offset: Option<u64>,
+    pub(crate) offset: Option<u64>,
     block_size: usize,
     /// Matches of the block that is being searched.
     pub(crate) found: Vec<(Line, Record)>,
     pub(crate) context: Context,
     frontier: Option<i64>,
     pub(crate) stats: ScanStats,
-    started: bool,
+    pub(crate) started: bool,
+    pub(crate) open_runs: OpenRuns,
+    /// Whether all that was there at the beginning has been searched: what is added later isn't measured
+    /// against the time window, whatever the clock says.
+    live: bool,
 }
 
 impl Scanner {
@@ -83,6 +91,8 @@ impl Scanner {
             frontier: None,
             stats: ScanStats::default(),
             started: false,
+            open_runs: OpenRuns::default(),
+            live: false,
             search,
         }
     }
@@ -124,9 +134,9 @@ impl Scanner {
         }
     }
 
-    /// The set that is searched.
-    pub fn set(&self) -> &LogSet {
-        self.units.lines.files.set()
+    /// Whose log is searched.
+    pub fn source(&self) -> &Source {
+        self.units.lines.files.source()
     }
 
     pub(crate) fn backward(&self) -> bool {
@@ -134,26 +144,57 @@ impl Scanner {
     }
 
     fn step_with(&mut self, candidates: &mut Candidates, batch: &mut RecordBatch) -> Step {
+        if self.read_straggler(candidates, batch) {
+            return Step::More;
+        }
         let told = self.units.lines.files.gap_count();
         let Some(file) = self.next_block() else {
-            return Step::End;
+            return self.at_end(batch);
         };
         if self.units.lines.files.gap_count() > told {
             let time = self.time_at_edge(file, self.backward());
             self.units.lines.files.bound_gaps_behind(told, file, time);
         }
         let told = self.units.lines.files.gap_count();
-        self.search_block(file, candidates, batch);
-        if self.backward() {
-            self.found.reverse();
-        }
         let first = batch.records.len();
-        self.weave(file, batch);
+        self.finish_open_runs(batch);
+        self.search_taken_block(file, candidates, batch);
         self.count_flags(&batch.records[first..]);
         self.move_frontier(file);
         self.units.lines.files.bound_gaps_ahead(told, self.frontier);
         self.stats.blocks += 1;
         Step::More
+    }
+
+    /// Searches the block that was taken, of `file`, and gives its records.
+    pub(crate) fn search_taken_block(
+        &mut self,
+        file: usize,
+        candidates: &mut Candidates,
+        batch: &mut RecordBatch,
+    ) {
+        self.search_block(file, candidates, batch);
+        if self.backward() {
+            self.found.reverse();
+        }
+        if let Some((line, _)) = self.found.last() {
+            self.open_runs.note_given(line.place());
+        }
+        self.weave(file, batch);
+    }
+
+    /// What to say when there is no next block.
+    fn at_end(&mut self, batch: &mut RecordBatch) -> Step {
+        if !self.backward() && self.units.lines.files.is_growing() {
+            self.live = true;
+            return Step::Idle;
+        }
+        // Records whose ends were waited for won't get them any more.
+        self.finish_open_runs(batch);
+        let given = std::mem::take(&mut batch.records);
+        self.count_flags(&given);
+        batch.records = given;
+        if batch.records.is_empty() { Step::End } else { Step::More }
     }
 
     /// Takes the next block, going from file to file. Returns the file that it is of.
@@ -176,6 +217,9 @@ impl Scanner {
             if block.is_some() {
                 self.offset = block;
                 return Some(file);
+            }
+            if self.search.direction == Direction::Forward && !lines.files.may_leave(file) {
+                return None;
             }
             lines.files.leave(file, next.unwrap_or(file));
             (self.file, self.offset) = (next, None);
@@ -218,7 +262,10 @@ impl Scanner {
             if self.units.is_continuation(line, head.stream) {
                 return false;
             }
-            self.units.gather(&mut unit);
+            if self.units.gather(&mut unit) == Run::Open {
+                self.open_runs.wait_for(line);
+                return false;
+            }
         }
         let (required, wanted) = self.confirm(&unit);
         if !wanted {
@@ -235,7 +282,7 @@ impl Scanner {
     }
 
     /// Whether the message matches what is required, and all that is asked for.
-    fn confirm(&mut self, unit: &Unit) -> (bool, bool) {
+    pub(crate) fn confirm(&mut self, unit: &Unit) -> (bool, bool) {
         let Some(matcher) = &self.search.matcher else {
             return (true, true);
         };
@@ -247,7 +294,7 @@ impl Scanner {
     /// Whether a unit is in the time window. One without a time is taken for as old as the line before
     /// it; when nothing tells how old that is, it passes.
     pub(crate) fn in_time(&mut self, unit: &Unit) -> bool {
-        let Some(window) = &self.search.time else {
+        let Some(window) = self.search.time.as_ref().filter(|_| !self.live) else {
             return true;
         };
         let time = match unit.head {
@@ -312,7 +359,7 @@ impl fmt::Debug for Scanner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scanner")
             .field("source", &self.source)
-            .field("set", self.set())
+            .field("source", self.source())
             .field("file", &self.file)
             .field("offset", &self.offset)
             .field("stats", &self.stats)

@@ -1,6 +1,6 @@
 //! Who wrote a log, and which files hold it. Finding them on disk is [`LogRoot`](crate::LogRoot)'s part.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::record::Stream;
@@ -32,6 +32,8 @@ pub struct LogSet {
     pub source: Source,
     /// Its files, oldest first: rotated ones, then the live one.
     pub files: Vec<LogFile>,
+    /// The directories that its files are in, the one that names the container first. Empty for a pipe.
+    pub dirs: Vec<PathBuf>,
 }
 
 /// One file of a [`LogSet`].
@@ -55,6 +57,16 @@ pub enum Input {
     Gzip(PathBuf),
     /// A pipe, read once, such as standard input.
     Pipe(Arc<std::fs::File>),
+}
+
+impl Input {
+    /// The file's path; `None` for a pipe.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Input::Plain(path) | Input::Gzip(path) => Some(path),
+            Input::Pipe(_) => None,
+        }
+    }
 }
 
 /// How the lines of a file are laid out.

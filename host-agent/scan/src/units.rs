@@ -31,6 +31,24 @@ enum Text {
     Scratch,
 }
 
+/// What is known of the parts that follow a partial line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Run {
+    /// The record has its end, or is known to have none.
+    Ended,
+    /// More may be written yet.
+    Open,
+}
+
+/// What follows a partial line on its stream.
+enum Next {
+    Part(Line, LineHead),
+    /// The next line is too far away, or nothing will come any more.
+    None,
+    /// Nothing yet.
+    Unwritten,
+}
+
 /// The records of a set.
 pub(crate) struct Units {
     pub(crate) lines: Lines,
@@ -153,9 +171,9 @@ impl Units {
     }
 
     /// Adds the parts that follow to a unit whose line is partial.
-    pub(crate) fn gather(&mut self, unit: &mut Unit) {
+    pub(crate) fn gather(&mut self, unit: &mut Unit) -> Run {
         let Some(mut head) = unit.head.filter(|head| head.partial) else {
-            return;
+            return Run::Ended;
         };
         if let Text::Raw(range) = &unit.text {
             self.scratch.clear();
@@ -165,10 +183,19 @@ impl Units {
         }
         let mut joined = std::mem::take(&mut self.scratch);
         let mut at = unit.line;
+        let mut run = Run::Ended;
         while head.partial && !unit.flags.has(Flags::TRUNCATED) {
-            let Some((line, next)) = self.continuation(at, head.stream) else {
-                unit.flags.set(Flags::UNFINISHED);
-                break;
+            let (line, next) = match self.continuation(at, head.stream) {
+                Next::Part(line, next) => (line, next),
+                Next::None => {
+                    unit.flags.set(Flags::UNFINISHED);
+                    break;
+                }
+                Next::Unwritten => {
+                    unit.flags.set(Flags::UNFINISHED);
+                    run = Run::Open;
+                    break;
+                }
             };
             (at, head) = (line, next);
             self.append_part(line, &mut joined);
@@ -179,23 +206,43 @@ impl Units {
             }
         }
         self.scratch = joined;
+        run
     }
 
     /// The next line of the same stream, if it is near enough to belong to the partial line `line`.
-    fn continuation(&mut self, line: Line, stream: Stream) -> Option<(Line, LineHead)> {
+    fn continuation(&mut self, line: Line, stream: Stream) -> Next {
         let mut between = 0;
         let mut at = line;
-        while let Some(next) = self.lines.next(at) {
+        loop {
+            // Before the end is looked for: a line that is too far away isn't waited for either.
             if between > self.limits.join_bytes {
-                return None;
+                return Next::None;
             }
+            let Some(next) = self.lines.next(at) else {
+                return if self.lines.files.is_growing() { Next::Unwritten } else { Next::None };
+            };
             if let Some(head) = self.lines.head(next).filter(|head| head.stream == stream) {
-                return Some((next, head));
+                return Next::Part(next, head);
             }
             between += next.next - next.start;
             at = next;
         }
-        None
+    }
+
+    /// The first line of the run of partial lines of `stream` that ends right before a place, if there is one.
+    pub(crate) fn run_before(&mut self, file: usize, end: u64, stream: Stream) -> Option<Line> {
+        let mut start = None;
+        let mut between = 0;
+        let mut at = self.lines.line_before(file, end);
+        while let Some(line) = at.filter(|_| between <= self.limits.join_bytes) {
+            match self.lines.head(line).filter(|head| head.stream == stream) {
+                Some(head) if !head.partial => break,
+                Some(_) => (start, between) = (Some(line), 0),
+                None => between += line.next - line.start,
+            }
+            at = self.lines.prev(line);
+        }
+        start
     }
 
     fn append_part(&mut self, line: Line, joined: &mut Vec<u8>) {

@@ -19,7 +19,7 @@ fn cri(second: usize, message: &str) -> String {
 
 fn set(inputs: Vec<Input>) -> LogSet {
     let files = inputs.into_iter().map(|input| LogFile { input, size: 0, identity: None }).collect();
-    LogSet { source: Source::default(), files }
+    LogSet { source: Source::default(), files, dirs: Vec::new() }
 }
 
 fn matcher(pattern: &str) -> Option<Matcher> {

@@ -282,7 +282,7 @@ pub(crate) fn store(dir: &Path, contents: &[Vec<u8>], gzip: &[bool]) -> LogSet {
         };
         files.push(LogFile { input, size: content.len() as u64, identity: None });
     }
-    LogSet { source: Source { container: "model".to_owned(), ..Source::default() }, files }
+    LogSet { source: Source { container: "model".to_owned(), ..Source::default() }, files, dirs: Vec::new() }
 }
 
 /// A set of one pipe whose writer has written `content` and gone.

@@ -1,0 +1,210 @@
+//! Resume tokens: where a search stood in each of its sources, so that it can go on from there.
+//!
+//! A [`SourcePosition`] comes with the records that lead up to it. It is signed with a key of whoever searches
+//! the logs, so that one that was changed, or that another node made, is refused and not misread. A
+//! [`ResumeToken`] is a client's collection of the newest position of each source, as one text.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::Hasher as _;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use siphasher::sip128::{Hasher128 as _, SipHasher24};
+use weir_scan::{Direction, Position, Source};
+
+use crate::QueryError;
+
+/// Version of what is signed.
+const FORMAT: u8 = 1;
+
+/// Bytes of a signature: SipHash-2-4 with 128 bits, made to tell whether a short message was forged.
+const SIGNATURE_BYTES: usize = 16;
+
+/// Signs positions. Whoever is to go on after a restart must keep it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ResumeKey([u8; 16]);
+
+impl ResumeKey {
+    /// A key of 16 bytes that nobody else knows.
+    pub fn new(bytes: [u8; 16]) -> ResumeKey {
+        ResumeKey(bytes)
+    }
+
+    /// The bytes, to be kept where only their owner can read them.
+    pub fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    fn sign(&self, source: &Source, body: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        let Source { namespace, pod, container, restart, uid, container_id: _ } = source;
+        for part in [namespace, pod, container, uid] {
+            hasher.write_u64(part.len() as u64);
+            hasher.write(part.as_bytes());
+        }
+        hasher.write_u32(*restart);
+        hasher.write(body);
+        hasher.finish128().as_bytes()
+    }
+}
+
+impl fmt::Debug for ResumeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResumeKey(..)")
+    }
+}
+
+/// Where the search of one source stands, behind all its records given so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourcePosition {
+    /// Number of the source.
+    pub source: u32,
+    /// What to hand back in [`ResumeToken`]. Means nothing to anybody but its maker.
+    pub position: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Body {
+    format: u8,
+    backward: bool,
+    position: Position,
+}
+
+/// Makes a position of `source` one that can be given away.
+pub(crate) fn seal(key: &ResumeKey, source: &Source, direction: Direction, position: Position) -> Vec<u8> {
+    let body = Body { format: FORMAT, backward: direction == Direction::Backward, position };
+    let mut sealed = postcard::to_allocvec(&body).expect("numbers and lists can be written");
+    let signature = key.sign(source, &sealed);
+    sealed.extend_from_slice(&signature);
+    sealed
+}
+
+/// Reads what [`seal`] made.
+pub(crate) fn open(
+    key: &ResumeKey,
+    source: &Source,
+    direction: Direction,
+    sealed: &[u8],
+) -> Result<Position, QueryError> {
+    let refused = |what: &str| {
+        let name = format!("{}:{}/{}", source.namespace, source.pod, source.container);
+        QueryError::invalid("resume", format!("the token's position in {name} {what}"))
+    };
+    let foreign = || {
+        refused(
+            "was made by another agent or node, or was changed on the way: hand back a whole token to the one that \
+             made it, or search without",
+        )
+    };
+    let (body, signature) = sealed
+        .split_last_chunk::<SIGNATURE_BYTES>()
+        .ok_or_else(|| refused("is too short: hand back the whole token"))?;
+    let forged = key.sign(source, body).iter().zip(signature).fold(0, |sum, (a, b)| sum | (a ^ b)) != 0;
+    if forged {
+        return Err(foreign());
+    }
+    let body: Body = postcard::from_bytes(body)
+        .map_err(|_| refused("is of another version of the agent; search without the token"))?;
+    if body.format != FORMAT {
+        return Err(refused("is of another version of the agent; search without the token"));
+    }
+    if body.backward != (direction == Direction::Backward) {
+        let (was, is) = if body.backward { ("newest", "oldest") } else { ("oldest", "newest") };
+        return Err(refused(&format!("is of a search from the {was} record on, this one begins at the {is}")));
+    }
+    Ok(body.position)
+}
+
+/// Where a search stood in each of its sources.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeToken {
+    /// Start of the time range, nanoseconds since the epoch: what "an hour ago" was when the search began.
+    pub since: Option<i64>,
+    positions: BTreeMap<SourceKey, Vec<u8>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct SourceKey(String, String, String, u32, String, String);
+
+impl ResumeToken {
+    /// Notes where the search of a source stands now.
+    pub fn note(&mut self, source: &Source, position: Vec<u8>) {
+        let Source { namespace, pod, container, restart, uid, container_id } = source.clone();
+        self.positions.insert(SourceKey(namespace, pod, container, restart, uid, container_id), position);
+    }
+
+    /// The sources, and the search's position in each.
+    pub fn positions(&self) -> impl Iterator<Item = (Source, &[u8])> {
+        self.positions.iter().map(|(key, position)| {
+            let SourceKey(namespace, pod, container, restart, uid, container_id) = key.clone();
+            (Source { namespace, pod, container, restart, uid, container_id }, position.as_slice())
+        })
+    }
+
+    /// Whether it says nothing of any source.
+    pub fn is_empty(&self) -> bool {
+        self.positions.is_empty()
+    }
+}
+
+impl fmt::Display for ResumeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = postcard::to_allocvec(self).map_err(|_| fmt::Error)?;
+        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(bytes))
+    }
+}
+
+/// A text that is no [`ResumeToken`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a resume token: give one as it was printed, whole and on one line")]
+pub struct NotAToken;
+
+impl FromStr for ResumeToken {
+    type Err = NotAToken;
+
+    fn from_str(text: &str) -> Result<ResumeToken, NotAToken> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.trim()).map_err(|_| NotAToken)?;
+        match postcard::take_from_bytes(&bytes) {
+            Ok((token, [])) => Ok(token),
+            _ => Err(NotAToken),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(pod: &str) -> Source {
+        Source { namespace: "shop".into(), pod: pod.into(), container: "app".into(), ..Source::default() }
+    }
+
+    fn token() -> ResumeToken {
+        let mut token = ResumeToken { since: Some(7), ..ResumeToken::default() };
+        token.note(&source("a"), vec![1, 2, 3]);
+        token.note(&source("b"), vec![]);
+        token.note(&source("a"), vec![4]);
+        token
+    }
+
+    #[test]
+    fn a_token_is_one_text() {
+        let text = token().to_string();
+        assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{text}");
+        assert_eq!(text.parse(), Ok(token()));
+        assert_eq!(format!(" {text}\n").parse(), Ok(token()));
+        let positions: Vec<_> = token().positions().map(|(source, at)| (source.pod, at.to_vec())).collect();
+        assert_eq!(positions, [("a".to_owned(), vec![4]), ("b".to_owned(), vec![])]);
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        let text = token().to_string();
+        for wrong in ["", "?", "abc", &text[1..], &text[..text.len() - 1], &format!("{text}AAAA")] {
+            assert_eq!(wrong.parse::<ResumeToken>(), Err(NotAToken), "{wrong}");
+        }
+    }
+}

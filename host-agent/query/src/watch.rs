@@ -1,0 +1,259 @@
+//! Which directories of logs have changed: inotify, and a plain look every now and then where the kernel gives
+//! no more watches.
+
+use std::collections::{BTreeSet, HashMap};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::io::Errno;
+
+/// Bytes of events taken from the kernel at once.
+const EVENT_BYTES: usize = 16 << 10;
+
+/// How often directories are looked at that can't be watched.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+
+/// What has happened since it was asked for last.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// Events were lost, so that anything may have changed.
+    pub(crate) all: bool,
+    /// Directories in which names have changed.
+    pub(crate) names: BTreeSet<PathBuf>,
+    /// Directories in which files were written to.
+    pub(crate) content: BTreeSet<PathBuf>,
+}
+
+/// Watches directories. Made before the directories are listed, so that nothing falls between.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    /// `None` when the kernel gives none: then every directory is looked at every now and then.
+    inotify: Option<OwnedFd>,
+    dirs: HashMap<i32, PathBuf>,
+    watches: HashMap<PathBuf, i32>,
+    /// Directories that can't be watched.
+    unwatched: BTreeSet<PathBuf>,
+    /// Why, the first time.
+    problem: Option<Errno>,
+    told: bool,
+}
+
+impl Watcher {
+    pub(crate) fn new() -> Watcher {
+        let (inotify, problem) = match inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) {
+            Ok(inotify) => (Some(inotify), None),
+            Err(error) => (None, Some(error)),
+        };
+        Watcher {
+            inotify,
+            dirs: HashMap::new(),
+            watches: HashMap::new(),
+            unwatched: BTreeSet::new(),
+            problem,
+            told: false,
+        }
+    }
+
+    /// Watches a directory too. One that is gone isn't watched, nor looked at.
+    pub(crate) fn watch(&mut self, dir: &Path) {
+        if self.watches.contains_key(dir) || self.unwatched.contains(dir) {
+            return;
+        }
+        let flags = WatchFlags::MODIFY
+            | WatchFlags::CREATE
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::MOVED_TO
+            | WatchFlags::DELETE
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::MOVE_SELF
+            | WatchFlags::ONLYDIR;
+        let added = match &self.inotify {
+            Some(inotify) => inotify::add_watch(inotify, dir, flags),
+            None => Err(Errno::MFILE),
+        };
+        match added {
+            Ok(watch) => {
+                self.dirs.insert(watch, dir.to_owned());
+                self.watches.insert(dir.to_owned(), watch);
+            }
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(error) => {
+                self.problem.get_or_insert(error);
+                self.unwatched.insert(dir.to_owned());
+            }
+        }
+    }
+
+    /// Watches no directory any more but those that `wanted` says.
+    pub(crate) fn keep(&mut self, wanted: impl Fn(&Path) -> bool) {
+        self.unwatched.retain(|dir| wanted(dir));
+        let gone: Vec<PathBuf> = self.watches.keys().filter(|dir| !wanted(dir)).cloned().collect();
+        for dir in gone {
+            let watch = self.watches.remove(&dir);
+            if let (Some(watch), Some(inotify)) = (watch, &self.inotify) {
+                self.dirs.remove(&watch);
+                // The kernel has dropped it by itself when the directory is gone.
+                inotify::remove_watch(inotify, watch).or_else(|error| match error {
+                    Errno::INVAL => Ok(()),
+                    error => Err(error),
+                }).unwrap_or_else(|error| tracing::warn!(dir = %dir.display(), %error, "can't end a watch"));
+            }
+        }
+    }
+
+    /// What to tell the reader when directories are looked at in place of being watched; once.
+    pub(crate) fn take_problem(&mut self) -> Option<String> {
+        let error = self.problem.filter(|_| !std::mem::replace(&mut self.told, true))?;
+        Some(format!(
+            "some directories can't be watched ({}), so they are looked at every {POLL_EVERY:?}; raise the sysctls \
+             fs.inotify.max_user_watches and fs.inotify.max_user_instances",
+            std::io::Error::from(error)
+        ))
+    }
+
+    /// Takes what has happened since the last time, without waiting.
+    pub(crate) fn take(&mut self, changes: &mut Changes) {
+        changes.names.extend(self.unwatched.iter().cloned());
+        let Some(inotify) = &self.inotify else { return };
+        let mut buffer = [MaybeUninit::uninit(); EVENT_BYTES];
+        let mut events = Reader::new(inotify, &mut buffer);
+        loop {
+            let event = match events.next() {
+                Ok(event) => event,
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "can't read inotify events");
+                    changes.all = true;
+                    return;
+                }
+            };
+            let (watch, what) = (event.wd(), event.events());
+            if what.contains(ReadFlags::QUEUE_OVERFLOW) {
+                changes.all = true;
+            }
+            let Some(dir) = self.dirs.get(&watch) else { continue };
+            let changed = match what.contains(ReadFlags::MODIFY) {
+                true => &mut changes.content,
+                false => &mut changes.names,
+            };
+            if !changed.contains(dir) {
+                changed.insert(dir.clone());
+            }
+            if what.contains(ReadFlags::IGNORED)
+                && let Some(dir) = self.dirs.remove(&watch)
+            {
+                self.watches.remove(&dir);
+            }
+        }
+    }
+
+    /// Waits until something happens, `cancel` becomes readable, or `most` has passed.
+    pub(crate) fn wait(&self, cancel: BorrowedFd<'_>, most: Option<Duration>) -> Result<(), Errno> {
+        let most = match self.unwatched.is_empty() && self.inotify.is_some() {
+            true => most,
+            false => Some(most.unwrap_or(POLL_EVERY).min(POLL_EVERY)),
+        };
+        wait(self.inotify.as_ref().map(AsFd::as_fd), cancel, most)
+    }
+}
+
+/// Waits until `cancel` becomes readable or `most` has passed.
+pub(crate) fn pause(cancel: BorrowedFd<'_>, most: Duration) -> Result<(), Errno> {
+    wait(None, cancel, Some(most))
+}
+
+fn wait(events: Option<BorrowedFd<'_>>, cancel: BorrowedFd<'_>, most: Option<Duration>) -> Result<(), Errno> {
+    let mut fds = vec![PollFd::from_borrowed_fd(cancel, PollFlags::IN)];
+    fds.extend(events.map(|events| PollFd::from_borrowed_fd(events, PollFlags::IN)));
+    // Rounded up, so that what is due in a moment isn't asked for again and again until then.
+    let most = most.map(|most| most + Duration::from_micros(100));
+    let most = most.and_then(|most| Timespec::try_from(most).ok());
+    match poll(&mut fds, most.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::Cancel;
+
+    fn changes(watcher: &mut Watcher) -> Changes {
+        let mut changes = Changes::default();
+        watcher.take(&mut changes);
+        changes
+    }
+
+    #[test]
+    fn tells_names_from_content() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (dir, other) = (root.path().join("a"), root.path().join("b"));
+        fs::create_dir(&dir).expect("made");
+        fs::create_dir(&other).expect("made");
+        let mut watcher = Watcher::new();
+        watcher.watch(&dir);
+        watcher.watch(&other);
+        watcher.watch(&root.path().join("absent"));
+        assert_eq!(changes(&mut watcher), Changes::default());
+        let mut file = fs::File::create(dir.join("0.log")).expect("made");
+        assert_eq!(changes(&mut watcher), Changes { names: [dir.clone()].into(), ..Changes::default() });
+        file.write_all(b"x").expect("written");
+        assert_eq!(changes(&mut watcher), Changes { content: [dir.clone()].into(), ..Changes::default() });
+        fs::rename(dir.join("0.log"), dir.join("0.log.1")).expect("renamed");
+        assert_eq!(changes(&mut watcher).names, [dir.clone()].into());
+        fs::remove_dir_all(&dir).expect("removed");
+        assert_eq!(changes(&mut watcher).names, [dir.clone()].into());
+        // Made again under the same name, it is another directory.
+        fs::create_dir(&dir).expect("made");
+        watcher.watch(&dir);
+        fs::write(dir.join("0.log"), "x").expect("written");
+        assert_eq!(changes(&mut watcher).names, [dir.clone()].into());
+        watcher.keep(|kept| kept == other);
+        fs::write(dir.join("1.log"), "x").expect("written");
+        changes(&mut watcher);
+        fs::write(dir.join("2.log"), "x").expect("written");
+        assert_eq!(changes(&mut watcher), Changes::default());
+        assert_eq!(watcher.take_problem(), None);
+    }
+
+    #[test]
+    fn waits_for_an_event_or_the_end() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut watcher = Watcher::new();
+        watcher.watch(dir.path());
+        let cancel = Cancel::default();
+        fs::write(dir.path().join("0.log"), "x").expect("written");
+        watcher.wait(cancel.wake().expect("an eventfd"), None).expect("woken by the event");
+        changes(&mut watcher);
+        let other = cancel.clone();
+        let waiting = std::thread::spawn(move || {
+            let wake = other.wake().expect("an eventfd");
+            if !other.is_cancelled() {
+                watcher.wait(wake, None).expect("woken by the cancel");
+            }
+        });
+        cancel.cancel();
+        waiting.join().expect("it ended");
+    }
+
+    #[test]
+    fn without_watches_everything_is_looked_at() {
+        let mut watcher = Watcher::new();
+        watcher.inotify = None;
+        let dir = PathBuf::from("/somewhere");
+        watcher.watch(&dir);
+        assert_eq!(changes(&mut watcher).names, [dir.clone()].into());
+        let problem = watcher.take_problem().expect("told");
+        assert!(problem.contains("max_user_watches"), "{problem}");
+        assert_eq!(watcher.take_problem(), None);
+    }
+}

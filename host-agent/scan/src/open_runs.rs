@@ -1,0 +1,148 @@
+//! Records of a followed set whose end is still to be written: they wait for it, and nothing waits for them.
+
+use std::sync::Arc;
+
+use crate::candidates::Candidates;
+use crate::lines::{Line, Place};
+use crate::record::{Flags, RecordBatch, Stream};
+use crate::scanner::Scanner;
+use crate::search::Search;
+use crate::source::{LogFile, LogSet};
+use crate::units::Run;
+
+/// What a scanner that follows has to remember besides where it stands.
+#[derive(Default)]
+pub(crate) struct OpenRuns {
+    /// First lines of the records that wait, at most one for each stream.
+    starts: Vec<Line>,
+    /// The newest place of a record that was given.
+    given: Option<Place>,
+}
+
+impl OpenRuns {
+    /// Where the records that wait start.
+    pub(crate) fn starts(&self) -> &[Line] {
+        &self.starts
+    }
+
+    pub(crate) fn wait_for(&mut self, line: Line) {
+        self.starts.push(line);
+    }
+
+    pub(crate) fn note_given(&mut self, place: Place) {
+        self.given = self.given.max(Some(place));
+    }
+}
+
+impl Scanner {
+    /// Follows the set from now on: at its end, [`Scanner::step`] says [`Step::Idle`](crate::Step::Idle), and
+    /// goes on once [`Scanner::look`] or [`Scanner::update`] found more.
+    pub fn follow(&mut self) {
+        self.started = true;
+        self.units.lines.files.follow();
+    }
+
+    /// Goes to the end of what is written in whole lines.
+    pub fn seek_end(&mut self) {
+        let Some((file, end)) = self.units.lines.whole_end() else {
+            return;
+        };
+        (self.file, self.offset) = (Some(file), Some(end));
+        self.open_runs.note_given((file, end));
+        // What a runtime still holds goes to the file before.
+        let before = file.checked_sub(1).filter(|before| *before >= self.units.lines.files.first);
+        before.into_iter().for_each(|before| self.units.lines.files.reopen_done(before));
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if let Some(start) = self.units.run_before(file, end, stream) {
+                let mut unit = self.units.open(start);
+                if self.units.gather(&mut unit) == Run::Open {
+                    self.open_runs.wait_for(start);
+                }
+            }
+        }
+    }
+
+    /// The scan of everything before the place where this one stands, newest first. `search` must be
+    /// backward. Records that this scan waits for aren't given.
+    pub fn before(&mut self, search: Arc<Search>) -> Scanner {
+        let end = self.place().map(|(file, offset)| (file as usize, offset));
+        let files = self.units.lines.files.up_to(end);
+        let set = LogSet { source: self.source().clone(), files, dirs: Vec::new() };
+        let mut past = Scanner::new(set, self.source, search);
+        past.units.lines.files.end_at(end);
+        past
+    }
+
+    /// Finds out how long the files are now.
+    pub fn look(&mut self) {
+        self.units.lines.forget_layout();
+        self.units.lines.files.look();
+    }
+
+    /// Takes note of the files that are listed now, oldest first.
+    pub fn update(&mut self, listed: Vec<LogFile>) {
+        let files = &mut self.units.lines.files;
+        let at = self.file.unwrap_or_else(|| files.count().saturating_sub(1));
+        let reach = self.open_runs.starts.iter().map(|line| line.file).min().unwrap_or(at);
+        files.update(listed, at, reach);
+        self.file = self.file.or_else(|| (files.count() > files.first).then_some(files.first));
+        self.look();
+    }
+
+    /// Nothing will be written any more: what is there is read to its end, then the scan ends.
+    pub fn seal(&mut self) {
+        self.units.lines.forget_layout();
+        self.units.lines.files.seal();
+    }
+
+    /// Whether the scan waits for nothing but another look, a moment later: a newer file has content, and
+    /// the one before it may get its last lines yet.
+    pub fn is_settling(&self) -> bool {
+        self.units.lines.files.is_settling()
+    }
+
+    /// Whether no file of the set was in the last listing.
+    pub fn is_gone(&self) -> bool {
+        self.units.lines.files.is_gone()
+    }
+
+    /// Gives the records whose end has come meanwhile.
+    pub(crate) fn finish_open_runs(&mut self, batch: &mut RecordBatch) {
+        for line in std::mem::take(&mut self.open_runs.starts) {
+            // What stood in a file that was emptied is in the gap that tells of it.
+            if self.units.lines.files.is_lost(line.file) {
+                continue;
+            }
+            let mut unit = self.units.open(line);
+            if self.units.gather(&mut unit) == Run::Open {
+                self.open_runs.starts.push(line);
+                continue;
+            }
+            if self.confirm(&unit).1 {
+                let mut record = self.units.record(&unit, self.source, batch);
+                if self.open_runs.given > Some(line.place()) {
+                    record.flags.set(Flags::LATE);
+                }
+                batch.records.push(record);
+                self.open_runs.note_given(line.place());
+            }
+        }
+    }
+
+    /// Reads what was added to a file after it was left. Whether there was something.
+    pub(crate) fn read_straggler(&mut self, candidates: &mut Candidates, batch: &mut RecordBatch) -> bool {
+        let Some((file, from)) = self.units.lines.files.take_straggler() else {
+            return false;
+        };
+        let (size, first) = (self.search.limits.block_bytes, batch.records.len());
+        let Some(block) = self.units.lines.take_block_after(file, from, size) else {
+            return false;
+        };
+        self.units.lines.files.set_straggler(file, block.end);
+        self.search_taken_block(file, candidates, batch);
+        for record in &mut batch.records[first..] {
+            record.flags.set(Flags::LATE);
+        }
+        true
+    }
+}

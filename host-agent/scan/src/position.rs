@@ -1,0 +1,227 @@
+//! Where a scan stands, in terms that outlast it: what a resume token says of one source.
+//!
+//! An index into a list of files means nothing to the next scan, and neither does a name: files are
+//! renamed, compressed and deleted meanwhile. So a file is known by its inode and by its first bytes, which
+//! also are the first bytes of what it was compressed to. Log lines begin with a time in nanoseconds, so two
+//! files of one container don't begin alike.
+
+use std::hash::Hasher as _;
+
+use fnv::FnvHasher;
+use serde::{Deserialize, Serialize};
+
+use crate::files::{Files, State};
+use crate::gap::GapReason;
+use crate::reader::Fault;
+use crate::scanner::Scanner;
+use crate::source::Input;
+
+/// How many bytes of a file tell it from others.
+pub(crate) const HEAD_BYTES: usize = 256;
+
+/// The first bytes of a file as a hash: positions travel to clients, who may not be meant to see log text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Head {
+    /// How many bytes were hashed; 0 when the file was empty or wasn't looked at.
+    pub(crate) bytes: u16,
+    hash: u64,
+}
+
+impl Head {
+    /// Of a file that begins with `bytes`, of which at most [`HEAD_BYTES`] count.
+    pub(crate) fn of(bytes: &[u8]) -> Head {
+        let bytes = &bytes[..bytes.len().min(HEAD_BYTES)];
+        let mut hasher = FnvHasher::default();
+        hasher.write(bytes);
+        let count = u16::try_from(bytes.len()).expect("HEAD_BYTES is below 2^16");
+        Head { bytes: count, hash: hasher.finish() }
+    }
+
+    /// Whether a file that begins with `bytes` can be the one that this was taken of, maybe when it was
+    /// shorter.
+    pub(crate) fn begins(self, bytes: &[u8]) -> bool {
+        self.bytes == 0 || bytes.get(..usize::from(self.bytes)).is_some_and(|bytes| Head::of(bytes) == self)
+    }
+}
+
+/// A file, in terms that outlast renaming and compressing it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileId {
+    /// Device and inode, where it is a file on disk.
+    pub(crate) identity: Option<(u64, u64)>,
+    pub(crate) head: Head,
+}
+
+/// A place between two records of a set: all records on one side of it were given, none on the other.
+///
+/// Only the scan that goes on in the same direction understands it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The file that it is in.
+    pub file: FileId,
+    /// Where the next record may start (forward), or the last one ended (backward).
+    pub offset: u64,
+    /// Records on the near side that weren't given yet, by where they start: their ends were still to be
+    /// written.
+    pub open: Vec<(FileId, u64)>,
+    /// Time of the newest (forward) or oldest (backward) line before the position, nanoseconds since the
+    /// epoch, if known. Bounds the gap when the file is gone.
+    pub time: Option<i64>,
+}
+
+impl Files {
+    /// What tells `file` from others. Opens it if it must.
+    pub(crate) fn id(&mut self, file: usize) -> FileId {
+        self.open_reader(file);
+        let slot = self.slot(file);
+        FileId { identity: slot.file.identity, head: slot.head }
+    }
+
+    /// The file of that identity: by inode and first bytes, or, once it was compressed, by these alone.
+    pub(crate) fn find(&mut self, id: &FileId) -> Option<usize> {
+        let all = self.first..self.count();
+        let same_inode = |files: &Files, file: usize| {
+            id.identity.is_some() && files.slots[file - files.first].file.identity == id.identity
+        };
+        let inode = all.clone().find(|file| same_inode(self, *file) && self.begins_like(*file, id.head));
+        inode.or_else(|| all.clone().find(|file| id.head.bytes > 0 && self.begins_like(*file, id.head)))
+    }
+
+    fn begins_like(&mut self, file: usize, head: Head) -> bool {
+        let was_closed = matches!(self.slot(file).state, State::Closed);
+        let begins = self.first_bytes(file).is_some_and(|bytes| head.begins(&bytes));
+        if was_closed {
+            self.close_file(file);
+        }
+        begins
+    }
+
+    /// Notes the first bytes of a file that was just opened.
+    pub(crate) fn note_head(&mut self, file: usize) {
+        if let Some(bytes) = self.first_bytes(file) {
+            self.slot(file).head = Head::of(&bytes);
+        }
+    }
+
+    /// The first bytes of a file that isn't a pipe; of a compressed one, decompressed.
+    pub(crate) fn first_bytes(&mut self, file: usize) -> Option<Vec<u8>> {
+        if matches!(self.slot(file).file.input, Input::Pipe(_)) {
+            return None;
+        }
+        let mut bytes = vec![0; HEAD_BYTES];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            let count = self.open_reader(file)?.read_at(filled as u64, &mut bytes[filled..]);
+            if count == 0 {
+                break;
+            }
+            filled += count;
+        }
+        bytes.truncate(filled);
+        Some(bytes)
+    }
+
+    /// Where a file ends. A compressed one isn't read through for that: it ends behind anything.
+    fn end(&mut self, file: usize) -> u64 {
+        match self.slot(file).file.input {
+            Input::Plain(_) => self.len(file),
+            Input::Gzip(_) | Input::Pipe(_) => u64::MAX,
+        }
+    }
+}
+
+impl Scanner {
+    /// How far the scan has come: number of a file, and where in it the next block starts (forward) or ends
+    /// (backward). `None` for a set without files.
+    ///
+    /// An empty file isn't a place to start from, since nothing tells it from others: the end of the one
+    /// before stands for it.
+    pub fn place(&mut self) -> Option<(u32, u64)> {
+        let backward = self.backward();
+        let files = &mut self.units.lines.files;
+        let last = files.count().checked_sub(1).filter(|last| *last >= files.first)?;
+        let number = |file: usize| u32::try_from(file).expect("a set has far fewer files than 2^32");
+        if backward {
+            let Some(file) = self.file else { return Some((number(files.first), 0)) };
+            let end = self.offset.unwrap_or_else(|| files.end(file));
+            return Some((number(file), end));
+        }
+        let mut file = self.file.unwrap_or(last);
+        let mut offset = if self.file.is_none() { files.end(file) } else { self.offset.unwrap_or(0) };
+        while offset == 0 && file > files.first && files.id(file).head.bytes == 0 {
+            file -= 1;
+            offset = files.end(file);
+        }
+        Some((number(file), offset))
+    }
+
+    /// Where records start that are behind that place and weren't given, since their ends aren't written yet.
+    pub fn open_places(&self) -> Vec<(u32, u64)> {
+        let number = |file| u32::try_from(file).expect("a set has far fewer files than 2^32");
+        self.open_runs.starts().iter().map(|line| (number(line.file), line.start)).collect()
+    }
+
+    /// What tells a file from all others, for a [`Position`]. `None` for a pipe, which can't be gone back to.
+    pub fn file_id(&mut self, file: u32) -> Option<FileId> {
+        let file = file as usize;
+        let files = &mut self.units.lines.files;
+        let is_pipe = matches!(files.slot(file).file.input, Input::Pipe(_));
+        (!is_pipe).then(|| files.id(file))
+    }
+
+    /// Goes on from a position that a scan of the same log, in the same direction, told. When its file is
+    /// gone, that is a gap, and the scan starts with what is left.
+    pub fn resume(&mut self, position: &Position) {
+        self.units.lines.files.note_identities();
+        self.started = true;
+        self.units.lines.files.edge = position.time;
+        let mut lost = false;
+        for (id, offset) in &position.open {
+            let line = match self.units.lines.files.find(id) {
+                Some(file) => self.units.lines.line_at(file, *offset),
+                None => None,
+            };
+            lost |= line.is_none();
+            line.into_iter().for_each(|line| self.open_runs.wait_for(line));
+        }
+        let place = self.units.lines.files.find(&position.file).map(|file| (file, position.offset));
+        match place {
+            Some((file, offset)) if self.backward() || offset <= self.units.lines.files.end(file) => {
+                self.open_runs.note_given((file, offset));
+                let len = self.units.lines.files.end(file);
+                (self.file, self.offset) = (Some(file), Some(offset.min(len)));
+            }
+            Some((file, _)) => {
+                let fault = Fault::new(GapReason::Shrunk, "it is shorter than where the search was left");
+                self.units.lines.files.tell(file, fault);
+                (self.file, self.offset) = (Some(file), None);
+            }
+            None => {
+                lost = true;
+                self.file = self.file.filter(|_| !self.backward());
+            }
+        }
+        if lost {
+            let first = self.units.lines.files.first;
+            let detail = "the file where the search was left is gone; what was behind it and isn't in the files \
+                          that are left is lost";
+            self.units.lines.files.tell(first, Fault::new(GapReason::RotatedAway, detail));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_knows_a_file_that_has_grown() {
+        let short = Head::of(b"1970-01-01T00:00:00Z stdout F a\n");
+        assert!(short.begins(b"1970-01-01T00:00:00Z stdout F a\n1970"));
+        assert!(!short.begins(b"1970-01-01T00:00:00Z stdout F a"));
+        assert!(!short.begins(b"1970-01-01T00:00:01Z stdout F a\n"));
+        let long = vec![b'x'; 3 * HEAD_BYTES];
+        assert!(Head::of(&long).begins(&long[..HEAD_BYTES]));
+        assert!(Head::default().begins(b""));
+    }
+}
