@@ -178,6 +178,12 @@ impl Files {
         (self.first..self.count()).for_each(|file| self.close_file(file));
     }
 
+    /// Closes the files that no neighbourhood of `file` reaches.
+    pub(crate) fn close_far_from(&mut self, file: usize) {
+        let far = (self.first..self.count()).filter(|number| number.abs_diff(file) > 1);
+        far.for_each(|file| self.close_file(file));
+    }
+
     /// Closes a file, if it can be opened again.
     pub(crate) fn close_file(&mut self, file: usize) {
         let slot = self.slot(file);
@@ -198,8 +204,7 @@ impl Files {
             let detail = "files before it may have been deleted before they could be read";
             self.tell(next, Fault::new(GapReason::RotatedAway, detail));
         }
-        let far = (self.first..self.count()).filter(|number| number.abs_diff(next) > 1);
-        far.for_each(|file| self.close_file(file));
+        self.close_far_from(next);
     }
 
     fn detect(&mut self, file: usize) -> Format {

@@ -60,6 +60,7 @@ impl Scanner {
                 }
             }
         }
+        self.units.lines.files.close_far_from(file);
     }
 
     /// The scan of everything before the place where this one stands, newest first. `search` must be

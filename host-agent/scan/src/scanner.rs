@@ -190,11 +190,10 @@ impl Scanner {
             return Step::Idle;
         }
         // Records whose ends were waited for won't get them any more.
+        let first = batch.records.len();
         self.finish_open_runs(batch);
-        let given = std::mem::take(&mut batch.records);
-        self.count_flags(&given);
-        batch.records = given;
-        if batch.records.is_empty() { Step::End } else { Step::More }
+        self.count_flags(&batch.records[first..]);
+        if batch.records.len() == first { Step::End } else { Step::More }
     }
 
     /// Takes the next block, going from file to file. Returns the file that it is of.
