@@ -31,6 +31,17 @@ struct Slot {
     identity: Option<(u64, u64)>,
 }
 
+impl Slot {
+    fn fork(&self) -> Slot {
+        let state = match &self.state {
+            State::Open(reader) => reader.share().map_or(State::Closed, State::Open),
+            State::Closed => State::Closed,
+            State::Gone => State::Gone,
+        };
+        Slot { state, ..*self }
+    }
+}
+
 #[derive(Default)]
 enum State {
     #[default]
@@ -43,6 +54,18 @@ impl Files {
     pub(crate) fn new(set: LogSet, source: u32, keep: Keep) -> Files {
         let slots = set.files.iter().map(|_| Slot::default()).collect();
         Files { set, source, keep, slots, gaps: Vec::new(), bytes_read: 0, edge: None }
+    }
+
+    /// The same files for another scanner: what is open and plain is shared, and what is known of a file
+    /// stays known.
+    pub(crate) fn fork(&self) -> Files {
+        let slots = self.slots.iter().map(Slot::fork).collect();
+        Files { slots, ..Files::new(self.set.clone(), self.source, self.keep) }
+    }
+
+    /// Whether a fork can share a file: it is open, and any part of it can be read at any time.
+    pub(crate) fn can_fork(&self, file: usize) -> bool {
+        matches!(&self.slots[file].state, State::Open(reader) if reader.share().is_some())
     }
 
     pub(crate) fn set(&self) -> &LogSet {

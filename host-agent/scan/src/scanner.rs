@@ -43,14 +43,14 @@ pub struct Scanner {
     pub(crate) search: Arc<Search>,
     pub(crate) units: Units,
     /// The file that is being searched; `None` when the last one is done.
-    file: Option<usize>,
+    pub(crate) file: Option<usize>,
     /// Where in it the next block starts (forward) or ends (backward); `None` at the file's start or end.
-    offset: Option<u64>,
+    pub(crate) offset: Option<u64>,
     block_size: usize,
     /// Matches of the block that is being searched.
     pub(crate) found: Vec<(Line, Record)>,
     pub(crate) context: Context,
-    frontier: Option<i64>,
+    pub(crate) frontier: Option<i64>,
     pub(crate) stats: ScanStats,
     started: bool,
 }
@@ -60,8 +60,6 @@ impl Scanner {
     pub fn new(set: LogSet, source: u32, search: Arc<Search>) -> Scanner {
         let limits = search.limits;
         let backward = search.direction == Direction::Backward;
-        let last = set.files.len().checked_sub(1);
-        let file = if backward { last } else { last.map(|_| 0) };
         // Parts of a joined line, the lines they are in, and the block that is being searched.
         let join = usize::try_from(limits.join_bytes).unwrap_or(usize::MAX);
         let reach = [join, limits.line_bytes, limits.line_bytes, limits.block_bytes, STREAM_SLACK]
@@ -71,7 +69,15 @@ impl Scanner {
         let window = if backward { usize::MAX } else { reach };
         let window = limits.gzip_window_bytes.min(window);
         let keep = Keep { window, reach, spool: search.context.before > 0, backward };
-        let lines = Lines::new(Files::new(set, source, keep), limits.line_bytes);
+        Scanner::with_files(Files::new(set, source, keep), source, search)
+    }
+
+    /// A scanner that is at the first of `files` in scan order.
+    pub(crate) fn with_files(files: Files, source: u32, search: Arc<Search>) -> Scanner {
+        let limits = search.limits;
+        let last = files.count().checked_sub(1);
+        let file = if search.direction == Direction::Backward { last } else { last.map(|_| 0) };
+        let lines = Lines::new(files, limits.line_bytes);
         Scanner {
             source,
             units: Units::new(lines, limits),
@@ -108,6 +114,13 @@ impl Scanner {
     /// far as the times in the files are in order. `None` when that isn't known yet.
     pub fn frontier(&self) -> Option<i64> {
         self.frontier
+    }
+
+    /// How far the scan has come: index of a file, and where in it the next block starts (forward) or ends
+    /// (backward). Of a file that isn't open yet, its start or end. `None` behind the last file.
+    pub fn place(&self) -> Option<(usize, u64)> {
+        let otherwise = if self.backward() { u64::MAX } else { 0 };
+        self.file.map(|file| (file, self.offset.unwrap_or(otherwise)))
     }
 
     /// What couldn't be read since this was asked for last.
@@ -183,7 +196,7 @@ impl Scanner {
         None
     }
 
-    fn search_block(&mut self, file: usize, candidates: &mut Candidates, batch: &mut RecordBatch) {
+    pub(crate) fn search_block(&mut self, file: usize, candidates: &mut Candidates, batch: &mut RecordBatch) {
         let lines = &mut self.units.lines;
         let format = lines.format(file);
         let (matcher, limit) = (self.search.matcher.as_ref(), self.search.limits.line_bytes);
@@ -258,7 +271,7 @@ impl Scanner {
         time.is_none_or(|time| window.contains(&time))
     }
 
-    fn count_flags(&mut self, records: &[Record]) {
+    pub(crate) fn count_flags(&mut self, records: &[Record]) {
         for record in records {
             self.stats.malformed += u64::from(record.flags.has(crate::Flags::MALFORMED));
             self.stats.truncated += u64::from(record.flags.has(crate::Flags::TRUNCATED));
@@ -267,7 +280,7 @@ impl Scanner {
 
     /// Sets the frontier to the time at the block's last edge in scan order, or as far ahead of it as a
     /// neighbour of a match beyond it can be.
-    fn move_frontier(&mut self, file: usize) {
+    pub(crate) fn move_frontier(&mut self, file: usize) {
         let backward = self.backward();
         let edge = self.time_at_edge(file, !backward);
         self.units.lines.files.edge = edge.or(self.units.lines.files.edge);

@@ -34,6 +34,16 @@ pub struct LogSet {
     pub files: Vec<LogFile>,
 }
 
+impl LogSet {
+    /// Whether reading it can wait for a writer.
+    pub fn may_wait(&self) -> bool {
+        self.files.iter().any(|file| match &file.input {
+            Input::Plain(_) | Input::Gzip(_) => false,
+            Input::Pipe(file) => !file.metadata().is_ok_and(|metadata| metadata.is_file()),
+        })
+    }
+}
+
 /// One file of a [`LogSet`].
 #[derive(Clone, Debug)]
 pub struct LogFile {
