@@ -1,6 +1,7 @@
 //! What becomes of merged records: limit, counts, and the events they are given in.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use weir_scan::{Flags, Record, RecordBatch};
 
@@ -11,6 +12,9 @@ use crate::{Limit, Output};
 const BATCH_BYTES: usize = 64 << 10;
 /// Records after which a batch is given.
 const BATCH_RECORDS: usize = 4096;
+
+/// How long records wait for others to make up a batch.
+const LINGER: Duration = Duration::from_millis(5);
 
 /// How the collector works, from the plan.
 pub(crate) struct CollectorConfig {
@@ -53,6 +57,8 @@ pub(crate) struct Collector<'a> {
     /// that neighbours of it, merged before records of other sources, are shown for.
     hold: bool,
     out: RecordBatch,
+    /// When the first record in `out` is due to be given.
+    due: Option<Instant>,
     /// Matches of each source.
     counts: Vec<u64>,
     histogram: BTreeMap<(Option<u32>, Option<i64>), u64>,
@@ -75,6 +81,7 @@ impl<'a> Collector<'a> {
             hold,
             counts: vec![0; config.sources],
             out: RecordBatch::default(),
+            due: None,
             histogram: BTreeMap::new(),
             untimed: 0,
             held_full: false,
@@ -107,8 +114,9 @@ impl<'a> Collector<'a> {
     /// Takes `range` of the records of `batch`, all of one source.
     pub(crate) fn take(&mut self, batch: &mut RecordBatch, range: std::ops::Range<usize>) {
         let whole = range.len() == batch.records.len();
-        let dense = batch.bytes.len() <= 2 * BATCH_BYTES + batch.records.len() * 64;
-        let pass_on = whole && dense && !self.hold && self.config.output == Output::Records;
+        // A few records aren't worth a batch of their own, nor is a large buffer with little in it.
+        let fills = batch.bytes.len() >= BATCH_BYTES / 2 && batch.bytes.len() <= 4 * BATCH_BYTES;
+        let pass_on = whole && fills && !self.hold && self.config.output == Output::Records;
         let mut admitted = 0;
         for index in range {
             let mut record = batch.records[index];
@@ -211,6 +219,9 @@ impl<'a> Collector<'a> {
             }
         }
         self.out.push_from(batch, record);
+        if !self.hold && self.due.is_none() {
+            self.due = Some(Instant::now() + LINGER);
+        }
         if !self.hold && (self.out.bytes.len() >= BATCH_BYTES || self.out.records.len() >= BATCH_RECORDS) {
             self.flush();
         }
@@ -234,9 +245,19 @@ impl<'a> Collector<'a> {
         if self.hold || self.out.records.is_empty() {
             return;
         }
+        self.due = None;
         let batch = std::mem::take(&mut self.out);
         self.summary.records += batch.records.len() as u64;
         self.give(Event::Records(batch));
+    }
+
+    /// Gives the records that have gathered if they have waited long enough, or may have to wait `long` for more.
+    pub(crate) fn flush_when(&mut self, long: bool) {
+        if let Some(due) = self.due
+            && (long || Instant::now() >= due)
+        {
+            self.flush();
+        }
     }
 
     /// Matches of one source so far.

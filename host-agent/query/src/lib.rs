@@ -8,12 +8,16 @@
 //! depends on either.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod cancel;
 mod collect;
+mod crew;
 mod engine;
 mod error;
 mod event;
+mod feed;
 mod filter_stage;
+mod job;
 mod lane;
 mod limits;
 mod neighbours;
@@ -27,7 +31,7 @@ pub use cancel::Cancel;
 pub use engine::{Engine, EngineConfig, FileInfo, FilterInfo, Inputs, SourceInfo};
 pub use error::QueryError;
 pub use event::{Bucket, Count, Event, FilterStatus, Flow, Gap, Progress, SourceStatus, Summary};
-pub use limits::QueryLimits;
+pub use limits::{QueryLimits, available_threads};
 pub use plan::Plan;
 pub use spec::{FilterRef, FilterSpec, Limit, Output, QuerySpec};
 

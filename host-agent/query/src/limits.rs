@@ -1,5 +1,8 @@
 //! Named bounds of one query.
 
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+
 use weir_scan::PatternLimits;
 
 /// Named bounds of one query. Each has a default that [`QueryLimits::default`] gives.
@@ -26,6 +29,9 @@ pub struct QueryLimits {
     /// Bytes of one block's records after filters have rewritten them (default 64 MiB). A record whose new
     /// message would pass it counts as one that the filter failed on.
     pub batch_bytes: usize,
+    /// Threads that search for one query, its own included (default: as many as [`available_threads`] says, at
+    /// most 2). Filters and the merge by time stay on the query's own. Doesn't bound how many queries run.
+    pub threads: usize,
     /// Steps of one histogram, over all sources (default 100,000). Matches of further steps are left out, and
     /// the summary says so.
     pub histogram_buckets: usize,
@@ -43,7 +49,14 @@ impl Default for QueryLimits {
             held_bytes: 64 << 20,
             merge_bytes: 8 << 20,
             batch_bytes: 64 << 20,
+            threads: available_threads().min(2),
             histogram_buckets: 100_000,
         }
     }
+}
+
+/// How many threads this process can have at work at once: by its processors and the CPU quota of its cgroup.
+/// At least 1; 1 also where the system doesn't tell.
+pub fn available_threads() -> usize {
+    available_parallelism().map_or(1, NonZeroUsize::get)
 }

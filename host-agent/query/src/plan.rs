@@ -26,6 +26,10 @@ pub struct Plan {
     pub(crate) batch_bytes: usize,
     pub(crate) histogram_buckets: usize,
     pub(crate) node: String,
+    /// Threads that search, the one that runs the plan included.
+    pub(crate) threads: usize,
+    /// Whether the order of the records shows in the answer.
+    pub(crate) ordered: bool,
 }
 
 impl Plan {
@@ -61,8 +65,12 @@ impl Planner<'_> {
             matcher = compile(&[prefilter])?;
         }
         let sets = engine.select(&selectors, &spec.sources)?;
-        limits.block_bytes = (engine.config.limits.merge_bytes / sets.len().max(1))
-            .clamp(MIN_BLOCK_BYTES, limits.block_bytes.max(MIN_BLOCK_BYTES));
+        // A filter may care for the order of what it sees, and a limit decides which matches count.
+        let ordered = spec.output == Output::Records || spec.limit != Limit::All || !stages.is_empty();
+        if ordered {
+            limits.block_bytes = (engine.config.limits.merge_bytes / sets.len().max(1))
+                .clamp(MIN_BLOCK_BYTES, limits.block_bytes.max(MIN_BLOCK_BYTES));
+        }
         limits.context_bytes = (limits.context_bytes / sets.len().max(1)).max(limits.line_bytes);
         let direction = match spec.limit {
             Limit::All => spec.direction,
@@ -81,6 +89,8 @@ impl Planner<'_> {
             batch_bytes: engine.config.limits.batch_bytes,
             histogram_buckets: engine.config.limits.histogram_buckets,
             node: engine.config.node.clone(),
+            threads: engine.config.limits.threads.max(1),
+            ordered,
         })
     }
 

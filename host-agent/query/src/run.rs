@@ -1,4 +1,4 @@
-//! The run of a plan: sources are read a block at a time, only as far as the merge by time needs them.
+//! The run of a plan: sources are merged by time, and read no further than that needs.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,9 +9,12 @@ use weir_sandbox::Kind;
 use weir_scan::{Direction, Scanner};
 
 use crate::Cancel;
+use crate::ahead::Waiting;
 use crate::collect::{Collector, CollectorConfig};
+use crate::crew::{Bench, Crew};
 use crate::engine::set_bytes;
 use crate::event::{Event, FilterStatus, Flow, Gap, Progress, SourceStatus};
+use crate::feed::Forks;
 use crate::filter_stage::FilterStage;
 use crate::lane::Lane;
 use crate::neighbours::Neighbours;
@@ -24,16 +27,33 @@ impl Plan {
     /// Runs the query, blocking, and hands what it tells to `sink`. The last event is the summary, unless
     /// the sink asked to stop or `cancel` was set: then nothing more comes.
     pub fn run(self, cancel: &Cancel, sink: &mut dyn FnMut(Event) -> Flow) {
-        Run::new(self, sink).run(cancel);
+        let (bench, threads) = (Bench::default(), self.threads);
+        std::thread::scope(|scope| {
+            let crew = Crew::new(scope, &bench, threads);
+            Run::new(self, sink, crew).run(cancel);
+        });
     }
 }
 
-struct Run<'a> {
-    lanes: Vec<Lane>,
+/// Lanes that aren't done, by when each is due.
+pub(crate) type Due = BinaryHeap<Reverse<(i64, usize)>>;
+
+pub(crate) struct Run<'a, 'scope, 'env> {
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) crew: Crew<'scope, 'env>,
+    pub(crate) forks: Forks,
+    /// Over all lanes.
+    pub(crate) waiting: Waiting,
+    /// Bytes of blocks, the unit of what is read ahead.
+    pub(crate) block_bytes: usize,
     stages: Vec<FilterStage>,
     direction: Direction,
+    /// The order of the records shows in the answer.
+    ordered: bool,
     collector: Collector<'a>,
-    bytes_total: u64,
+    pub(crate) bytes_total: u64,
+    /// Bytes that were read for what was accepted.
+    pub(crate) bytes_accepted: u64,
     /// Whether a pattern or filter decides on what the lines hold.
     searches: bool,
     line_bytes: usize,
@@ -41,8 +61,12 @@ struct Run<'a> {
     progress_at: Instant,
 }
 
-impl<'a> Run<'a> {
-    fn new(plan: Plan, sink: &'a mut dyn FnMut(Event) -> Flow) -> Run<'a> {
+impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
+    fn new(
+        plan: Plan,
+        sink: &'a mut dyn FnMut(Event) -> Flow,
+        crew: Crew<'scope, 'env>,
+    ) -> Run<'a, 'scope, 'env> {
         let started = Instant::now();
         let direction = plan.search.direction;
         let context = plan.search.context;
@@ -86,10 +110,16 @@ impl<'a> Run<'a> {
         }
         Run {
             lanes,
+            crew,
+            forks: Forks::default(),
+            waiting: Waiting::default(),
+            block_bytes: plan.search.limits.block_bytes,
             stages,
             direction,
+            ordered: plan.ordered,
             collector,
             bytes_total,
+            bytes_accepted: 0,
             searches,
             line_bytes,
             started,
@@ -98,6 +128,14 @@ impl<'a> Run<'a> {
     }
 
     fn run(mut self, cancel: &Cancel) {
+        self.merge(cancel);
+        if !self.collector.stopped && !cancel.is_cancelled() {
+            self.finish();
+        }
+    }
+
+    /// Hands the records to the collector, in order, until there are no more, or nobody wants more.
+    fn merge(&mut self, cancel: &Cancel) {
         let mut heap = BinaryHeap::with_capacity(self.lanes.len());
         for index in 0..self.lanes.len() {
             self.queue(&mut heap, index);
@@ -111,28 +149,26 @@ impl<'a> Run<'a> {
                 return;
             }
             if self.collector.wants_none_of(self.lanes[index].source) {
-                self.lanes[index].close();
+                self.close(index);
             } else if self.lanes[index].is_ready() {
-                let bound = heap.peek().map(|Reverse(place)| self.bound(*place, index));
+                let next = heap.peek().filter(|_| self.ordered);
+                let bound = next.map(|Reverse(place)| self.bound(*place, index));
                 let (range, batch) = self.lanes[index].take_until(bound, self.direction);
                 self.collector.take(batch, range);
             } else {
-                self.read(index);
+                self.read(index, &mut heap);
             }
             self.queue(&mut heap, index);
-        }
-        if !self.collector.stopped && !cancel.is_cancelled() {
-            self.finish();
         }
     }
 
     /// Puts a lane where its next record, or what is known of it, belongs in the order.
-    fn queue(&mut self, heap: &mut BinaryHeap<Reverse<(i64, usize)>>, index: usize) {
+    fn queue(&mut self, heap: &mut Due, index: usize) {
         let lane = &mut self.lanes[index];
         if lane.is_done() {
             return;
         }
-        let key = lane.key();
+        let key = if self.ordered { lane.key() } else { 0 };
         // `!` turns an order round without overflow.
         heap.push(Reverse(match self.direction {
             Direction::Forward => (key, index),
@@ -140,7 +176,7 @@ impl<'a> Run<'a> {
         }));
     }
 
-    fn lane_of(&self, (_, index): (i64, usize)) -> usize {
+    pub(crate) fn lane_of(&self, (_, index): (i64, usize)) -> usize {
         match self.direction {
             Direction::Forward => index,
             Direction::Backward => !index,
@@ -159,9 +195,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn read(&mut self, index: usize) {
-        self.lanes[index].step(&mut self.stages);
-        for gap in self.lanes[index].scanner.take_gaps() {
+    fn read(&mut self, index: usize, due: &mut Due) {
+        let before = self.lanes[index].feed.stats().bytes_read;
+        self.collector.flush_when(self.lanes[index].may_wait);
+        self.fetch(index, due);
+        let lane = &mut self.lanes[index];
+        let gaps = self.waiting.change(lane, |lane| lane.accept(&mut self.stages, &mut self.forks));
+        self.bytes_accepted += lane.feed.stats().bytes_read - before;
+        for gap in gaps {
             let gap = Gap {
                 source: gap.source,
                 reason: gap.reason.name().to_owned(),
@@ -170,19 +211,14 @@ impl<'a> Run<'a> {
                 from: gap.from,
                 to: gap.to,
             };
-            let source = &self.lanes[index].scanner.set().source;
-            let name = [source.namespace.as_str(), source.pod.as_str(), source.container.as_str()]
-                .into_iter()
-                .filter(|part| !part.is_empty())
-                .collect::<Vec<_>>()
-                .join("/");
+            let name = &self.lanes[index].name;
             self.collector.incomplete(format!("{name}: {} of {}: {}", gap.reason, gap.file, gap.detail));
             self.collector.flush();
             self.lanes[index].gaps += 1;
             self.collector.give(Event::Gap(gap));
         }
         if self.stages.iter().any(FilterStage::stopped) {
-            self.lanes.iter_mut().for_each(Lane::end);
+            (0..self.lanes.len()).for_each(|index| self.end(index));
         }
         if Instant::now() >= self.progress_at {
             self.collector.flush();
@@ -197,16 +233,17 @@ impl<'a> Run<'a> {
     }
 
     fn bytes_read(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.scanner.stats().bytes_read).sum()
+        self.lanes.iter().map(|lane| lane.feed.bytes_read()).sum()
     }
 
     fn finish(mut self) {
+        self.stop_reading();
         self.collector.finish();
         for lane in &self.lanes {
             let status = SourceStatus {
                 source: lane.source,
                 matched: self.collector.matched(lane.source),
-                bytes_read: lane.scanner.stats().bytes_read,
+                bytes_read: lane.feed.bytes_read(),
                 gaps: lane.gaps,
             };
             self.collector.give(Event::SourceEnd(status));
@@ -218,7 +255,7 @@ impl<'a> Run<'a> {
             }
             self.collector.give(Event::Filter(status));
         }
-        if self.searches && self.lanes.iter().any(|lane| lane.scanner.stats().met_long_line) {
+        if self.searches && self.lanes.iter().any(|lane| lane.feed.stats().met_long_line) {
             self.collector.incomplete(format!(
                 "some lines are longer than {} bytes (limit line_bytes), and what stands behind that was not \
                  searched; ask with a larger limit",
@@ -256,3 +293,7 @@ fn failure_sentence(status: &FilterStatus) -> String {
     let first = status.failures.first().map(|failure| format!("; first: {failure}")).unwrap_or_default();
     format!("filter '{}' {what}{first}", status.name)
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

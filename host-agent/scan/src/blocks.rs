@@ -60,6 +60,17 @@ impl Lines {
         }
     }
 
+    /// Takes the lines that start at `to` or behind it from the end of a block that starts before.
+    pub(crate) fn cut_block(&mut self, to: u64) {
+        if self.long.is_some() || self.block.end() <= to {
+            return;
+        }
+        let inner = usize::try_from(to - self.block.start()).expect("a block is in memory");
+        if let Some(newline) = memchr(b'\n', &self.block.bytes()[inner - 1..]) {
+            self.block.truncate(inner + newline);
+        }
+    }
+
     /// Makes the lines before `end` the block, as [`Lines::take_block_after`] does. `None` at the start
     /// of the file.
     pub(crate) fn take_block_before(&mut self, file: usize, end: u64, size: usize) -> Option<Range<u64>> {

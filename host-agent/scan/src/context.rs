@@ -32,6 +32,11 @@ impl Context {
         };
         Context { lead, trail, last: None, walked: None, left: 0 }
     }
+
+    /// Whether any neighbours are to be given.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.lead > 0 || self.trail > 0
+    }
 }
 
 impl Scanner {
@@ -39,7 +44,7 @@ impl Scanner {
     /// as they are in blocks seen so far.
     pub(crate) fn weave(&mut self, file: usize, batch: &mut RecordBatch) {
         let mut found = std::mem::take(&mut self.found);
-        if self.context.lead == 0 && self.context.trail == 0 {
+        if !self.context.is_wanted() {
             batch.records.extend(found.drain(..).map(|(_, record)| record));
         } else {
             let newer = !self.backward();

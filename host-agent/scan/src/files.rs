@@ -62,6 +62,15 @@ impl Slot {
             limit: None,
         }
     }
+
+    fn fork(&self) -> Slot {
+        let state = match &self.state {
+            State::Open(reader) => reader.share().map_or(State::Closed, State::Open),
+            State::Closed => State::Closed,
+            State::Gone => State::Gone,
+        };
+        Slot { file: self.file.clone(), state, ..*self }
+    }
 }
 
 pub(crate) enum State {
@@ -83,6 +92,29 @@ impl Files {
             edge: None,
             growth: None,
         }
+    }
+
+    /// The same files for another scanner: what is open and plain is shared, and what is known of a file
+    /// stays known.
+    pub(crate) fn fork(&self) -> Files {
+        Files {
+            source: self.source.clone(),
+            number: self.number,
+            keep: self.keep,
+            slots: self.slots.iter().map(Slot::fork).collect(),
+            first: self.first,
+            gaps: Vec::new(),
+            bytes_read: 0,
+            edge: None,
+            growth: None,
+        }
+    }
+
+    /// Whether a fork can share a file: it is open, any part of it can be read at any time, and nothing is added
+    /// to it.
+    pub(crate) fn can_fork(&mut self, file: usize) -> bool {
+        let is_fixed = self.growth.is_none();
+        is_fixed && matches!(&self.slot(file).state, State::Open(reader) if reader.share().is_some())
     }
 
     pub(crate) fn source(&self) -> &Source {

@@ -17,7 +17,7 @@ use crate::files::{Files, Slot, State};
 use crate::format::DETECT_BYTES;
 use crate::gap::GapReason;
 use crate::lines::Place;
-use crate::position::Head;
+use crate::position::{FileId, Head};
 use crate::reader::{Fault, Keep};
 use crate::source::{Format, Input, LogFile, LogSet, Source};
 
@@ -286,6 +286,25 @@ impl Files {
                 growth.settling = Some((file, len, growth.looks));
                 false
             }
+        }
+    }
+
+    /// The file before `file`, if it is watched, and how much of it was read.
+    pub(crate) fn left_behind(&mut self, file: usize) -> Option<(FileId, u64)> {
+        let before = file.checked_sub(1).filter(|before| *before >= self.first && self.growth.is_some())?;
+        let slot = self.slot(before);
+        let is_plain = matches!(slot.file.input, Input::Plain(_));
+        let len = slot.len.filter(|_| is_plain && slot.done && matches!(slot.state, State::Open(_)))?;
+        let unread = self.growth.as_ref().and_then(|growth| growth.straggler);
+        let read = unread.filter(|(file, _)| *file == before).map_or(len, |(_, from)| from);
+        Some((self.id(before), read))
+    }
+
+    /// Watches a file that was left for what is added to it behind `read`.
+    pub(crate) fn watch_left(&mut self, file: usize, read: u64) {
+        if self.growth.is_some() {
+            self.reopen_done(file);
+            self.set_straggler(file, read);
         }
     }
 

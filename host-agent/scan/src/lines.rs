@@ -3,6 +3,8 @@
 //! Two pieces of the files are in memory: the block that is being searched, and a smaller window that
 //! moves to wherever else a line is asked for. A line is looked at up to a cap, however long it is.
 
+use std::ops::Range;
+
 use memchr::{memchr, memrchr};
 
 use crate::files::Files;
@@ -13,6 +15,9 @@ use crate::{cri, json_file};
 
 /// Bytes that the window reads at once, at first: most looks aside are for one line or two.
 const WINDOW_BYTES: usize = 4 << 10;
+
+/// Bytes read at once to find where a line starts.
+const PROBE_BYTES: usize = 512;
 
 /// A place in a set: index of a file, offset in it.
 pub(crate) type Place = (usize, u64);
@@ -234,6 +239,25 @@ impl Lines {
         let last = self.line_before(file, len);
         let end = last.map_or(0, |last| if last.end < last.next { last.next } else { last.start });
         Some((file, if self.files.may_grow(file) { end } else { len }))
+    }
+
+    /// Where the first line starts that starts in a piece of a file; `None` when none does.
+    pub(crate) fn first_start(&mut self, file: usize, piece: Range<u64>) -> Option<u64> {
+        let Some(mut from) = piece.start.checked_sub(1) else {
+            return (piece.end > 0).then_some(0);
+        };
+        // From the byte before the piece on: when that ends a line, the piece starts with one.
+        while from + 1 < piece.end {
+            self.window.reset(file, from);
+            if self.window.extend(&mut self.files, PROBE_BYTES) == 0 {
+                return None;
+            }
+            if let Some(newline) = memchr(b'\n', self.window.bytes()) {
+                return Some(from + newline as u64 + 1).filter(|start| *start < piece.end);
+            }
+            from = self.window.end();
+        }
+        None
     }
 
     /// The rest of a line that starts at `start` and has no newline before `from`.

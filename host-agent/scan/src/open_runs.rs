@@ -66,7 +66,7 @@ impl Scanner {
     /// The scan of everything before the place where this one stands, newest first. `search` must be
     /// backward. Records that this scan waits for aren't given.
     pub fn before(&mut self, search: Arc<Search>) -> Scanner {
-        let end = self.place().map(|(file, offset)| (file as usize, offset));
+        let end = self.resume_place();
         let files = self.units.lines.files.up_to(end);
         let set = LogSet { source: self.source().clone(), files, dirs: Vec::new() };
         let mut past = Scanner::new(set, self.source, search);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::{Files, State};
 use crate::gap::GapReason;
+use crate::lines::{Line, Place};
 use crate::reader::Fault;
 use crate::scanner::Scanner;
 use crate::source::Input;
@@ -64,6 +65,8 @@ pub struct Position {
     /// Records on the near side that weren't given yet, by where they start: their ends were still to be
     /// written.
     pub open: Vec<(FileId, u64)>,
+    /// The file before, to which its last lines may be written yet, and how much of it was read.
+    pub left: Option<(FileId, u64)>,
     /// Time of the newest (forward) or oldest (backward) line before the position, nanoseconds since the
     /// epoch, if known. Bounds the gap when the file is gone.
     pub time: Option<i64>,
@@ -131,20 +134,37 @@ impl Files {
 }
 
 impl Scanner {
-    /// How far the scan has come: number of a file, and where in it the next block starts (forward) or ends
-    /// (backward). `None` for a set without files.
-    ///
-    /// An empty file isn't a place to start from, since nothing tells it from others: the end of the one
-    /// before stands for it.
-    pub fn place(&mut self) -> Option<(u32, u64)> {
+    /// Where the scan stands, behind everything that it gave. `None` for a pipe, which can't be gone back to,
+    /// and for a set without files.
+    pub fn position(&mut self) -> Option<Position> {
+        let (file, offset) = self.resume_place()?;
+        let starts: Vec<Place> = self.open_runs.starts().iter().map(Line::place).collect();
+        let files = &mut self.units.lines.files;
+        if matches!(files.slot(file).file.input, Input::Pipe(_)) {
+            return None;
+        }
+        let open = starts.into_iter().map(|(file, offset)| (files.id(file), offset)).collect();
+        let left = files.left_behind(file);
+        Some(Position { file: files.id(file), offset, open, left, time: files.edge })
+    }
+
+    /// What tells a file from all others, for a [`Position`]. `None` for a pipe.
+    pub fn file_id(&mut self, file: u32) -> Option<FileId> {
+        let file = file as usize;
+        let files = &mut self.units.lines.files;
+        let is_pipe = matches!(files.slot(file).file.input, Input::Pipe(_));
+        (!is_pipe).then(|| files.id(file))
+    }
+
+    /// The place that a position tells. An empty file isn't one to start from, since nothing tells it from
+    /// others: the end of the one before stands for it.
+    pub(crate) fn resume_place(&mut self) -> Option<Place> {
         let backward = self.backward();
         let files = &mut self.units.lines.files;
         let last = files.count().checked_sub(1).filter(|last| *last >= files.first)?;
-        let number = |file: usize| u32::try_from(file).expect("a set has far fewer files than 2^32");
         if backward {
-            let Some(file) = self.file else { return Some((number(files.first), 0)) };
-            let end = self.offset.unwrap_or_else(|| files.end(file));
-            return Some((number(file), end));
+            let Some(file) = self.file else { return Some((files.first, 0)) };
+            return Some((file, self.offset.unwrap_or_else(|| files.end(file))));
         }
         let mut file = self.file.unwrap_or(last);
         let mut offset = if self.file.is_none() { files.end(file) } else { self.offset.unwrap_or(0) };
@@ -152,21 +172,7 @@ impl Scanner {
             file -= 1;
             offset = files.end(file);
         }
-        Some((number(file), offset))
-    }
-
-    /// Where records start that are behind that place and weren't given, since their ends aren't written yet.
-    pub fn open_places(&self) -> Vec<(u32, u64)> {
-        let number = |file| u32::try_from(file).expect("a set has far fewer files than 2^32");
-        self.open_runs.starts().iter().map(|line| (number(line.file), line.start)).collect()
-    }
-
-    /// What tells a file from all others, for a [`Position`]. `None` for a pipe, which can't be gone back to.
-    pub fn file_id(&mut self, file: u32) -> Option<FileId> {
-        let file = file as usize;
-        let files = &mut self.units.lines.files;
-        let is_pipe = matches!(files.slot(file).file.input, Input::Pipe(_));
-        (!is_pipe).then(|| files.id(file))
+        Some((file, offset))
     }
 
     /// Goes on from a position that a scan of the same log, in the same direction, told. When its file is
@@ -190,6 +196,11 @@ impl Scanner {
                 self.open_runs.note_given((file, offset));
                 let len = self.units.lines.files.end(file);
                 (self.file, self.offset) = (Some(file), Some(offset.min(len)));
+                if let Some((left, read)) = &position.left
+                    && let Some(left) = self.units.lines.files.find(left)
+                {
+                    self.units.lines.files.watch_left(left, *read);
+                }
             }
             Some((file, _)) => {
                 let fault = Fault::new(GapReason::Shrunk, "it is shorter than where the search was left");

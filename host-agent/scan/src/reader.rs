@@ -158,6 +158,14 @@ impl FileReader {
         }
     }
 
+    /// Another reader of the same open file, if it is a plain one.
+    pub(crate) fn share(&self) -> Option<FileReader> {
+        match &self.kind {
+            Kind::Plain(plain) => Some(FileReader { kind: Kind::Plain(plain.clone()), fault: None }),
+            Kind::Stream(_) => None,
+        }
+    }
+
     /// Whether more may still be written to what is read, so that reading can wait.
     pub(crate) fn may_wait(&self) -> bool {
         matches!(&self.kind, Kind::Stream(stream) if stream.may_wait())
@@ -178,6 +186,7 @@ impl FileReader {
     }
 }
 
+#[derive(Clone)]
 struct Plain {
     file: Arc<File>,
     base: u64,

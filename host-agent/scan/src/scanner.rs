@@ -12,7 +12,7 @@ use crate::open_runs::OpenRuns;
 use crate::reader::Keep;
 use crate::record::{Record, RecordBatch};
 use crate::search::{Direction, Search};
-use crate::source::{Format, LogSet, Source};
+use crate::source::{Format, Input, LogSet, Source};
 use crate::units::{Run, Unit, Units};
 use crate::workspace::Workspace;
 
@@ -54,7 +54,7 @@ pub struct Scanner {
     /// Matches of the block that is being searched.
     pub(crate) found: Vec<(Line, Record)>,
     pub(crate) context: Context,
-    frontier: Option<i64>,
+    pub(crate) frontier: Option<i64>,
     pub(crate) stats: ScanStats,
     pub(crate) started: bool,
     pub(crate) open_runs: OpenRuns,
@@ -68,8 +68,6 @@ impl Scanner {
     pub fn new(set: LogSet, source: u32, search: Arc<Search>) -> Scanner {
         let limits = search.limits;
         let backward = search.direction == Direction::Backward;
-        let last = set.files.len().checked_sub(1);
-        let file = if backward { last } else { last.map(|_| 0) };
         // Parts of a joined line, the lines they are in, and the block that is being searched.
         let join = usize::try_from(limits.join_bytes).unwrap_or(usize::MAX);
         let reach = [join, limits.line_bytes, limits.line_bytes, limits.block_bytes, STREAM_SLACK]
@@ -79,7 +77,15 @@ impl Scanner {
         let window = if backward { usize::MAX } else { reach };
         let window = limits.gzip_window_bytes.min(window);
         let keep = Keep { window, reach, spool: search.context.before > 0, backward };
-        let lines = Lines::new(Files::new(set, source, keep), limits.line_bytes);
+        Scanner::with_files(Files::new(set, source, keep), source, search)
+    }
+
+    /// A scanner that is at the first of `files` in scan order.
+    pub(crate) fn with_files(files: Files, source: u32, search: Arc<Search>) -> Scanner {
+        let limits = search.limits;
+        let last = files.count().checked_sub(1);
+        let file = if search.direction == Direction::Backward { last } else { last.map(|_| 0) };
+        let lines = Lines::new(files, limits.line_bytes);
         Scanner {
             source,
             units: Units::new(lines, limits),
@@ -120,6 +126,13 @@ impl Scanner {
         self.frontier
     }
 
+    /// How far the scan has come: index of a file, and where in it the next block starts (forward) or ends
+    /// (backward). Of a file that isn't open yet, its start or end. `None` behind the last file.
+    pub fn place(&self) -> Option<(usize, u64)> {
+        let otherwise = if self.backward() { u64::MAX } else { 0 };
+        self.file.map(|file| (file, self.offset.unwrap_or(otherwise)))
+    }
+
     /// What couldn't be read since this was asked for last.
     pub fn take_gaps(&mut self) -> Vec<Gap> {
         self.units.lines.files.take_gaps()
@@ -132,6 +145,14 @@ impl Scanner {
             met_long_line: self.units.lines.cut,
             ..self.stats
         }
+    }
+
+    /// Whether reading can wait for a writer.
+    pub fn may_wait(&self) -> bool {
+        self.units.lines.files.slots.iter().any(|slot| match &slot.file.input {
+            Input::Plain(_) | Input::Gzip(_) => false,
+            Input::Pipe(file) => !file.metadata().is_ok_and(|metadata| metadata.is_file()),
+        })
     }
 
     /// Whose log is searched.
@@ -226,7 +247,7 @@ impl Scanner {
         None
     }
 
-    fn search_block(&mut self, file: usize, candidates: &mut Candidates, batch: &mut RecordBatch) {
+    pub(crate) fn search_block(&mut self, file: usize, candidates: &mut Candidates, batch: &mut RecordBatch) {
         let lines = &mut self.units.lines;
         let format = lines.format(file);
         let (matcher, limit) = (self.search.matcher.as_ref(), self.search.limits.line_bytes);
@@ -304,7 +325,7 @@ impl Scanner {
         time.is_none_or(|time| window.contains(&time))
     }
 
-    fn count_flags(&mut self, records: &[Record]) {
+    pub(crate) fn count_flags(&mut self, records: &[Record]) {
         for record in records {
             self.stats.malformed += u64::from(record.flags.has(crate::Flags::MALFORMED));
             self.stats.truncated += u64::from(record.flags.has(crate::Flags::TRUNCATED));
@@ -313,7 +334,7 @@ impl Scanner {
 
     /// Sets the frontier to the time at the block's last edge in scan order, or as far ahead of it as a
     /// neighbour of a match beyond it can be.
-    fn move_frontier(&mut self, file: usize) {
+    pub(crate) fn move_frontier(&mut self, file: usize) {
         let backward = self.backward();
         let edge = self.time_at_edge(file, !backward);
         self.units.lines.files.edge = edge.or(self.units.lines.files.edge);

@@ -5,7 +5,7 @@ mod model;
 
 use std::sync::Arc;
 
-use model::{FileSpec, Kind, Line, Log, piped, scan, store};
+use model::{FileSpec, Kind, Line, Log, piped, scan, scan_striped, store};
 use proptest::prelude::*;
 use weir_scan::{Case, Context, Direction, Matcher, PatternLimits, PatternSpec, ScanLimits, Search, Stream};
 
@@ -136,13 +136,10 @@ fn limits() -> impl Strategy<Value = ScanLimits> {
         prop_oneof![1..40usize, 40..2000usize, Just(defaults.block_bytes)],
         proptest::sample::select(vec![0, 45, 150, 1200, defaults.join_bytes]),
         proptest::sample::select(vec![2, 300, defaults.gzip_window_bytes]),
+        prop_oneof![1..40usize, 40..600usize],
     )
-        .prop_map(move |(line_bytes, block_bytes, join_bytes, gzip_window_bytes)| ScanLimits {
-            line_bytes,
-            block_bytes,
-            join_bytes,
-            gzip_window_bytes,
-            ..defaults
+        .prop_map(move |(line_bytes, block_bytes, join_bytes, gzip_window_bytes, stripe_bytes)| {
+            ScanLimits { line_bytes, block_bytes, join_bytes, gzip_window_bytes, stripe_bytes, ..defaults }
         })
 }
 
@@ -183,6 +180,7 @@ proptest! {
         files in proptest::collection::vec(file(), 1..4),
         json in any::<bool>(),
         asked in asked(),
+        (steps, ahead) in (0..3usize, 1..5usize),
     ) {
         let kind = if json { Kind::Json } else { Kind::Cri };
         let log = Log::new(kind, &files, asked.limits.line_bytes);
@@ -192,6 +190,13 @@ proptest! {
         for direction in [Direction::Forward, Direction::Backward] {
             let search = search(&asked, direction);
             prop_assert_eq!(scan(set.clone(), &search), log.search(&search), "{:?}", direction);
+        }
+        // Stripes: without context, or there are none.
+        let bare = Asked { context: Context::default(), ..asked.clone() };
+        for direction in [Direction::Forward, Direction::Backward] {
+            let search = search(&bare, direction);
+            let (given, _) = scan_striped(set.clone(), &search, steps, ahead);
+            prop_assert_eq!(given, log.search(&search), "striped {:?}", direction);
         }
         // The first line of a pipe tells its format: later ones can be long in coming.
         let good = |line: &Line| matches!(line, Line::Good { .. });
@@ -240,5 +245,38 @@ proptest! {
         let given = scan(store(dir.path(), &log.contents, &[false]), &search);
         prop_assert_eq!(given.len(), 1);
         prop_assert_eq!(&given[0].message, &message);
+    }
+}
+
+/// The comparison above is worth nothing if there are no stripes.
+#[test]
+fn a_long_file_is_searched_in_stripes() {
+    let line = |delta| Line::Good {
+        delta,
+        stream: Stream::Stdout,
+        partial: delta % 3 == 0,
+        message: b"error".repeat(delta as usize % 7),
+        style: delta,
+    };
+    let lines: Vec<Line> = (0..200).map(line).collect();
+    let log = Log::new(
+        Kind::Cri,
+        &[FileSpec { lines, gzip: false, final_newline: true }],
+        ScanLimits::default().line_bytes,
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let set = store(dir.path(), &log.contents, &[false]);
+    let asked = Asked {
+        spec: PatternSpec { patterns: vec!["error$".to_owned()], ..PatternSpec::default() },
+        required: None,
+        window: None,
+        context: Context::default(),
+        limits: ScanLimits { block_bytes: 100, stripe_bytes: 333, ..ScanLimits::default() },
+    };
+    for direction in [Direction::Forward, Direction::Backward] {
+        let search = search(&asked, direction);
+        let (given, stripes) = scan_striped(set.clone(), &search, 0, 3);
+        assert_eq!(given, log.search(&search), "{direction:?}");
+        assert!(stripes > 20, "{stripes}");
     }
 }

@@ -122,11 +122,7 @@ impl Reader {
     }
 
     fn position(&mut self) -> Position {
-        let (file, offset) = self.scanner.place().unwrap();
-        let open = self.scanner.open_places();
-        let open =
-            open.into_iter().map(|(file, offset)| (self.scanner.file_id(file).unwrap(), offset)).collect();
-        Position { file: self.scanner.file_id(file).unwrap(), offset, open, time: self.scanner.frontier() }
+        self.scanner.position().unwrap()
     }
 }
 

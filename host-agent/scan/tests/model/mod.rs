@@ -301,19 +301,86 @@ pub(crate) fn piped(content: Vec<u8>) -> (LogSet, std::thread::JoinHandle<()>) {
 
 /// Runs a scan to its end, checking what must hold at every step.
 pub(crate) fn scan(set: LogSet, search: &Arc<Search>) -> Vec<Expected> {
-    let mut scanner = Scanner::new(set, 9, Arc::clone(search));
-    let (mut given, mut batch, mut frontier) = (Vec::new(), RecordBatch::default(), None);
+    let mut scan = Scan::new(set, search);
+    while scan.step() == Step::More {}
+    scan.given
+}
+
+/// Runs a scan to its end, some of it by `ahead` stripes at a time, of which the last is searched first. Also
+/// tells how many there were.
+pub(crate) fn scan_striped(
+    set: LogSet,
+    search: &Arc<Search>,
+    steps: usize,
+    ahead: usize,
+) -> (Vec<Expected>, usize) {
+    let mut scan = Scan::new(set, search);
+    let mut stripes = 0;
     loop {
-        let step = scanner.step(&mut batch);
+        for _ in 0..=steps {
+            if scan.step() == Step::End {
+                return (scan.given, stripes);
+            }
+        }
+        let mut claimed = Vec::new();
+        while let Some(stripe) =
+            scan.scanner.next_stripe(claimed.last().copied()).filter(|_| claimed.len() < ahead)
+        {
+            claimed.push(stripe);
+        }
+        let mut fork = scan.scanner.fork();
+        let mut done = Vec::new();
+        for stripe in claimed.into_iter().rev() {
+            let mut batch = RecordBatch::default();
+            let end = fork.search_stripe(stripe, &mut batch).expect("everything can be read");
+            done.push((batch, end));
+            stripes += 1;
+        }
+        for (batch, end) in done.into_iter().rev() {
+            scan.scanner.pass_stripe(&end);
+            scan.take(&batch);
+        }
+    }
+}
+
+/// A scan, and what it gave.
+struct Scan {
+    scanner: Scanner,
+    direction: Direction,
+    given: Vec<Expected>,
+    batch: RecordBatch,
+    frontier: Option<i64>,
+}
+
+impl Scan {
+    fn new(set: LogSet, search: &Arc<Search>) -> Scan {
+        let (scanner, direction) = (Scanner::new(set, 9, Arc::clone(search)), search.direction);
+        Scan { scanner, direction, given: Vec::new(), batch: RecordBatch::default(), frontier: None }
+    }
+
+    fn step(&mut self) -> Step {
+        let mut batch = std::mem::take(&mut self.batch);
+        let step = self.scanner.step(&mut batch);
+        self.take(&batch);
+        if step == Step::End {
+            assert!(batch.records.is_empty());
+            assert_eq!(self.scanner.take_gaps(), []);
+        }
+        batch.clear();
+        self.batch = batch;
+        step
+    }
+
+    fn take(&mut self, batch: &RecordBatch) {
         for record in &batch.records {
             assert_eq!((record.source, record.fields_start), (9, record.fields_end));
-            if let (Some(bound), Some(time)) = (frontier, record.time) {
-                match search.direction {
+            if let (Some(bound), Some(time)) = (self.frontier, record.time) {
+                match self.direction {
                     Direction::Forward => assert!(bound <= time, "{bound} {record:?}"),
                     Direction::Backward => assert!(bound >= time, "{bound} {record:?}"),
                 }
             }
-            given.push(Expected {
+            self.given.push(Expected {
                 file: record.file,
                 offset: record.offset,
                 time: record.time,
@@ -322,12 +389,6 @@ pub(crate) fn scan(set: LogSet, search: &Arc<Search>) -> Vec<Expected> {
                 flags: record.flags.bits(),
             });
         }
-        frontier = scanner.frontier();
-        if step == Step::End {
-            assert!(batch.records.is_empty());
-            assert_eq!(scanner.take_gaps(), []);
-            return given;
-        }
-        batch.clear();
+        self.frontier = self.scanner.frontier();
     }
 }

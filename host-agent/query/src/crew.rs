@@ -1,0 +1,214 @@
+//! The threads of a running query besides its own: they take jobs from one queue and put results into one
+//! list, and end with the query.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, Scope};
+
+use crate::job::{Done, Job};
+
+/// What a query's threads share.
+#[derive(Default)]
+pub(crate) struct Bench {
+    state: Mutex<State>,
+    /// Told when there is a job, or none will come.
+    work: Condvar,
+    /// Told when there is a result.
+    result: Condvar,
+    /// Jobs end early.
+    stop: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    done: Vec<Done>,
+    /// Jobs that threads of the crew have taken and not finished.
+    running: usize,
+    /// Threads that wait for a job.
+    idle: usize,
+    /// Whether the query's own thread waits for a result.
+    awaited: bool,
+    closed: bool,
+    /// A thread has panicked.
+    broken: bool,
+}
+
+/// The threads of one query. When it is dropped, they end within a block.
+pub(crate) struct Crew<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
+    bench: &'env Bench,
+    threads: usize,
+    started: usize,
+}
+
+/// What there is for the query's own thread.
+pub(crate) enum Turn {
+    /// Results.
+    Results(Vec<Done>),
+    /// A job that no other thread has taken.
+    Job(Job),
+}
+
+impl<'scope, 'env> Crew<'scope, 'env> {
+    /// A crew that makes up `threads` together with the query's own thread. None of them runs yet.
+    pub(crate) fn new(
+        scope: &'scope Scope<'scope, 'env>,
+        bench: &'env Bench,
+        threads: usize,
+    ) -> Crew<'scope, 'env> {
+        Crew { scope, bench, threads: threads.saturating_sub(1), started: 0 }
+    }
+
+    /// Starts the threads, once. Where the system has no more, the query goes on with those that there are.
+    pub(crate) fn start(&mut self) {
+        while self.started < self.threads {
+            let bench = self.bench;
+            let thread = Builder::new().name("weir-scan".to_owned());
+            match thread.spawn_scoped(self.scope, || bench.work()) {
+                Ok(_) => self.started += 1,
+                Err(error) => {
+                    tracing::warn!(%error, started = self.started, "no more threads for a query");
+                    self.threads = self.started;
+                }
+            }
+        }
+    }
+
+    /// How many threads run besides the query's own.
+    pub(crate) fn size(&self) -> usize {
+        self.started
+    }
+
+    /// How many jobs wait for a thread or are being done.
+    pub(crate) fn busy(&self) -> usize {
+        let state = self.bench.lock();
+        state.queue.len() + state.running
+    }
+
+    /// Hands out a job.
+    pub(crate) fn submit(&self, job: Job) {
+        let mut state = self.bench.lock();
+        state.queue.push_back(job);
+        if state.idle > 0 {
+            self.bench.work.notify_one();
+        }
+    }
+
+    /// The results that are there.
+    pub(crate) fn results(&self) -> Vec<Done> {
+        std::mem::take(&mut self.bench.lock().done)
+    }
+
+    /// Results, or a job, one of `lane` before others; waits for one or the other. At least one job must be
+    /// outstanding.
+    pub(crate) fn turn(&self, lane: usize) -> Turn {
+        let mut state = self.bench.lock();
+        loop {
+            assert!(!state.broken, "a thread of this query has panicked");
+            if !state.done.is_empty() {
+                return Turn::Results(std::mem::take(&mut state.done));
+            }
+            let of_lane = state.queue.iter().position(|job| job.lane == lane);
+            if let Some(job) = state.queue.remove(of_lane.unwrap_or(0)) {
+                return Turn::Job(job);
+            }
+            assert!(state.running > 0, "a job that was handed out is queued, running or done");
+            state.awaited = true;
+            state = self.bench.result.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.awaited = false;
+        }
+    }
+
+    /// Takes back the jobs of `lane` that nobody has begun.
+    pub(crate) fn recall(&self, lane: usize) -> Vec<Job> {
+        let mut state = self.bench.lock();
+        let (recalled, queue) =
+            std::mem::take(&mut state.queue).into_iter().partition(|job| job.lane == lane);
+        state.queue = queue;
+        Vec::from_iter::<VecDeque<Job>>(recalled)
+    }
+
+    /// Ends the threads and waits until none has a job. Returns the jobs that nobody has begun, and the results
+    /// that are left.
+    pub(crate) fn stop(&mut self) -> (Vec<Job>, Vec<Done>) {
+        self.bench.close();
+        let mut state = self.bench.lock();
+        let queue = std::mem::take(&mut state.queue).into();
+        while state.running > 0 {
+            state.awaited = true;
+            state = self.bench.result.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        assert!(!state.broken, "a thread of this query has panicked");
+        (queue, std::mem::take(&mut state.done))
+    }
+
+    /// What a job of the query's own thread looks at.
+    pub(crate) fn stop_flag(&self) -> &'env AtomicBool {
+        &self.bench.stop
+    }
+}
+
+impl Drop for Crew<'_, '_> {
+    fn drop(&mut self) {
+        self.bench.close();
+    }
+}
+
+impl Bench {
+    /// The state is whole between any two statements, so that a panic elsewhere can't have torn it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.lock().closed = true;
+        self.work.notify_all();
+    }
+
+    /// Does jobs until there are no more.
+    fn work(&self) {
+        while let Some(job) = self.take() {
+            let mut running = Running { bench: self, done: None };
+            running.done = Some(job.run(&self.stop));
+        }
+    }
+
+    fn take(&self) -> Option<Job> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(job) = state.queue.pop_front() {
+                state.running += 1;
+                return Some(job);
+            }
+            state.idle += 1;
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+        }
+    }
+}
+
+/// A job that a thread has taken: when it is dropped, also by a panic, its end is told.
+struct Running<'a> {
+    bench: &'a Bench,
+    done: Option<Done>,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut state = self.bench.lock();
+        state.running -= 1;
+        match self.done.take() {
+            Some(done) => state.done.push(done),
+            None => state.broken = true,
+        }
+        if state.awaited {
+            self.bench.result.notify_one();
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The reading of one source: pieces of it are claimed in order, searched by any thread in any order, and
+//! accepted in order again.
+//!
+//! Which pieces there are depends on what was read, never on which thread was faster, so that a query takes the
+//! same way every time.
+
+use std::collections::VecDeque;
+
+use weir_scan::{Gap, RecordBatch, ScanStats, Scanner, Step, Stripe};
+
+use crate::job::{Done, Job, Outcome, Work};
+
+/// Most bytes that one job of steps reads before it gives its result; the first ones read less.
+const STEPS_BYTES: u64 = 256 << 10;
+
+/// A source's scanner, what was claimed of the source, and the results that wait for their turn.
+pub(crate) struct Feed {
+    /// `None` while a job has it, or its result waits.
+    scanner: Option<Box<Scanner>>,
+    /// The stripe claimed last; `None` while the source is read by steps.
+    stripe: Option<Stripe>,
+    /// Cleared once a stripe couldn't be read: then steps tell what is wrong.
+    may_stripe: bool,
+    /// Number of the next job.
+    claimed: u64,
+    /// Number of the next job to accept.
+    accepted: u64,
+    /// Results from number `accepted` on that are there.
+    waiting: VecDeque<Option<Done>>,
+    waiting_bytes: usize,
+    /// As of the results that were accepted.
+    told: Told,
+    /// Bytes read for results that nobody wanted.
+    wasted: u64,
+    ended: bool,
+}
+
+/// Results that wait for their turn.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Waiting {
+    pub(crate) results: usize,
+    /// What their records hold.
+    pub(crate) bytes: usize,
+}
+
+/// What a source's scanner tells of itself.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    frontier: Option<i64>,
+    place: Option<(usize, u64)>,
+    stats: ScanStats,
+}
+
+/// Forks that have no stripe at the moment: a few, whichever source they are of.
+#[derive(Default)]
+pub(crate) struct Forks(VecDeque<(usize, Box<Scanner>)>);
+
+/// Most forks that are kept.
+const FORKS: usize = 4;
+
+impl Forks {
+    fn take(&mut self, lane: usize, scanner: &Scanner, stripe: Stripe) -> Box<Scanner> {
+        let known = self.0.iter().position(|(of, fork)| *of == lane && fork.is_for(stripe));
+        match known.and_then(|at| self.0.remove(at)) {
+            Some((_, fork)) => fork,
+            None => Box::new(scanner.fork()),
+        }
+    }
+
+    /// Keeps a fork for its next stripe.
+    pub(crate) fn keep(&mut self, lane: usize, fork: Box<Scanner>) {
+        if self.0.len() == FORKS {
+            self.0.pop_front();
+        }
+        self.0.push_back((lane, fork));
+    }
+}
+
+impl Feed {
+    pub(crate) fn new(scanner: Scanner) -> Feed {
+        let told = Told { frontier: scanner.frontier(), place: scanner.place(), stats: scanner.stats() };
+        Feed {
+            scanner: Some(Box::new(scanner)),
+            stripe: None,
+            may_stripe: true,
+            claimed: 0,
+            accepted: 0,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            told,
+            wasted: 0,
+            ended: false,
+        }
+    }
+
+    /// A bound on what wasn't accepted yet, as [`Scanner::frontier`].
+    pub(crate) fn frontier(&self) -> Option<i64> {
+        self.told.frontier
+    }
+
+    /// Where what wasn't accepted yet starts (forward) or ends (backward), as [`Scanner::place`]: index of a
+    /// file, offset in it.
+    pub(crate) fn place(&self) -> Option<(usize, u64)> {
+        self.told.place
+    }
+
+    /// What was done for what was accepted.
+    pub(crate) fn stats(&self) -> ScanStats {
+        self.told.stats
+    }
+
+    /// Bytes read, those for results that nobody wanted included.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.told.stats.bytes_read + self.wasted
+    }
+
+    /// Whether nothing more will be accepted.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// How many jobs were claimed and not accepted.
+    pub(crate) fn outstanding(&self) -> usize {
+        usize::try_from(self.claimed - self.accepted).expect("few jobs are outstanding")
+    }
+
+    /// The results that wait for their turn.
+    pub(crate) fn waiting(&self) -> Waiting {
+        Waiting { results: self.waiting.iter().flatten().count(), bytes: self.waiting_bytes }
+    }
+
+    /// Claims the next piece of the source, which is lane number `lane`; stripes only with `forks`. `None` when
+    /// nothing is left, or it isn't known what is next before a result was accepted.
+    pub(crate) fn claim(&mut self, lane: usize, forks: Option<&mut Forks>) -> Option<Job> {
+        if self.ended {
+            return None;
+        }
+        let scanner = self.scanner.as_deref_mut()?;
+        if let Some(forks) = forks.filter(|_| self.may_stripe)
+            && let Some(stripe) = scanner.next_stripe(self.stripe)
+        {
+            self.stripe = Some(stripe);
+            let fork = forks.take(lane, scanner, stripe);
+            return Some(self.job(lane, Work::Stripe { fork, stripe }));
+        }
+        if self.outstanding() > 0 {
+            return None;
+        }
+        self.stripe = None;
+        let bytes = self.told.stats.bytes_read.min(STEPS_BYTES);
+        let scanner = self.scanner.take()?;
+        Some(self.job(lane, Work::Steps { scanner, bytes }))
+    }
+
+    fn job(&mut self, lane: usize, work: Work) -> Job {
+        let number = self.claimed;
+        self.claimed += 1;
+        Job { lane, number, work }
+    }
+
+    /// Takes back a job that nobody has begun, after [`Feed::forget`].
+    pub(crate) fn give_back(&mut self, job: Job) {
+        if let Work::Steps { scanner, .. } = job.work {
+            self.scanner = Some(scanner);
+        }
+    }
+
+    /// Takes the result of a job, whose turn may not have come, or may have been forgotten.
+    pub(crate) fn put(&mut self, done: Done) {
+        let Some(at) = done.number.checked_sub(self.accepted) else {
+            return self.waste(done);
+        };
+        let at = usize::try_from(at).expect("few jobs are outstanding");
+        if self.waiting.len() <= at {
+            self.waiting.resize_with(at + 1, || None);
+        }
+        self.waiting_bytes += done.bytes();
+        self.waiting[at] = Some(done);
+    }
+
+    /// Whether [`Feed::accept`] has something to give.
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(self.waiting.front(), Some(Some(_)))
+    }
+
+    /// Accepts the next result, if it is there. Its records go to `batch`; returns the gaps that were met.
+    pub(crate) fn accept(&mut self, batch: &mut RecordBatch, forks: &mut Forks) -> Vec<Gap> {
+        let Some(done) = self.waiting.pop_front_if(|next| next.is_some()).flatten() else {
+            return Vec::new();
+        };
+        self.accepted += 1;
+        self.waiting_bytes -= done.bytes();
+        let (scanner, gaps) = match done.outcome {
+            Outcome::Steps { mut scanner, step } => {
+                self.ended |= step == Step::End;
+                let gaps = scanner.take_gaps();
+                (self.scanner.insert(scanner), gaps)
+            }
+            Outcome::Stripe { fork, end } => {
+                let scanner =
+                    self.scanner.as_mut().expect("stripes are only claimed while the scanner is here");
+                let Some(end) = end else {
+                    self.may_stripe = false;
+                    self.forget();
+                    return Vec::new();
+                };
+                scanner.pass_stripe(&end);
+                forks.keep(done.lane, fork);
+                (scanner, Vec::new())
+            }
+        };
+        self.told = Told { frontier: scanner.frontier(), place: scanner.place(), stats: scanner.stats() };
+        *batch = done.batch;
+        gaps
+    }
+
+    /// Accepts none of what was claimed so far.
+    pub(crate) fn forget(&mut self) {
+        self.accepted = self.claimed;
+        self.stripe = None;
+        self.waiting_bytes = 0;
+        for done in std::mem::take(&mut self.waiting).into_iter().flatten() {
+            self.waste(done);
+        }
+    }
+
+    /// Accepts nothing any more.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+        self.forget();
+    }
+
+    fn waste(&mut self, done: Done) {
+        match done.outcome {
+            Outcome::Steps { scanner, .. } => {
+                self.wasted = scanner.stats().bytes_read - self.told.stats.bytes_read;
+                self.scanner = Some(scanner);
+            }
+            Outcome::Stripe { end, .. } => self.wasted += end.map_or(0, |end| end.bytes_read()),
+        }
+    }
+}
