@@ -20,6 +20,7 @@ Examples:
   weir logs 'shop:checkout-*' -e timeout -C 3      a pattern, with context
   weir logs --since 1h --filter 'json-match:where=status >= 500' -o jsonl
   weir logs --histogram 5m -e ERROR                how many in each 5 minutes
+  weir logs -f 'shop:' -e panic                    what comes from now on, behind the last 10
   kubectl logs web-0 | weir logs --file - --filter redact";
 
 /// Searches container logs, on this node or through an agent, and filters them with WebAssembly.
@@ -129,7 +130,7 @@ pub(crate) struct PatternArgs {
     )]
     pub(crate) regexp: Vec<String>,
     /// Read alternatives from a file, one a line; `-` is standard input
-    #[arg(short = 'f', long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) pattern_file: Vec<PathBuf>,
     /// The message must match this too
     #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
@@ -189,6 +190,13 @@ pub(crate) struct RangeArgs {
     /// Up to this time, which is not included; written as for --since
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) until: Option<String>,
+    /// Go on with what is written from now on, in new files and containers too; ends at --head matches or with
+    /// Ctrl-C
+    #[arg(short, long, conflicts_with_all = ["until", "reverse"])]
+    pub(crate) follow: bool,
+    /// Go on where the search stood that showed this token (see --show-token); @FILE reads it from a file
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) resume: Option<String>,
     /// Newest first
     #[arg(long)]
     pub(crate) reverse: bool,
@@ -202,14 +210,18 @@ pub(crate) struct RangeArgs {
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
     /// Give the number of matches
-    #[arg(long, conflicts_with = "histogram")]
+    #[arg(long, conflicts_with_all = ["histogram", "follow"])]
     pub(crate) count: bool,
     /// Give the number of matches in each step of time, such as 30s, 5m, 1h
-    #[arg(long, value_name = "STEP")]
+    #[arg(long, value_name = "STEP", conflicts_with = "follow")]
     pub(crate) histogram: Option<String>,
     /// Count each source by itself
     #[arg(long)]
     pub(crate) per_source: bool,
+    /// Show the token with which --resume goes on from there: at the end, on standard error; with -o jsonl, as a
+    /// line behind each batch of records
+    #[arg(long, conflicts_with_all = ["count", "histogram"])]
+    pub(crate) show_token: bool,
     /// Tell what was read, what each filter did and what is missing
     #[arg(long)]
     pub(crate) stats: bool,

@@ -18,6 +18,8 @@ pub(crate) enum Exit {
     Refused,
     /// Something is missing from the answer.
     Incomplete,
+    /// The user ended a search that follows.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -27,6 +29,8 @@ impl From<Exit> for ExitCode {
             Exit::NothingFound => 1,
             Exit::Refused => 2,
             Exit::Incomplete => 3,
+            // As a shell tells of a program that SIGINT ended.
+            Exit::Interrupted => 130,
         })
     }
 }
@@ -38,6 +42,8 @@ pub(crate) enum Failure {
     Refused(String),
     /// It should have worked.
     Failed(String),
+    /// The connection to an agent broke off, or an agent that was there before can't be reached.
+    Lost(String),
     /// Standard output took no more.
     Output(io::Error),
 }
@@ -62,7 +68,7 @@ impl Failure {
             }
             Failure::Output(error) => (Exit::Incomplete, format!("cannot write to standard output: {error}")),
             Failure::Refused(message) => (Exit::Refused, message.clone()),
-            Failure::Failed(message) => (Exit::Incomplete, message.clone()),
+            Failure::Failed(message) | Failure::Lost(message) => (Exit::Incomplete, message.clone()),
         };
         crate::output::report::say(&message);
         exit
@@ -91,6 +97,9 @@ impl From<ClientError> for Failure {
             ClientError::Query(error) => error.into(),
             ClientError::Endpoint { field, message } => {
                 Failure::Refused(format!("{}: {message}", flag(field)))
+            }
+            ClientError::Lost { .. } | ClientError::Connect { .. } | ClientError::Incomplete => {
+                Failure::Lost(error.to_string())
             }
             other => Failure::Failed(other.to_string()),
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::ZonedDateTime;
 use weir_query::{
-    Case, Context, Direction, Limit, Matcher, Output, PatternLimits, PatternSpec, QuerySpec,
+    Case, Context, Direction, Limit, Matcher, Output, PatternLimits, PatternSpec, QuerySpec, ResumeToken,
     time::parse_step, time::parse_time,
 };
 
@@ -49,7 +49,12 @@ impl LogsRequest {
         let unbounded = args.range.head.is_none() && args.range.tail.is_none() && !args.range.all;
         let selective =
             has_pattern(&pattern) || !args.filters.is_empty() || since.is_some() || until.is_some();
-        let defaulted = unbounded && !selective && output == Output::Records && !args.output.quiet;
+        let resumed = args.range.resume.is_some();
+        // What comes is what a follow is about: of what was, its end is enough.
+        let defaulted = unbounded
+            && (!selective || (args.range.follow && since.is_none()))
+            && output == Output::Records
+            && !(args.output.quiet || resumed);
         let spec = QuerySpec {
             sources: args.sources.clone(),
             limit: limit(&args.range, defaulted, args.output.quiet),
@@ -61,13 +66,27 @@ impl LogsRequest {
             filters,
             output,
             line_bytes: args.range.line_bytes,
+            follow: args.range.follow,
+            resume: args.range.resume.as_deref().map(resume).transpose()?.unwrap_or_default(),
         };
-        let note = defaulted.then(|| {
+        let note = (defaulted && !args.range.follow).then(|| {
             format!("the last {DEFAULT_TAIL} records, as nothing says which; --all gives everything, --tail N more")
         });
         let look = look(args, &spec);
         Ok(LogsRequest { choice, spec, look, note })
     }
+}
+
+/// Reads a token, or the file that it names.
+fn resume(text: &str) -> Result<ResumeToken, Failure> {
+    let token = match text.strip_prefix('@') {
+        None => text.parse(),
+        Some(path) => fs::read_to_string(path)
+            .map_err(|error| Failure::refused(format!("--resume {text}: {error}")))?
+            .trim()
+            .parse(),
+    };
+    token.map_err(|error| Failure::refused(format!("--resume: {error}")))
 }
 
 fn has_pattern(pattern: &PatternSpec) -> bool {
@@ -98,14 +117,14 @@ fn pattern(args: &PatternArgs, files: &[PathBuf]) -> Result<PatternSpec, Failure
     for path in &args.pattern_file {
         let stdin = path.as_os_str() == "-";
         if stdin && files.iter().any(|file| file.as_os_str() == "-") {
-            return Err(Failure::refused("standard input can't be both -f/--pattern-file and --file"));
+            return Err(Failure::refused("standard input can't be both --pattern-file and --file"));
         }
         patterns.extend(read_patterns(path, stdin)?);
     }
     // An empty pattern file matches nothing in grep; here the engine would take it for no pattern at all.
     if patterns.is_empty() && !args.pattern_file.is_empty() {
         return Err(Failure::refused(format!(
-            "-f/--pattern-file {}: there is no pattern in it",
+            "--pattern-file {}: there is no pattern in it",
             args.pattern_file[0].display()
         )));
     }
@@ -141,8 +160,7 @@ fn pattern(args: &PatternArgs, files: &[PathBuf]) -> Result<PatternSpec, Failure
 
 /// One pattern a line, as ripgrep reads them: an empty line is the pattern that matches everything.
 fn read_patterns(path: &Path, stdin: bool) -> Result<Vec<String>, Failure> {
-    let refused =
-        |reason: String| Failure::refused(format!("-f/--pattern-file {}: {reason}", path.display()));
+    let refused = |reason: String| Failure::refused(format!("--pattern-file {}: {reason}", path.display()));
     let mut bytes = Vec::new();
     if stdin {
         io::stdin().read_to_end(&mut bytes).map_err(|error| refused(error.to_string()))?;
@@ -235,6 +253,7 @@ fn look(args: &LogsArgs, spec: &QuerySpec) -> Look {
         counting: spec.output != Output::Records,
         terminal,
         width: terminal_width(&stdout),
+        show_token: args.output.show_token,
     }
 }
 

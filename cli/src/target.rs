@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use weir_query::{
@@ -13,6 +14,7 @@ use weir_rpc::client::{Client, ClientError, Endpoint};
 
 use crate::args::{AgentArgs, TargetArgs};
 use crate::failure::Failure;
+use crate::output::report;
 
 /// Where kubelet keeps the logs of a node.
 pub(crate) const DEFAULT_DIR: &str = "/var/log/pods";
@@ -104,23 +106,67 @@ impl Remote {
         };
         Err(match error.into() {
             Failure::Failed(message) => Failure::failed(format!("{}: {message}{hint}", self.endpoint.url)),
+            Failure::Lost(message) => Failure::Lost(format!("{}: {message}{hint}", self.endpoint.url)),
             other => other,
+        })
+    }
+
+    /// Connects anew, trying as often as there are waits between, or until the user has enough.
+    fn reconnect(&mut self, waits: impl Iterator<Item = Duration>) -> Result<Ended, Failure> {
+        let endpoint = &self.endpoint;
+        let connect = async {
+            for wait in waits {
+                match Client::connect(endpoint).await {
+                    Err(ClientError::Connect { .. }) => tokio::time::sleep(wait).await,
+                    other => return other,
+                }
+            }
+            Client::connect(endpoint).await
+        };
+        self.runtime.block_on(async {
+            tokio::select! {
+                client = connect => {
+                    self.client = client?;
+                    Ok(Ended::ByItself)
+                }
+                _ = tokio::signal::ctrl_c() => Ok(Ended::Interrupted),
+            }
         })
     }
 }
 
 impl Target {
-    /// Runs a query; `sink` sees its events until it stops.
+    /// Runs a query; `sink` sees its events until it stops, or the user ends a query that follows.
     pub(crate) fn query(
         &mut self,
         spec: &QuerySpec,
         sink: &mut dyn FnMut(Event) -> Flow,
-    ) -> Result<(), Failure> {
+    ) -> Result<Ended, Failure> {
         match self {
-            Target::Local(engine) => engine.plan(spec)?.run(&Cancel::default(), sink),
-            Target::Agent(remote) => remote.call(async |client| client.query(spec, sink).await)?,
+            Target::Local(engine) => {
+                let plan = engine.plan(spec)?;
+                let cancel = Cancel::default();
+                if spec.follow {
+                    cancel_on_interrupt(&cancel)?;
+                }
+                plan.run(&cancel, sink);
+                Ok(if cancel.is_cancelled() { Ended::Interrupted } else { Ended::ByItself })
+            }
+            Target::Agent(remote) => remote.call(async |client| {
+                tokio::select! {
+                    ended = client.query(spec, sink) => ended.map(|()| Ended::ByItself),
+                    _ = tokio::signal::ctrl_c(), if spec.follow => Ok(Ended::Interrupted),
+                }
+            }),
         }
-        Ok(())
+    }
+
+    /// Connects anew to an agent whose connection was lost.
+    pub(crate) fn reconnect(&mut self, waits: impl Iterator<Item = Duration>) -> Result<Ended, Failure> {
+        match self {
+            Target::Local(_) => Ok(Ended::ByItself),
+            Target::Agent(remote) => remote.reconnect(waits),
+        }
     }
 
     /// What can be searched.
@@ -146,6 +192,29 @@ impl Target {
             Target::Agent(remote) => remote.call(async |client| client.filter(name).await),
         }
     }
+}
+
+/// How a query ended that didn't fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was done, or its sink wanted no more.
+    ByItself,
+    /// The user has ended it.
+    Interrupted,
+}
+
+/// Has Ctrl-C end the query, so that it can say where it stands.
+fn cancel_on_interrupt(cancel: &Cancel) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::failed(format!("cannot wait for Ctrl-C: {error}"));
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let cancel = cancel.clone();
+    std::thread::spawn(move || match runtime.block_on(tokio::signal::ctrl_c()) {
+        Ok(()) => cancel.cancel(),
+        Err(error) => {
+            report::say(&format!("Ctrl-C ends this program without a word on where it stood: {error}"))
+        }
+    });
+    Ok(())
 }
 
 fn endpoint(args: &AgentArgs) -> Result<Option<Endpoint>, Failure> {

@@ -2,20 +2,27 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use weir_query::{FilterStatus, Flags, Gap, Kind, Record, RecordBatch, Stream, Summary};
+use weir_query::{FilterStatus, Flags, Gap, Kind, Record, RecordBatch, ResumeToken, Stream, Summary};
 
 use super::label::Label;
 use crate::json::{self, Object};
 use crate::timestamp::TimeWriter;
 
 /// Marks of a record that are told when set.
-const MARKS: [(Flags, &[u8]); 5] = [
+const MARKS: [(Flags, &[u8]); 6] = [
     (Flags::TRUNCATED, b",\"truncated\":true"),
     (Flags::MALFORMED, b",\"malformed\":true"),
     (Flags::UNFINISHED, b",\"unfinished\":true"),
     (Flags::UNFILTERED, b",\"unfiltered\":true"),
     (Flags::CONTEXT, b",\"context\":true"),
+    (Flags::LATE, b",\"late\":true"),
 ];
+
+/// Appends the line that tells with which token a search goes on from there.
+pub(crate) fn push_token(out: &mut Vec<u8>, token: &ResumeToken) {
+    // A token has no character that JSON would escape.
+    out.extend_from_slice(format!("{{\"type\":\"resume\",\"token\":\"{token}\"}}\n").as_bytes());
+}
 
 /// Writes records as JSON.
 #[derive(Default)]

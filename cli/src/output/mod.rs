@@ -3,6 +3,7 @@
 mod counts;
 pub(crate) mod jsonl;
 pub(crate) mod label;
+mod place;
 mod progress;
 pub(crate) mod report;
 mod text;
@@ -14,12 +15,15 @@ use std::num::NonZeroU64;
 use std::os::fd::AsFd as _;
 
 use clap::ValueEnum;
-use weir_query::{Bucket, Count, Event, FilterStatus, Flags, Flow, Gap, Matcher, RecordBatch, Summary};
+use weir_query::{
+    Bucket, Count, Event, FilterStatus, Flags, Flow, Gap, Matcher, RecordBatch, ResumeToken, Summary,
+};
 
 use crate::args::Format;
 use crate::failure::{Exit, Failure};
 use jsonl::RecordJson;
 use label::Label;
+use place::Place;
 use progress::Progress;
 use text::RecordText;
 
@@ -53,6 +57,8 @@ pub(crate) struct Look {
     pub(crate) terminal: bool,
     /// Columns that a line may take.
     pub(crate) width: usize,
+    /// Whether the token is wanted that goes on from where the search stands.
+    pub(crate) show_token: bool,
 }
 
 /// A column of text output.
@@ -85,6 +91,7 @@ pub(crate) struct View {
     look: Look,
     out: Out,
     labels: HashMap<u32, Label>,
+    place: Place,
     text: RecordText,
     json: RecordJson,
     progress: Progress,
@@ -103,12 +110,14 @@ pub(crate) struct View {
 
 impl View {
     /// A view on this process's standard output.
-    pub(crate) fn new(mut look: Look) -> Result<View, Failure> {
+    /// `resume` is where the search begins.
+    pub(crate) fn new(mut look: Look, resume: ResumeToken) -> Result<View, Failure> {
         let text = RecordText::new(&mut look);
         let progress = Progress::new(!look.quiet);
         Ok(View {
             out: Out::stdout().map_err(Failure::Output)?,
             labels: HashMap::new(),
+            place: Place::new(resume),
             text,
             json: RecordJson::default(),
             progress,
@@ -128,9 +137,18 @@ impl View {
     pub(crate) fn event(&mut self, event: Event) -> Flow {
         match event {
             Event::Source { id, source } => {
+                self.place.source(id, &source);
                 self.labels.insert(id, Label::new(source, self.look.color, self.look.visible));
             }
-            Event::Records(batch) => return self.records(&batch),
+            Event::Records { batch, positions } => {
+                self.place.note(positions);
+                return self.records(&batch);
+            }
+            Event::Positions(positions) => self.place.note(positions),
+            Event::Notice(notice) => {
+                self.progress.clear();
+                report::say(&notice);
+            }
             Event::Gap(gap) => self.gap(gap),
             Event::Progress(progress) => self.progress.show(&progress),
             Event::Counts(counts) => self.counts.extend(counts),
@@ -141,6 +159,30 @@ impl View {
             Event::Summary(summary) => self.summary = Some(summary),
         }
         Flow::Continue
+    }
+
+    /// Where the search stands, behind what was shown.
+    pub(crate) fn token(&self) -> &ResumeToken {
+        self.place.token()
+    }
+
+    /// Whether writing has failed, or everything that was asked for was shown: no more is wanted.
+    pub(crate) fn is_over(&self) -> bool {
+        self.error.is_some() || self.summary.is_some() || (self.look.quiet && self.found)
+    }
+
+    /// Shows what comes last when the user has ended a search that follows.
+    pub(crate) fn interrupted(mut self) -> Result<Exit, Failure> {
+        self.progress.clear();
+        self.out.flush().map_err(Failure::Output)?;
+        self.show_token();
+        Ok(Exit::Interrupted)
+    }
+
+    fn show_token(&self) {
+        if self.look.show_token && self.look.format != Format::Jsonl {
+            report::say(&format!("to go on from here: --resume {}", self.token()));
+        }
     }
 
     /// Shows what comes last. The exit code tells whether the answer is whole.
@@ -157,6 +199,7 @@ impl View {
             return Err(Failure::failed("the search ended without saying whether its answer is whole"));
         };
         self.result(&summary).map_err(Failure::Output)?;
+        self.show_token();
         if summary.sources == 0 {
             report::say("there are no logs here; `weir logs --help` says where they are looked for");
         }
@@ -169,6 +212,7 @@ impl View {
     /// Shows what was printed so far, when a run failed half-way.
     pub(crate) fn abandon(mut self) {
         self.progress.clear();
+        self.show_token();
         if let Err(error) = self.out.flush() {
             // The run's own failure is told next; it matters more.
             report::say(&format!("cannot write to standard output: {error}"));
@@ -205,6 +249,9 @@ impl View {
             if self.out.buffer.len() >= BUFFER_BYTES && !self.flush() {
                 return Flow::Stop;
             }
+        }
+        if self.look.show_token && self.look.format == Format::Jsonl {
+            jsonl::push_token(&mut self.out.buffer, self.place.token());
         }
         // What reads a pipe or looks at a terminal wants records as they come.
         if !self.out.is_file && !self.flush() {

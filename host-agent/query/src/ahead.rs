@@ -98,7 +98,8 @@ impl Run<'_, '_, '_> {
 
     /// Drops what is waiting in a lane and reads no more of it.
     pub(crate) fn close(&mut self, index: usize) {
-        self.waiting.change(&mut self.lanes[index], Lane::close);
+        let direction = self.direction;
+        self.waiting.change(&mut self.lanes[index], |lane| lane.close(direction));
         self.recall(index);
     }
 

@@ -1,11 +1,12 @@
 //! What becomes of merged records: limit, counts, and the events they are given in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use weir_scan::{Flags, Record, RecordBatch};
 
 use crate::event::{Bucket, Count, Event, Flow, Summary};
+use crate::resume::SourcePosition;
 use crate::{Limit, Output};
 
 /// Bytes of messages after which a batch is given.
@@ -31,6 +32,16 @@ pub(crate) struct CollectorConfig {
     /// A time range was asked for.
     pub(crate) timed: bool,
     pub(crate) sources: usize,
+    /// There is one source at most.
+    pub(crate) single: bool,
+}
+
+/// Neighbours that are wanted once records are given as they come.
+pub(crate) struct Live {
+    /// Before a match.
+    pub(crate) lead: usize,
+    /// After a match.
+    pub(crate) trail: usize,
 }
 
 /// Where a record stands to the matches of its source, in scan order.
@@ -57,6 +68,12 @@ pub(crate) struct Collector<'a> {
     /// that neighbours of it, merged before records of other sources, are shown for.
     hold: bool,
     out: RecordBatch,
+    /// Sources of the records in `out`.
+    given_of: BTreeSet<u32>,
+    /// `out` is a whole block that was passed on.
+    is_block: bool,
+    /// For each source: the place of the first match that the limit cut off.
+    cut: Vec<Option<(u32, u64)>>,
     /// When the first record in `out` is due to be given.
     due: Option<Instant>,
     /// Matches of each source.
@@ -71,7 +88,7 @@ pub(crate) struct Collector<'a> {
 impl<'a> Collector<'a> {
     pub(crate) fn new(config: CollectorConfig, sink: &'a mut dyn FnMut(Event) -> Flow) -> Collector<'a> {
         let left = config.limit.records();
-        let hold = config.reverse || (left.is_some() && config.lead > 0 && config.sources > 1);
+        let hold = config.reverse || (left.is_some() && config.lead > 0 && !config.single);
         let mut summary = Summary { sources: config.sources as u64, ..Summary::default() };
         summary.limited = left == Some(0);
         Collector {
@@ -81,6 +98,9 @@ impl<'a> Collector<'a> {
             hold,
             counts: vec![0; config.sources],
             out: RecordBatch::default(),
+            given_of: BTreeSet::new(),
+            is_block: false,
+            cut: vec![None; config.sources],
             due: None,
             histogram: BTreeMap::new(),
             untimed: 0,
@@ -116,7 +136,11 @@ impl<'a> Collector<'a> {
         let whole = range.len() == batch.records.len();
         // A few records aren't worth a batch of their own, nor is a large buffer with little in it.
         let fills = batch.bytes.len() >= BATCH_BYTES / 2 && batch.bytes.len() <= 4 * BATCH_BYTES;
-        let pass_on = whole && fills && !self.hold && self.config.output == Output::Records;
+        let pass_on = whole
+            && fills
+            && !self.hold
+            && self.out.records.is_empty()
+            && self.config.output == Output::Records;
         let mut admitted = 0;
         for index in range {
             let mut record = batch.records[index];
@@ -144,10 +168,9 @@ impl<'a> Collector<'a> {
         if pass_on && admitted > 0 {
             // The block itself goes on, so that no message is copied.
             batch.records.truncate(admitted);
-            self.flush();
-            let batch = std::mem::take(batch);
-            self.summary.records += batch.records.len() as u64;
-            self.give(Event::Records(batch));
+            self.given_of.extend(batch.records.first().map(|record| record.source));
+            self.out = std::mem::take(batch);
+            self.is_block = true;
         }
     }
 
@@ -170,6 +193,9 @@ impl<'a> Collector<'a> {
         let trail = &mut self.trail_left[record.source as usize];
         let over = self.left == Some(0);
         if over || record.flags.has(Flags::CONTEXT) {
+            if !record.flags.has(Flags::CONTEXT) {
+                self.cut[record.source as usize].get_or_insert((record.file, record.offset));
+            }
             if record.flags.has(Flags::BREAK) {
                 *trail = 0;
             }
@@ -219,11 +245,9 @@ impl<'a> Collector<'a> {
             }
         }
         self.out.push_from(batch, record);
-        if !self.hold && self.due.is_none() {
-            self.due = Some(Instant::now() + LINGER);
-        }
-        if !self.hold && (self.out.bytes.len() >= BATCH_BYTES || self.out.records.len() >= BATCH_RECORDS) {
-            self.flush();
+        if !self.hold {
+            self.given_of.insert(record.source);
+            self.due.get_or_insert_with(|| Instant::now() + LINGER);
         }
     }
 
@@ -240,24 +264,62 @@ impl<'a> Collector<'a> {
         });
     }
 
-    /// Gives the records that have gathered, if any.
-    pub(crate) fn flush(&mut self) {
+    /// Whether as many records have gathered as are given at once.
+    pub(crate) fn has_batch(&self) -> bool {
+        let fills = self.out.bytes.len() >= BATCH_BYTES || self.out.records.len() >= BATCH_RECORDS;
+        !self.hold && (fills || self.is_block)
+    }
+
+    /// Whether the records that have gathered have waited long enough, or may have to wait `long` for more.
+    pub(crate) fn is_due(&self, long: bool) -> bool {
+        self.due.is_some_and(|due| long || Instant::now() >= due)
+    }
+
+    /// The sources of the records that have gathered, which will be given next.
+    pub(crate) fn take_given_of(&mut self) -> BTreeSet<u32> {
+        std::mem::take(&mut self.given_of)
+    }
+
+    /// Where the first match of a source is that the limit cut off.
+    pub(crate) fn cut(&self, source: u32) -> Option<(u32, u64)> {
+        self.cut[source as usize]
+    }
+
+    /// Gives the records that have gathered, if any, with where the search of their sources stands.
+    pub(crate) fn flush(&mut self, positions: Vec<SourcePosition>) {
         if self.hold || self.out.records.is_empty() {
             return;
         }
-        self.due = None;
+        (self.due, self.is_block) = (None, false);
         let batch = std::mem::take(&mut self.out);
         self.summary.records += batch.records.len() as u64;
-        self.give(Event::Records(batch));
+        self.give(Event::Records { batch, positions });
     }
 
-    /// Gives the records that have gathered if they have waited long enough, or may have to wait `long` for more.
-    pub(crate) fn flush_when(&mut self, long: bool) {
-        if let Some(due) = self.due
-            && (long || Instant::now() >= due)
-        {
-            self.flush();
+    /// Makes room for one source more.
+    pub(crate) fn add_source(&mut self) {
+        self.trail_left.push(0);
+        self.leads.push(Vec::new());
+        self.counts.push(0);
+        self.cut.push(None);
+        self.config.sources += 1;
+        self.summary.sources += 1;
+    }
+
+    /// Gives what was held back of the past. What is taken from now on is given as it comes.
+    pub(crate) fn go_live(&mut self, live: Live) {
+        self.release();
+        (self.config.lead, self.config.trail) = (live.lead, live.trail);
+        self.config.reverse = false;
+        self.trail_left.fill(0);
+        self.leads.resize_with(self.config.sources, Vec::new);
+        self.held_full = false;
+        if matches!(self.config.limit, Limit::Tail(_)) {
+            self.left = None;
+            self.summary.limited = false;
+            self.cut.fill(None);
         }
+        self.hold = false;
     }
 
     /// Matches of one source so far.
@@ -272,20 +334,29 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Gives what was held back, and the counts.
-    pub(crate) fn finish(&mut self) {
-        if self.hold {
-            self.hold = false;
-            let mut held = std::mem::take(&mut self.out);
-            self.drop_orphans(&mut held);
-            if self.config.reverse {
-                turn_round(&mut held, self.config.sources);
-            }
-            for record in &held.records {
-                self.push(&held, record, true);
+    /// Gives what was held back.
+    pub(crate) fn release(&mut self) {
+        if !std::mem::take(&mut self.hold) {
+            return;
+        }
+        let mut held = std::mem::take(&mut self.out);
+        self.drop_orphans(&mut held);
+        if self.config.reverse {
+            turn_round(&mut held, self.config.sources);
+        }
+        self.held_full = false;
+        for record in &held.records {
+            self.push(&held, record, true);
+            if self.has_batch() {
+                self.flush(Vec::new());
             }
         }
-        self.flush();
+        self.flush(Vec::new());
+        self.given_of.clear();
+    }
+
+    /// Gives the counts.
+    pub(crate) fn finish(&mut self) {
         match self.config.output {
             Output::Records => {}
             Output::Count { per_source: false } => {

@@ -141,7 +141,9 @@ impl<'scope, 'env> Crew<'scope, 'env> {
             state = self.bench.result.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         assert!(!state.broken, "a thread of this query has panicked");
-        (queue, std::mem::take(&mut state.done))
+        let results = std::mem::take(&mut state.done);
+        (self.threads, self.started) = (0, 0);
+        (queue, results)
     }
 
     /// What a job of the query's own thread looks at.

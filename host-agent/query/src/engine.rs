@@ -8,8 +8,13 @@ use weir_sandbox::{Compiler, Filter, FilterLimits, Kind, Sandbox, SandboxConfig,
 use weir_scan::{Input, LogRoot, LogSet, SetTimes, Source};
 
 use crate::plan::{Plan, Planner};
+use crate::resume::ResumeKey;
 use crate::selector::Selector;
+use crate::watch::Watcher;
 use crate::{QueryError, QueryLimits, QuerySpec};
+
+/// Name of the file in the cache folder that holds the key of resume tokens.
+const RESUME_KEY_FILE: &str = "resume.key";
 
 /// Where logs are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +32,8 @@ pub struct EngineConfig {
     pub inputs: Inputs,
     /// How filters are compiled.
     pub compiler: Compiler,
-    /// Where compiled filters are kept; `None` compiles each anew in every process.
+    /// Where compiled filters are kept, and the key that signs resume tokens. `None` compiles each filter anew in
+    /// every process, and tokens end with it.
     pub cache_dir: Option<PathBuf>,
     /// Bounds of a query.
     pub limits: QueryLimits,
@@ -107,6 +113,8 @@ pub struct FilterInfo {
 pub struct Engine {
     pub(crate) config: EngineConfig,
     pub(crate) sandbox: Sandbox,
+    /// Signs where a search stands, so that what a client hands back can be trusted.
+    pub(crate) resume_key: ResumeKey,
     builtin: BTreeMap<String, &'static [u8]>,
 }
 
@@ -123,8 +131,14 @@ impl Engine {
             limits: config.sandbox_limits.clone(),
         })
         .map_err(|error| QueryError::Failed { message: error.to_string() })?;
+        let resume_key = match &config.cache_dir {
+            Some(dir) => ResumeKey::load(&dir.join(RESUME_KEY_FILE)).map_err(|error| QueryError::Failed {
+                message: format!("{}: {error}", dir.join(RESUME_KEY_FILE).display()),
+            }),
+            None => ResumeKey::random().map_err(|error| QueryError::Failed { message: error.to_string() }),
+        }?;
         let builtin = builtin.iter().map(|(name, component)| ((*name).to_owned(), *component)).collect();
-        Ok(Engine { config, sandbox, builtin })
+        Ok(Engine { config, sandbox, resume_key, builtin })
     }
 
     /// The sources that any of `selectors` takes (all, when there is none), by identity. With `times`,
@@ -133,7 +147,7 @@ impl Engine {
     /// # Errors
     /// A selector that can't be read, or takes nothing; a folder that can't be listed.
     pub fn sources(&self, selectors: &[String], times: bool) -> Result<Vec<SourceInfo>, QueryError> {
-        let sets = self.select(&parse_selectors(selectors, &self.config.limits)?, selectors)?;
+        let sets = self.select(&parse_selectors(selectors, &self.config.limits)?, selectors, None)?;
         Ok(sets.iter().map(|set| source_info(set, times)).collect())
     }
 
@@ -183,12 +197,42 @@ impl Engine {
         self.sandbox.load(component).map_err(|error| QueryError::load(field, &error))
     }
 
-    pub(crate) fn select(&self, selectors: &[Selector], typed: &[String]) -> Result<Vec<LogSet>, QueryError> {
+    /// The sets that any of `selectors` takes (all, when there is none). With a watcher, their directories, and
+    /// those where more may turn up, are watched from before they are listed; then a selector may take nothing
+    /// yet.
+    pub(crate) fn select(
+        &self,
+        selectors: &[Selector],
+        typed: &[String],
+        mut watcher: Option<&mut Watcher>,
+    ) -> Result<Vec<LogSet>, QueryError> {
         let mut sets = match &self.config.inputs {
-            Inputs::Root(root) => LogRoot::new(root).list().map_err(|error| QueryError::scan(&error))?,
-            Inputs::Files(paths) => paths.iter().map(|path| file_set(path)).collect::<Result<_, _>>()?,
+            Inputs::Root(root) => {
+                let mut visit = |dir: &Path, source: &Source| {
+                    let wanted =
+                        selectors.is_empty() || selectors.iter().any(|selector| selector.may_take(source));
+                    if let Some(watcher) = watcher.as_mut().filter(|_| wanted) {
+                        watcher.watch(dir);
+                    }
+                    wanted
+                };
+                LogRoot::new(root).list_visiting(&mut visit).map_err(|error| QueryError::scan(&error))?
+            }
+            Inputs::Files(paths) => {
+                let parent =
+                    |path: &Path| path.parent().filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_owned);
+                for path in paths.iter().filter(|path| *path != Path::new("-")) {
+                    if let Some(watcher) = &mut watcher {
+                        watcher.watch(&parent(path).unwrap_or_else(|| PathBuf::from(".")));
+                    }
+                }
+                paths.iter().map(|path| file_set(path)).collect::<Result<_, _>>()?
+            }
         };
-        for (selector, text) in selectors.iter().zip(typed) {
+        for dir in sets.iter().flat_map(|set| &set.dirs) {
+            watcher.iter_mut().for_each(|watcher| watcher.watch(dir));
+        }
+        for (selector, text) in selectors.iter().zip(typed).filter(|_| watcher.is_none()) {
             if !sets.iter().any(|set| selector.takes(&set.source)) {
                 return Err(QueryError::NotFound {
                     field: "sources".to_owned(),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use weir_sandbox::Kind;
 use weir_scan::{RecordBatch, Source};
 
+use crate::resume::SourcePosition;
+
 /// One thing a query tells, in this order: sources before their first record; records, gaps and
 /// progress as they come; counts or histogram; one status for each source and each filter; the [`Summary`]
 /// last.
@@ -19,7 +21,16 @@ pub enum Event {
         source: Source,
     },
     /// Records, never an empty batch.
-    Records(RecordBatch),
+    Records {
+        /// The records.
+        batch: RecordBatch,
+        /// Where the search of each of their sources stands behind them.
+        positions: Vec<SourcePosition>,
+    },
+    /// Where the search of sources stands that may have got there without giving a record.
+    Positions(Vec<SourcePosition>),
+    /// Something that whoever waits for more should know, in a sentence.
+    Notice(String),
     /// Something that was on disk and could not be read.
     Gap(Gap),
     /// How far the search is; at most a few each second.

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use weir_scan::{Gap, RecordBatch, ScanStats, Scanner, Step, Stripe};
+use weir_scan::{FileId, Gap, LogFile, Position, RecordBatch, ScanStats, Scanner, Step, Stripe};
 
 use crate::job::{Done, Job, Outcome, Work};
 
@@ -32,7 +32,22 @@ pub(crate) struct Feed {
     told: Told,
     /// Bytes read for results that nobody wanted.
     wasted: u64,
+    /// Everything that is written so far was accepted.
+    idle: bool,
     ended: bool,
+    /// Where the search stands; `None` when nobody will ask.
+    stand: Option<Stand>,
+}
+
+/// Where a search stands, in terms that outlast it.
+#[derive(Default)]
+pub(crate) struct Stand {
+    /// Before what was accepted last.
+    pub(crate) before: Option<Position>,
+    /// Behind it.
+    pub(crate) behind: Option<Position>,
+    /// The files of what was accepted last.
+    pub(crate) files: Vec<(u32, FileId)>,
 }
 
 /// Results that wait for their turn.
@@ -47,7 +62,6 @@ pub(crate) struct Waiting {
 #[derive(Clone, Copy, Default)]
 struct Told {
     frontier: Option<i64>,
-    place: Option<(usize, u64)>,
     stats: ScanStats,
 }
 
@@ -77,8 +91,10 @@ impl Forks {
 }
 
 impl Feed {
-    pub(crate) fn new(scanner: Scanner) -> Feed {
-        let told = Told { frontier: scanner.frontier(), place: scanner.place(), stats: scanner.stats() };
+    /// A feed that has given nothing yet. With `positions`, [`Feed::stand`] is known.
+    pub(crate) fn new(mut scanner: Scanner, positions: bool) -> Feed {
+        let told = Told { frontier: scanner.frontier(), stats: scanner.stats() };
+        let stand = positions.then(|| Stand { behind: scanner.position(), ..Stand::default() });
         Feed {
             scanner: Some(Box::new(scanner)),
             stripe: None,
@@ -89,19 +105,20 @@ impl Feed {
             waiting_bytes: 0,
             told,
             wasted: 0,
+            idle: false,
             ended: false,
+            stand,
         }
+    }
+
+    /// Where the search stands before and behind what was accepted last.
+    pub(crate) fn stand(&self) -> Option<&Stand> {
+        self.stand.as_ref()
     }
 
     /// A bound on what wasn't accepted yet, as [`Scanner::frontier`].
     pub(crate) fn frontier(&self) -> Option<i64> {
         self.told.frontier
-    }
-
-    /// Where what wasn't accepted yet starts (forward) or ends (backward), as [`Scanner::place`]: index of a
-    /// file, offset in it.
-    pub(crate) fn place(&self) -> Option<(usize, u64)> {
-        self.told.place
     }
 
     /// What was done for what was accepted.
@@ -132,7 +149,7 @@ impl Feed {
     /// Claims the next piece of the source, which is lane number `lane`; stripes only with `forks`. `None` when
     /// nothing is left, or it isn't known what is next before a result was accepted.
     pub(crate) fn claim(&mut self, lane: usize, forks: Option<&mut Forks>) -> Option<Job> {
-        if self.ended {
+        if self.ended || self.idle {
             return None;
         }
         let scanner = self.scanner.as_deref_mut()?;
@@ -193,6 +210,7 @@ impl Feed {
         let (scanner, gaps) = match done.outcome {
             Outcome::Steps { mut scanner, step } => {
                 self.ended |= step == Step::End;
+                self.idle = step == Step::Idle;
                 let gaps = scanner.take_gaps();
                 (self.scanner.insert(scanner), gaps)
             }
@@ -209,9 +227,70 @@ impl Feed {
                 (scanner, Vec::new())
             }
         };
-        self.told = Told { frontier: scanner.frontier(), place: scanner.place(), stats: scanner.stats() };
+        self.told = Told { frontier: scanner.frontier(), stats: scanner.stats() };
         *batch = done.batch;
+        if let Some(stand) = &mut self.stand {
+            stand.before = std::mem::replace(&mut stand.behind, scanner.position());
+            let mut files: Vec<u32> = batch.records.iter().map(|record| record.file).collect();
+            files.dedup();
+            let id = |file: u32| scanner.file_id(file).map(|id| (file, id));
+            stand.files = files.into_iter().filter_map(id).collect();
+        }
         gaps
+    }
+
+    /// Whether all that is written so far was accepted.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.idle
+    }
+
+    /// Whether nothing that is written is left to read, as far as is known without a look.
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.scanner.as_ref().is_some_and(|scanner| scanner.is_caught_up())
+    }
+
+    /// Whether another look, a moment later, is needed.
+    pub(crate) fn is_settling(&self) -> bool {
+        !self.ended && self.scanner.as_ref().is_some_and(|scanner| scanner.is_settling())
+    }
+
+    /// Looks whether more was written.
+    pub(crate) fn look(&mut self) {
+        self.wake(Scanner::look);
+    }
+
+    /// Takes note of the files as they are listed now.
+    pub(crate) fn update(&mut self, files: Vec<LogFile>) {
+        self.wake(|scanner| scanner.update(files));
+    }
+
+    /// Expects nothing more to be written.
+    pub(crate) fn seal(&mut self) {
+        self.wake(Scanner::seal);
+    }
+
+    fn wake(&mut self, change: impl FnOnce(&mut Scanner)) {
+        if let Some(scanner) = &mut self.scanner {
+            change(scanner);
+            self.idle = false;
+        }
+    }
+
+    /// Goes on with another scanner of the source, with numbers that go on too.
+    pub(crate) fn go_live(&mut self, mut scanner: Box<Scanner>) {
+        self.forget();
+        self.wasted += self.told.stats.bytes_read;
+        self.told = Told { frontier: None, stats: ScanStats::default() };
+        if let Some(stand) = &mut self.stand {
+            *stand = Stand { behind: scanner.position(), ..Stand::default() };
+        }
+        self.scanner = Some(scanner);
+        (self.idle, self.ended) = (false, false);
+    }
+
+    /// Lets go of the scanner of a source that has ended.
+    pub(crate) fn drop_scanner(&mut self) {
+        self.scanner = None;
     }
 
     /// Accepts none of what was claimed so far.

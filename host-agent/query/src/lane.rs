@@ -1,17 +1,27 @@
 //! One source of a running query: its records are read, filtered, and wait to be merged.
 
-use weir_scan::{Direction, Gap, RecordBatch, Scanner, Source};
+use weir_scan::{Context, Direction, FileId, Flags, Gap, Position, Record, RecordBatch, Scanner, Source};
 
 use crate::feed::{Feed, Forks};
 use crate::filter_stage::FilterStage;
 use crate::neighbours::Neighbours;
 
+/// Most bytes of records that are taken at once, unless one alone is longer: with what has gathered before,
+/// they are given as one batch.
+const TAKEN_BYTES: usize = 256 << 10;
+
 /// One source, and those of its records that were read and not yet merged.
 pub(crate) struct Lane {
     pub(crate) feed: Feed,
     pub(crate) source: u32,
-    /// Whose log it is, for messages.
+    /// Whose log it is.
+    pub(crate) whose: Source,
+    /// The same for messages.
     pub(crate) name: String,
+    /// Whether its end was told.
+    pub(crate) is_told: bool,
+    /// Where the search stood when no more was wanted.
+    stopped_at: Option<Position>,
     /// Reading can wait for a writer, so it is done when the records are due and no sooner.
     pub(crate) may_wait: bool,
     /// Gaps told so far.
@@ -30,6 +40,7 @@ impl Lane {
         source: u32,
         direction: Direction,
         neighbours: Option<Neighbours>,
+        positions: bool,
     ) -> Lane {
         let last_key = match direction {
             Direction::Forward => i64::MIN,
@@ -37,8 +48,11 @@ impl Lane {
         };
         Lane {
             name: name(scanner.source()),
+            whose: scanner.source().clone(),
             may_wait: scanner.may_wait(),
-            feed: Feed::new(scanner),
+            feed: Feed::new(scanner, positions),
+            is_told: false,
+            stopped_at: None,
             source,
             gaps: 0,
             pending: RecordBatch::default(),
@@ -64,8 +78,20 @@ impl Lane {
         self.feed.end();
     }
 
+    /// Goes on with what is written from now on: no record is waiting. With neighbours anew where filters
+    /// regroup them, of at most so many bytes.
+    pub(crate) fn go_live(&mut self, live: Box<Scanner>, regroup: Option<(Context, usize)>) {
+        self.feed.go_live(live);
+        self.stopped_at = None;
+        self.last_key = i64::MIN;
+        self.skipped = 0;
+        self.neighbours =
+            regroup.map(|(context, most_bytes)| Neighbours::new(context.before, context.after, most_bytes));
+    }
+
     /// Drops what is waiting and reads no more.
-    pub(crate) fn close(&mut self) {
+    pub(crate) fn close(&mut self, direction: Direction) {
+        self.stopped_at = self.position(direction);
         self.feed.end();
         self.pending.clear();
         self.next = 0;
@@ -83,16 +109,59 @@ impl Lane {
         self.last_key
     }
 
-    /// The place up to which every record was handed to the merge: index of a file, and where in it the rest
-    /// starts (forward) or ends (backward). `None` behind the last file.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever resumes a query"))]
-    pub(crate) fn place(&self, direction: Direction) -> Option<(usize, u64)> {
-        match self.pending.records.get(self.next) {
-            Some(record) => {
-                Some((record.file as usize, record.offset + u64::from(direction == Direction::Backward)))
-            }
-            None => self.feed.place(),
+    /// Where the search stands: behind every record that was handed to the merge, or where it was stopped.
+    pub(crate) fn position(&self, direction: Direction) -> Option<Position> {
+        match &self.stopped_at {
+            Some(stopped_at) => Some(stopped_at.clone()),
+            None => self.position_at(self.next, direction),
         }
+    }
+
+    /// Notes that nothing is wanted any more from the match at a place (number of a file, offset) on, which was
+    /// handed to the merge in vain.
+    pub(crate) fn stop_at(&mut self, place: (u32, u64), direction: Direction) {
+        if self.stopped_at.is_none() {
+            let first = self.pending.records.iter().position(|record| (record.file, record.offset) == place);
+            self.stopped_at = first.and_then(|first| self.position_at(first, direction));
+        }
+    }
+
+    /// Where the search stands before record number `first` of those that were accepted last.
+    fn position_at(&self, first: usize, direction: Direction) -> Option<Position> {
+        let stand = self.feed.stand()?;
+        let behind = stand.behind.clone()?;
+        let waiting = self.pending.records.get(first..).unwrap_or_default();
+        if waiting.is_empty() {
+            return Some(behind);
+        }
+        let id = |record: &Record| {
+            let found = stand.files.iter().find(|(file, _)| *file == record.file)?;
+            Some((found.1.clone(), record.offset))
+        };
+        if direction == Direction::Backward {
+            let (file, offset) = id(&waiting[0])?;
+            return Some(Position {
+                file,
+                offset: offset + 1,
+                open: Vec::new(),
+                time: waiting[0].time,
+                ..behind
+            });
+        }
+        // Records whose ends came only now stand before where the search stood, ahead of the others.
+        let (late, rest) =
+            waiting.split_at(waiting.iter().take_while(|record| record.flags.has(Flags::LATE)).count());
+        let mut open: Vec<(FileId, u64)> = late.iter().filter_map(id).collect();
+        let at = match rest.first() {
+            None => behind.clone(),
+            Some(first) => {
+                let (file, offset) = id(first)?;
+                Position { file, offset, open: Vec::new(), time: first.time, ..behind.clone() }
+            }
+        };
+        let is_before = |(file, offset): &&(FileId, u64)| !file.is_same(&at.file) || *offset < at.offset;
+        open.extend(behind.open.iter().filter(is_before).cloned());
+        Some(Position { open, ..at })
     }
 
     /// Accepts the result that is next and filters its records; returns the gaps that were met. To be called when
@@ -117,8 +186,8 @@ impl Lane {
         gaps
     }
 
-    /// Takes the waiting records up to the first that comes after `bound` (all, without one); at least one.
-    /// The records are `range` of the batch.
+    /// Takes the waiting records up to the first that comes after `bound`, and as many as are given at once; at
+    /// least one. The records are `range` of the batch.
     pub(crate) fn take_until(
         &mut self,
         bound: Option<i64>,
@@ -126,20 +195,19 @@ impl Lane {
     ) -> (std::ops::Range<usize>, &mut RecordBatch) {
         let first = self.next;
         self.next += 1;
-        if let Some(bound) = bound {
-            while self.is_ready() {
-                let key = self.key();
-                let after = match direction {
-                    Direction::Forward => key > bound,
-                    Direction::Backward => key < bound,
-                };
-                if after {
-                    break;
-                }
-                self.next += 1;
+        let mut bytes = self.pending.records.get(first).map_or(0, Record::len);
+        while let Some(record) = self.pending.records.get(self.next) {
+            bytes += record.len();
+            let key = record.time.unwrap_or(self.last_key);
+            let is_after = bound.is_some_and(|bound| match direction {
+                Direction::Forward => key > bound,
+                Direction::Backward => key < bound,
+            });
+            if is_after || bytes > TAKEN_BYTES {
+                break;
             }
-        } else {
-            self.next = self.pending.records.len();
+            self.last_key = key;
+            self.next += 1;
         }
         (first..self.next, &mut self.pending)
     }

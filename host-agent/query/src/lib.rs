@@ -17,15 +17,18 @@ mod error;
 mod event;
 mod feed;
 mod filter_stage;
+mod follow;
 mod job;
 mod lane;
 mod limits;
 mod neighbours;
 mod plan;
+mod resume;
 mod run;
 mod selector;
 mod spec;
 pub mod time;
+mod watch;
 
 pub use cancel::Cancel;
 pub use engine::{Engine, EngineConfig, FileInfo, FilterInfo, Inputs, SourceInfo};
@@ -33,6 +36,7 @@ pub use error::QueryError;
 pub use event::{Bucket, Count, Event, FilterStatus, Flow, Gap, Progress, SourceStatus, Summary};
 pub use limits::{QueryLimits, available_threads};
 pub use plan::Plan;
+pub use resume::{NotAToken, ResumeKey, ResumeToken, SourcePosition};
 pub use spec::{FilterRef, FilterSpec, Limit, Output, QuerySpec};
 
 pub use weir_sandbox::{Compiler, Description, FilterLimits, Kind, SandboxLimits, compile_child_main};

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use weir_scan::PatternLimits;
 
@@ -32,6 +33,10 @@ pub struct QueryLimits {
     /// Threads that search for one query, its own included (default: as many as [`available_threads`] says, at
     /// most 2). Filters and the merge by time stay on the query's own. Doesn't bound how many queries run.
     pub threads: usize,
+    /// How long a query that follows holds a record back, to give older ones of other sources before it (default
+    /// 100 ms). One that comes later still is marked as late. Doesn't bound how long a record takes that its
+    /// writer or runtime holds, nor a record whose end is still to be written.
+    pub follow_hold: Duration,
     /// Steps of one histogram, over all sources (default 100,000). Matches of further steps are left out, and
     /// the summary says so.
     pub histogram_buckets: usize,
@@ -50,6 +55,7 @@ impl Default for QueryLimits {
             merge_bytes: 8 << 20,
             batch_bytes: 64 << 20,
             threads: available_threads().min(2),
+            follow_hold: Duration::from_millis(100),
             histogram_buckets: 100_000,
         }
     }

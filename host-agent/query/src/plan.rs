@@ -1,13 +1,20 @@
 //! From what was typed to what can run: every check that a query has to pass, in one place.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use weir_sandbox::Kind;
-use weir_scan::{Direction, LogSet, Matcher, MessageRegex, PatternError, ScanLimits, Search};
+use weir_scan::{
+    Direction, LogSet, Matcher, MessageRegex, PatternError, Position, ScanLimits, Search, Source,
+};
 
 use crate::engine::{Engine, parse_selectors};
 use crate::filter_stage::{Prefilter, StagePlan};
+use crate::follow::{FollowPlan, Instance};
+use crate::resume::{self, ResumeKey};
+use crate::selector::Selector;
 use crate::spec::{FilterRef, FilterSpec};
+use crate::watch::Watcher;
 use crate::{Limit, Output, QueryError, QuerySpec};
 
 /// Least bytes that a source reads at a time when many are merged.
@@ -16,6 +23,13 @@ const MIN_BLOCK_BYTES: usize = 16 << 10;
 /// A query that has passed every check. [`Plan::run`] runs it.
 pub struct Plan {
     pub(crate) sets: Vec<LogSet>,
+    /// For each of the sets, where the search goes on.
+    pub(crate) resume: Vec<Option<Position>>,
+    /// Sources that an earlier search stood in and that aren't here any more.
+    pub(crate) gone: Vec<(Source, Position)>,
+    pub(crate) follow: Option<FollowPlan>,
+    /// Signs where the search stands.
+    pub(crate) key: ResumeKey,
     pub(crate) search: Arc<Search>,
     pub(crate) stages: Vec<StagePlan>,
     pub(crate) limit: Limit,
@@ -64,7 +78,9 @@ impl Planner<'_> {
         if let Some(prefilter) = required {
             matcher = compile(&[prefilter])?;
         }
-        let sets = engine.select(&selectors, &spec.sources)?;
+        self.check_follow()?;
+        let mut watcher = spec.follow.then(Watcher::new);
+        let sets = engine.select(&selectors, &spec.sources, watcher.as_mut())?;
         // A filter may care for the order of what it sees, and a limit decides which matches count.
         let ordered = spec.output == Output::Records || spec.limit != Limit::All || !stages.is_empty();
         if ordered {
@@ -72,17 +88,34 @@ impl Planner<'_> {
                 .clamp(MIN_BLOCK_BYTES, limits.block_bytes.max(MIN_BLOCK_BYTES));
         }
         limits.context_bytes = (limits.context_bytes / sets.len().max(1)).max(limits.line_bytes);
-        let direction = match spec.limit {
+        // What was before a follow that is resumed was given then.
+        let goes_on = spec.follow && !spec.resume.is_empty();
+        let limit = if goes_on && matches!(spec.limit, Limit::Tail(_)) { Limit::All } else { spec.limit };
+        let direction = match limit {
             Limit::All => spec.direction,
             Limit::Head(_) => Direction::Forward,
             Limit::Tail(_) => Direction::Backward,
         };
-        let search = Search { matcher, time, direction, context: spec.context, limits };
+        let (resume, gone) = self.resume(&sets, &selectors, direction)?;
+        let tail = spec.follow && direction == Direction::Backward;
+        let direction = if tail { Direction::Forward } else { direction };
+        let search = Arc::new(Search { matcher, time, direction, context: spec.context, limits });
+        let follow = watcher.map(|watcher| FollowPlan {
+            watcher,
+            inputs: engine.config.inputs.clone(),
+            selectors,
+            hold: engine.config.limits.follow_hold,
+            tail,
+        });
         Ok(Plan {
             sets,
-            search: Arc::new(search),
+            resume,
+            gone,
+            follow,
+            key: engine.resume_key,
+            search,
             stages,
-            limit: spec.limit,
+            limit,
             direction: spec.direction,
             output: spec.output,
             held_bytes: engine.config.limits.held_bytes,
@@ -94,8 +127,48 @@ impl Planner<'_> {
         })
     }
 
+    fn check_follow(&self) -> Result<(), QueryError> {
+        let refused = |field: &str, message: &str| Err(QueryError::invalid(field, message));
+        match self.spec {
+            QuerySpec { follow: false, .. } => Ok(()),
+            QuerySpec { until: Some(_), .. } => {
+                refused("until", "a query that follows has no end in time; leave one of the two out")
+            }
+            QuerySpec { direction: Direction::Backward, .. } => refused(
+                "direction",
+                "what is still to be written can't come newest first; follow oldest first",
+            ),
+            QuerySpec { output: Output::Records, .. } => Ok(()),
+            _ => refused("output", "only records can be followed, not counts of them"),
+        }
+    }
+
+    /// Where the search goes on in each set, and in those that are gone.
+    fn resume(
+        &self,
+        sets: &[LogSet],
+        selectors: &[Selector],
+        direction: Direction,
+    ) -> Result<(Vec<Option<Position>>, Vec<(Source, Position)>), QueryError> {
+        let known: HashMap<Instance, usize> =
+            sets.iter().enumerate().map(|(index, set)| (Instance::of(&set.source), index)).collect();
+        let mut resume = vec![None; sets.len()];
+        let mut gone = Vec::new();
+        for (source, sealed) in self.spec.resume.positions() {
+            let position = resume::open(&self.engine.resume_key, &source, direction, sealed)?;
+            match known.get(&Instance::of(&source)) {
+                Some(&index) => resume[index] = Some(position),
+                None if selectors.is_empty() || selectors.iter().any(|selector| selector.takes(&source)) => {
+                    gone.push((source, position));
+                }
+                None => {}
+            }
+        }
+        Ok((resume, gone))
+    }
+
     fn time(&self) -> Result<Option<std::ops::Range<i64>>, QueryError> {
-        let (since, until) = (self.spec.since, self.spec.until);
+        let (since, until) = (self.spec.since.or(self.spec.resume.since), self.spec.until);
         if since.is_none() && until.is_none() {
             return Ok(None);
         }

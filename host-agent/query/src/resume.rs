@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
 use std::hash::Hasher as _;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::str::FromStr;
 
 use base64::Engine as _;
@@ -33,9 +36,41 @@ impl ResumeKey {
         ResumeKey(bytes)
     }
 
-    /// The bytes, to be kept where only their owner can read them.
-    pub fn bytes(&self) -> &[u8; 16] {
-        &self.0
+    /// A key that this process alone knows: what it signs is worth nothing to another.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub fn random() -> io::Result<ResumeKey> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        Ok(ResumeKey(bytes))
+    }
+
+    /// The key kept in a file that only its owner can read; made when it isn't there.
+    ///
+    /// # Errors
+    /// A file that can't be read or made, or that isn't a key.
+    pub fn load(path: &Path) -> io::Result<ResumeKey> {
+        let read = |path: &Path| -> io::Result<ResumeKey> {
+            let bytes = fs::read(path)?;
+            let key =
+                bytes.try_into().map_err(|_| io::Error::other("it isn't a key of 16 bytes; delete it"))?;
+            Ok(ResumeKey(key))
+        };
+        match read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            known => return known,
+        }
+        let key = ResumeKey::random()?;
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        file.write_all(&key.0)?;
+        match file.persist_noclobber(path) {
+            Ok(_) => Ok(key),
+            // Another process was faster.
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => read(path),
+            Err(error) => Err(error.error),
+        }
     }
 
     fn sign(&self, source: &Source, body: &[u8]) -> [u8; SIGNATURE_BYTES] {
@@ -113,7 +148,9 @@ pub(crate) fn open(
     }
     if body.backward != (direction == Direction::Backward) {
         let (was, is) = if body.backward { ("newest", "oldest") } else { ("oldest", "newest") };
-        return Err(refused(&format!("is of a search from the {was} record on, this one begins at the {is}")));
+        return Err(refused(&format!(
+            "is of a search from the {was} record on, this one begins at the {is}"
+        )));
     }
     Ok(body.position)
 }
@@ -198,6 +235,19 @@ mod tests {
         assert_eq!(format!(" {text}\n").parse(), Ok(token()));
         let positions: Vec<_> = token().positions().map(|(source, at)| (source.pod, at.to_vec())).collect();
         assert_eq!(positions, [("a".to_owned(), vec![4]), ("b".to_owned(), vec![])]);
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_kept() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("resume.key");
+        let key = ResumeKey::load(&path).expect("made");
+        assert_eq!(ResumeKey::load(&path).expect("read"), key);
+        assert_ne!(ResumeKey::random().expect("random"), key);
+        let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&path).expect("there"));
+        assert_eq!(mode & 0o077, 0);
+        fs::write(&path, "short").expect("written");
+        assert!(ResumeKey::load(&path).is_err());
     }
 
     #[test]

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use weir_sandbox::Kind;
-use weir_scan::{Direction, Scanner};
+use weir_scan::{Context, Direction, GapReason, LogSet, Position, Scanner, Search, Source};
 
-use crate::Cancel;
 use crate::ahead::Waiting;
 use crate::collect::{Collector, CollectorConfig};
 use crate::crew::{Bench, Crew};
@@ -16,9 +15,12 @@ use crate::engine::set_bytes;
 use crate::event::{Event, FilterStatus, Flow, Gap, Progress, SourceStatus};
 use crate::feed::Forks;
 use crate::filter_stage::FilterStage;
+use crate::follow::Follow;
 use crate::lane::Lane;
 use crate::neighbours::Neighbours;
 use crate::plan::Plan;
+use crate::resume::{self, ResumeKey, SourcePosition};
+use crate::{Cancel, Output};
 
 /// Least time between two progress events.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -46,11 +48,20 @@ pub(crate) struct Run<'a, 'scope, 'env> {
     pub(crate) waiting: Waiting,
     /// Bytes of blocks, the unit of what is read ahead.
     pub(crate) block_bytes: usize,
+    pub(crate) follow: Option<Follow>,
+    pub(crate) context: Context,
+    /// Bytes of neighbours that are kept where filters drop matches; `None` when nothing is to be regrouped.
+    pub(crate) regroup: Option<usize>,
+    search: Arc<Search>,
+    key: ResumeKey,
+    node: String,
     stages: Vec<FilterStage>,
-    direction: Direction,
+    pub(crate) direction: Direction,
+    /// Where the search stands is told.
+    positions: bool,
     /// The order of the records shows in the answer.
     ordered: bool,
-    collector: Collector<'a>,
+    pub(crate) collector: Collector<'a>,
     pub(crate) bytes_total: u64,
     /// Bytes that were read for what was accepted.
     pub(crate) bytes_accepted: u64,
@@ -68,7 +79,8 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         crew: Crew<'scope, 'env>,
     ) -> Run<'a, 'scope, 'env> {
         let started = Instant::now();
-        let direction = plan.search.direction;
+        let is_tail = plan.follow.as_ref().is_some_and(|follow| follow.tail);
+        let direction = if is_tail { Direction::Backward } else { plan.search.direction };
         let context = plan.search.context;
         let wants_context = context.before + context.after > 0;
         let (lead, trail) = match direction {
@@ -84,51 +96,103 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             held_bytes: plan.held_bytes,
             histogram_buckets: plan.histogram_buckets,
             timed: plan.search.time.is_some(),
-            sources: plan.sets.len(),
+            sources: 0,
+            single: plan.sets.len() < 2 && plan.follow.is_none(),
         };
         let mut collector = Collector::new(config, sink);
-        let mut stages: Vec<FilterStage> = (0..)
+        let stages: Vec<FilterStage> = (0..)
             .zip(plan.stages)
             .map(|(index, stage)| FilterStage::new(index, stage, wants_context, plan.batch_bytes))
             .collect();
-        let searches = plan.search.matcher.is_some() || !stages.is_empty();
-        let line_bytes = plan.search.limits.line_bytes;
-        let regroup = wants_context && !stages.is_empty();
-        let bytes_total = plan.sets.iter().map(set_bytes).sum();
         collector.summary.oldest = plan.sets.iter().filter_map(weir_scan::oldest).min();
-        let mut lanes = Vec::with_capacity(plan.sets.len());
-        for (source, set) in (0..).zip(plan.sets) {
-            collector.give(Event::Source { id: source, source: set.source.clone() });
-            let wanted = begin_source(&mut stages, source, &set.source, &plan.node);
-            let neighbours = regroup.then(|| Neighbours::new(lead, trail, plan.search.limits.context_bytes));
-            let scanner = Scanner::new(set, source, Arc::clone(&plan.search));
-            let mut lane = Lane::new(scanner, source, direction, neighbours);
-            if !wanted {
-                lane.close();
-            }
-            lanes.push(lane);
-        }
-        Run {
-            lanes,
+        let mut run = Run {
+            lanes: Vec::with_capacity(plan.sets.len()),
             crew,
             forks: Forks::default(),
             waiting: Waiting::default(),
             block_bytes: plan.search.limits.block_bytes,
+            follow: plan.follow.map(Follow::new),
+            context,
+            regroup: (wants_context && !stages.is_empty()).then_some(plan.search.limits.context_bytes),
+            searches: plan.search.matcher.is_some() || !stages.is_empty(),
+            line_bytes: plan.search.limits.line_bytes,
+            search: plan.search,
+            key: plan.key,
+            node: plan.node,
             stages,
             direction,
+            positions: plan.output == Output::Records,
             ordered: plan.ordered,
             collector,
-            bytes_total,
+            bytes_total: plan.sets.iter().map(set_bytes).sum(),
             bytes_accepted: 0,
-            searches,
-            line_bytes,
             started,
             progress_at: started + PROGRESS_EVERY,
+        };
+        for (set, resume) in plan.sets.into_iter().zip(plan.resume) {
+            run.add_lane(set, resume.as_ref());
         }
+        for (source, position) in plan.gone {
+            run.tell_gone(source, &position);
+        }
+        run
+    }
+
+    /// Adds a source, to be read from a position or from its start in scan order.
+    pub(crate) fn add_lane(&mut self, set: LogSet, resume: Option<&Position>) {
+        let source = u32::try_from(self.lanes.len()).expect("a node has far fewer than 2^32 logs");
+        self.collector.add_source();
+        self.collector.give(Event::Source { id: source, source: set.source.clone() });
+        let wanted = begin_source(&mut self.stages, source, &set.source, &self.node);
+        let mut scanner = Scanner::new(set.clone(), source, Arc::clone(&self.search));
+        if let Some(follow) = &mut self.follow {
+            scanner = follow.begin(set, scanner, resume.is_some());
+        }
+        if let Some(position) = resume {
+            scanner.resume(position);
+        }
+        let (lead, trail) = match self.direction {
+            Direction::Forward => (self.context.before, self.context.after),
+            Direction::Backward => (self.context.after, self.context.before),
+        };
+        let neighbours = self.regroup.map(|most_bytes| Neighbours::new(lead, trail, most_bytes));
+        let mut lane = Lane::new(scanner, source, self.direction, neighbours, self.positions);
+        if !wanted {
+            lane.close(self.direction);
+        }
+        self.lanes.push(lane);
+    }
+
+    /// Tells that a source in which an earlier search stood isn't there any more.
+    fn tell_gone(&mut self, source: Source, position: &Position) {
+        let id = u32::try_from(self.lanes.len()).expect("a node has far fewer than 2^32 logs");
+        let set = LogSet { source, files: Vec::new(), dirs: Vec::new() };
+        let scanner = Scanner::new(set, id, Arc::clone(&self.search));
+        let mut lane = Lane::new(scanner, id, self.direction, None, false);
+        lane.end();
+        self.collector.add_source();
+        self.collector.give(Event::Source { id, source: lane.whose.clone() });
+        if let Some(follow) = &mut self.follow {
+            follow.note_gone();
+        }
+        self.lanes.push(lane);
+        let gap = weir_scan::Gap {
+            source: id,
+            file: String::new(),
+            reason: GapReason::RotatedAway,
+            detail: "all of it was deleted since the search was left; what was behind that is lost"
+                .to_owned(),
+            from: position.time.filter(|_| self.direction == Direction::Forward),
+            to: position.time.filter(|_| self.direction == Direction::Backward),
+        };
+        self.tell_gaps(self.lanes.len() - 1, vec![gap]);
     }
 
     fn run(mut self, cancel: &Cancel) {
         self.merge(cancel);
+        if self.follow.is_some() && !self.collector.is_full() && !cancel.is_cancelled() {
+            self.follow(cancel);
+        }
         if !self.collector.stopped && !cancel.is_cancelled() {
             self.finish();
         }
@@ -155,6 +219,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
                 let bound = next.map(|Reverse(place)| self.bound(*place, index));
                 let (range, batch) = self.lanes[index].take_until(bound, self.direction);
                 self.collector.take(batch, range);
+                self.flush_full(index);
             } else {
                 self.read(index, &mut heap);
             }
@@ -163,9 +228,9 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
     }
 
     /// Puts a lane where its next record, or what is known of it, belongs in the order.
-    fn queue(&mut self, heap: &mut Due, index: usize) {
+    pub(crate) fn queue(&mut self, heap: &mut Due, index: usize) {
         let lane = &mut self.lanes[index];
-        if lane.is_done() {
+        if lane.is_done() || (lane.feed.is_idle() && !lane.is_ready()) {
             return;
         }
         let key = if self.ordered { lane.key() } else { 0 };
@@ -185,7 +250,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
 
     /// The time up to which lane `index` may go on before the lane at `place` is due. Of equal times, the
     /// lane that comes first in the order of sources is due first.
-    fn bound(&self, place: (i64, usize), index: usize) -> i64 {
+    pub(crate) fn bound(&self, place: (i64, usize), index: usize) -> i64 {
         let other = self.lane_of(place);
         match self.direction {
             Direction::Forward if index < other => place.0,
@@ -195,13 +260,32 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         }
     }
 
-    fn read(&mut self, index: usize, due: &mut Due) {
+    pub(crate) fn read(&mut self, index: usize, due: &mut Due) {
         let before = self.lanes[index].feed.stats().bytes_read;
-        self.collector.flush_when(self.lanes[index].may_wait);
+        if self.collector.is_due(self.lanes[index].may_wait) {
+            self.flush();
+        }
         self.fetch(index, due);
         let lane = &mut self.lanes[index];
         let gaps = self.waiting.change(lane, |lane| lane.accept(&mut self.stages, &mut self.forks));
         self.bytes_accepted += lane.feed.stats().bytes_read - before;
+        self.tell_gaps(index, gaps);
+        if self.stages.iter().any(FilterStage::stopped) {
+            (0..self.lanes.len()).for_each(|index| self.end(index));
+        }
+        if Instant::now() >= self.progress_at {
+            self.flush();
+            let progress = Progress {
+                bytes_read: self.bytes_read(),
+                bytes_total: self.bytes_total,
+                matched: self.collector.summary.matched,
+            };
+            self.collector.give(Event::Progress(progress));
+            self.progress_at = Instant::now() + PROGRESS_EVERY;
+        }
+    }
+
+    fn tell_gaps(&mut self, index: usize, gaps: Vec<weir_scan::Gap>) {
         for gap in gaps {
             let gap = Gap {
                 source: gap.source,
@@ -213,23 +297,57 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             };
             let name = &self.lanes[index].name;
             self.collector.incomplete(format!("{name}: {} of {}: {}", gap.reason, gap.file, gap.detail));
-            self.collector.flush();
+            self.flush();
             self.lanes[index].gaps += 1;
             self.collector.give(Event::Gap(gap));
         }
-        if self.stages.iter().any(FilterStage::stopped) {
-            (0..self.lanes.len()).for_each(|index| self.end(index));
+    }
+
+    /// Gives the records that have gathered if they make up a batch. Lane `index` gave the last of them.
+    pub(crate) fn flush_full(&mut self, index: usize) {
+        if let Some(cut) = self.collector.cut(self.lanes[index].source) {
+            self.lanes[index].stop_at(cut, self.direction);
         }
-        if Instant::now() >= self.progress_at {
-            self.collector.flush();
-            let progress = Progress {
-                bytes_read: self.bytes_read(),
-                bytes_total: self.bytes_total,
-                matched: self.collector.summary.matched,
-            };
-            self.collector.give(Event::Progress(progress));
-            self.progress_at = Instant::now() + PROGRESS_EVERY;
+        if self.collector.has_batch() {
+            self.flush();
         }
+    }
+
+    /// Gives the records that have gathered, with where the search of their sources stands behind them.
+    pub(crate) fn flush(&mut self) {
+        let given_of = self.collector.take_given_of();
+        let positions = given_of.into_iter().filter_map(|source| self.position(source as usize)).collect();
+        self.collector.flush(positions);
+    }
+
+    /// Tells where the search of all sources stands.
+    pub(crate) fn give_all_positions(&mut self) {
+        let positions: Vec<_> = (0..self.lanes.len()).filter_map(|index| self.position(index)).collect();
+        if !positions.is_empty() {
+            self.collector.give(Event::Positions(positions));
+        }
+    }
+
+    fn position(&self, index: usize) -> Option<SourcePosition> {
+        let lane = &self.lanes[index];
+        let position = lane.position(self.direction)?;
+        let position = resume::seal(&self.key, &lane.whose, self.direction, position);
+        Some(SourcePosition { source: lane.source, position })
+    }
+
+    /// Tells how the search of a source ended.
+    pub(crate) fn tell_end(&mut self, index: usize) {
+        let lane = &mut self.lanes[index];
+        if std::mem::replace(&mut lane.is_told, true) {
+            return;
+        }
+        let status = SourceStatus {
+            source: lane.source,
+            matched: self.collector.matched(lane.source),
+            bytes_read: lane.feed.bytes_read(),
+            gaps: lane.gaps,
+        };
+        self.collector.give(Event::SourceEnd(status));
     }
 
     fn bytes_read(&self) -> u64 {
@@ -238,16 +356,11 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
 
     fn finish(mut self) {
         self.stop_reading();
+        self.collector.release();
+        self.flush();
+        self.give_all_positions();
         self.collector.finish();
-        for lane in &self.lanes {
-            let status = SourceStatus {
-                source: lane.source,
-                matched: self.collector.matched(lane.source),
-                bytes_read: lane.feed.bytes_read(),
-                gaps: lane.gaps,
-            };
-            self.collector.give(Event::SourceEnd(status));
-        }
+        (0..self.lanes.len()).for_each(|index| self.tell_end(index));
         for stage in std::mem::take(&mut self.stages) {
             let status = stage.finish();
             if status.failed > 0 || !status.failures.is_empty() {

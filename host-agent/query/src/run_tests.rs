@@ -38,7 +38,7 @@ struct Answer {
 impl Answer {
     fn take(&mut self, event: Event) {
         match event {
-            Event::Records(batch) => {
+            Event::Records { batch, .. } => {
                 for record in &batch.records {
                     let message = String::from_utf8_lossy(batch.message(record)).into_owned();
                     let Record { source, file, offset, time, flags, .. } = *record;
@@ -55,7 +55,11 @@ impl Answer {
                 self.summary.incomplete.retain(|reason| !reason.contains("line_bytes"));
             }
             Event::Gap(gap) => panic!("nothing is missing on disk: {gap:?}"),
-            Event::Source { .. } | Event::Progress(_) | Event::Filter(_) => {}
+            Event::Source { .. }
+            | Event::Progress(_)
+            | Event::Positions(_)
+            | Event::Notice(_)
+            | Event::Filter(_) => {}
         }
     }
 }
@@ -214,7 +218,7 @@ fn stopped_after<T>(
     let (bench, threads, cancel) = (Bench::default(), plan.threads, Cancel::default());
     let mut left = batches;
     let mut sink = |event: Event| {
-        if matches!(event, Event::Records(_)) {
+        if matches!(event, Event::Records { .. }) {
             left = left.saturating_sub(1);
             if left == 0 {
                 cancel.cancel();
@@ -242,7 +246,7 @@ fn a_query_that_ends_early_leaves_nothing_behind() {
         let (cancel, mut batches, mut summaries) = (Cancel::default(), 0, 0);
         plan.run(&cancel, &mut |event| {
             summaries += usize::from(matches!(event, Event::Summary(_)));
-            if matches!(event, Event::Records(_)) {
+            if matches!(event, Event::Records { .. }) {
                 batches += 1;
                 if cancels {
                     cancel.cancel();
@@ -281,13 +285,14 @@ fn a_lane_knows_what_was_given_of_it_while_stripes_are_under_way() {
                 under_way += usize::from(run.lanes.iter().any(|lane| lane.feed.outstanding() > 1));
                 run.lanes
                     .iter()
-                    .map(|lane| (lane.place(direction).unwrap(), run.collector.matched(lane.source)))
+                    .map(|lane| {
+                        (lane.position(direction).unwrap().offset, run.collector.matched(lane.source))
+                    })
                     .collect::<Vec<_>>()
             });
-            for (source, ((file, offset), given)) in (0..).zip(places) {
+            for (source, (offset, given)) in (0..).zip(places) {
                 let is_given = |record: &&(u32, u32, u64, Option<i64>, String, u8)| {
-                    let place = (record.1 as usize, record.2);
-                    record.0 == source && (place < (file, offset)) == (direction == Direction::Forward)
+                    record.0 == source && (record.2 < offset) == (direction == Direction::Forward)
                 };
                 assert_eq!(
                     whole.records.iter().filter(is_given).count() as u64,

@@ -38,6 +38,16 @@ impl Selector {
         Ok(Selector { namespace: glob(namespace)?, pod: glob(pod)?, container: glob(container)? })
     }
 
+    /// Whether the selector may take a source of which only the parts that aren't empty are known.
+    pub(crate) fn may_take(&self, known: &Source) -> bool {
+        let part = |glob: &Option<GlobSet>, name: &str| {
+            name.is_empty() || glob.as_ref().is_none_or(|glob| glob.is_match(name))
+        };
+        part(&self.namespace, &known.namespace)
+            && part(&self.pod, &known.pod)
+            && part(&self.container, &known.container)
+    }
+
     /// Whether the selector takes `source`.
     pub(crate) fn takes(&self, source: &Source) -> bool {
         let part = |glob: &Option<GlobSet>, name: &str| glob.as_ref().is_none_or(|glob| glob.is_match(name));

@@ -5,6 +5,8 @@ use std::num::NonZeroU64;
 
 use weir_scan::{Context, Direction, PatternSpec};
 
+use crate::ResumeToken;
+
 /// One query. `Default` asks for every record of every source, oldest first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QuerySpec {
@@ -27,6 +29,12 @@ pub struct QuerySpec {
     pub filters: Vec<FilterSpec>,
     /// What to give back.
     pub output: Output,
+    /// Go on with what is written from now on, until the limit (if it counts from the oldest) is reached or the
+    /// query is cancelled. Only for records, oldest first, without an end of the time of interest.
+    pub follow: bool,
+    /// Where an earlier search of the same sources stood: this one goes on there. Its `since` counts when
+    /// there is no other. With `follow`, a limit that counts from the newest record counts for nothing then.
+    pub resume: ResumeToken,
     /// Longest message in bytes; `None` takes the default of
     /// [`ScanLimits::line_bytes`](weir_scan::ScanLimits::line_bytes).
     pub line_bytes: Option<u32>,

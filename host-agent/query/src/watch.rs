@@ -58,9 +58,9 @@ impl Watcher {
         }
     }
 
-    /// Watches a directory too. One that is gone isn't watched, nor looked at.
+    /// Watches a directory too, or goes on to. One that is gone isn't watched, nor looked at.
     pub(crate) fn watch(&mut self, dir: &Path) {
-        if self.watches.contains_key(dir) || self.unwatched.contains(dir) {
+        if self.unwatched.contains(dir) {
             return;
         }
         let flags = WatchFlags::MODIFY
@@ -78,7 +78,12 @@ impl Watcher {
         match added {
             Ok(watch) => {
                 self.dirs.insert(watch, dir.to_owned());
-                self.watches.insert(dir.to_owned(), watch);
+                // A directory that was deleted lives on, watched, as long as a file in it is open; one of the same
+                // name is another.
+                let before = self.watches.insert(dir.to_owned(), watch);
+                if let Some(before) = before.filter(|before| *before != watch) {
+                    self.dirs.remove(&before);
+                }
             }
             Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(error) => {
@@ -97,10 +102,14 @@ impl Watcher {
             if let (Some(watch), Some(inotify)) = (watch, &self.inotify) {
                 self.dirs.remove(&watch);
                 // The kernel has dropped it by itself when the directory is gone.
-                inotify::remove_watch(inotify, watch).or_else(|error| match error {
-                    Errno::INVAL => Ok(()),
-                    error => Err(error),
-                }).unwrap_or_else(|error| tracing::warn!(dir = %dir.display(), %error, "can't end a watch"));
+                inotify::remove_watch(inotify, watch)
+                    .or_else(|error| match error {
+                        Errno::INVAL => Ok(()),
+                        error => Err(error),
+                    })
+                    .unwrap_or_else(
+                        |error| tracing::warn!(dir = %dir.display(), %error, "can't end a watch"),
+                    );
             }
         }
     }
@@ -146,6 +155,7 @@ impl Watcher {
             }
             if what.contains(ReadFlags::IGNORED)
                 && let Some(dir) = self.dirs.remove(&watch)
+                && self.watches.get(&dir) == Some(&watch)
             {
                 self.watches.remove(&dir);
             }

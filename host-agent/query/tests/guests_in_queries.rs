@@ -52,7 +52,7 @@ fn run(engine: &Engine, spec: &QuerySpec) -> Answer {
     let plan = engine.plan(spec).expect("a good query");
     plan.run(&Cancel::default(), &mut |event| {
         match event {
-            Event::Records(batch) => {
+            Event::Records { batch, .. } => {
                 for record in &batch.records {
                     let mut line = String::from_utf8_lossy(batch.message(record)).into_owned();
                     if record.flags.has(Flags::CONTEXT) {

@@ -1,8 +1,9 @@
 //! Record batches and their columns on the wire, both ways.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use weir_query::{Flags, Record, RecordBatch, Stream};
+use weir_query::{Flags, Record, RecordBatch, SourcePosition, Stream};
 
 use crate::wire::v1;
 
@@ -22,6 +23,7 @@ pub(crate) struct Columns {
     flags: Vec<u8>,
     fields: Vec<u8>,
     field_ends: Vec<u32>,
+    positions: BTreeMap<u32, Vec<u8>>,
 }
 
 impl Columns {
@@ -43,6 +45,11 @@ impl Columns {
         self.flags.push(record.flags.bits());
         self.fields.extend_from_slice(batch.fields(record));
         self.field_ends.push(end(&self.fields));
+    }
+
+    /// Notes where the search of the sources stands behind what was pushed.
+    pub(crate) fn note(&mut self, positions: Vec<SourcePosition>) {
+        self.positions.extend(positions.into_iter().map(|position| (position.source, position.position)));
     }
 
     /// Records collected.
@@ -70,8 +77,20 @@ impl Columns {
             flags: taken.flags.into(),
             fields: taken.fields.into(),
             field_ends,
+            positions: wire_positions(taken.positions.into_iter()),
         }
     }
+}
+
+/// Positions for the wire, from numbers of sources and what is handed back for them.
+pub(crate) fn wire_positions(positions: impl Iterator<Item = (u32, Vec<u8>)>) -> Vec<v1::SourcePosition> {
+    positions.map(|(source, position)| v1::SourcePosition { source, position }).collect()
+}
+
+/// Positions from the wire.
+pub(crate) fn positions(wire: Vec<v1::SourcePosition>) -> Vec<SourcePosition> {
+    let position = |wire: v1::SourcePosition| SourcePosition { source: wire.source, position: wire.position };
+    wire.into_iter().map(position).collect()
 }
 
 /// Turns a received batch into ours.
@@ -245,6 +264,7 @@ mod tests {
                 fields: vec![b'f'; len / 2].into(),
                 ends,
                 field_ends,
+                positions: Vec::new(),
             };
             if let Ok(batch) = records(wire) {
                 for record in &batch.records {

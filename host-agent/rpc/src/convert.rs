@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use weir_query::{
     Bucket, Case, Context, Count, Direction, Event, FileInfo, FilterInfo, FilterRef, FilterSpec,
-    FilterStatus, Gap, Kind, Limit, Output, PatternSpec, Progress, QueryError, QuerySpec, Source, SourceInfo,
-    SourceStatus, Summary,
+    FilterStatus, Gap, Kind, Limit, Output, PatternSpec, Progress, QueryError, QuerySpec, ResumeToken,
+    Source, SourceInfo, SourceStatus, Summary,
 };
 
 use crate::batch;
@@ -55,7 +55,20 @@ pub(crate) fn query_spec(wire: v1::QueryRequest) -> Result<QuerySpec, QueryError
         filters: wire.filters.into_iter().enumerate().map(filter_spec).collect::<Result<_, _>>()?,
         output,
         line_bytes: wire.line_bytes,
+        follow: wire.follow,
+        resume: resume_token(wire.resume)?,
     })
+}
+
+fn resume_token(wire: Vec<v1::ResumePosition>) -> Result<ResumeToken, QueryError> {
+    let mut token = ResumeToken::default();
+    for (index, position) in wire.into_iter().enumerate() {
+        let of = position
+            .source
+            .ok_or_else(|| invalid(&format!("resume[{index}]"), "names no source; set source"))?;
+        token.note(&source(of), position.position);
+    }
+    Ok(token)
 }
 
 /// The request that asks for `spec`.
@@ -78,7 +91,7 @@ pub(crate) fn query_request(spec: &QuerySpec) -> v1::QueryRequest {
             line: pattern.line,
             invert: pattern.invert,
         }),
-        since: spec.since,
+        since: spec.since.or(spec.resume.since),
         until: spec.until,
         direction: match spec.direction {
             Direction::Forward => v1::Direction::Forward,
@@ -105,6 +118,15 @@ pub(crate) fn query_request(spec: &QuerySpec) -> v1::QueryRequest {
             }
         },
         line_bytes: spec.line_bytes,
+        follow: spec.follow,
+        resume: spec
+            .resume
+            .positions()
+            .map(|(source, position)| v1::ResumePosition {
+                source: Some(wire_source(source)),
+                position: position.to_vec(),
+            })
+            .collect(),
     }
 }
 
@@ -114,11 +136,17 @@ pub(crate) fn response(event: Event) -> v1::QueryResponse {
         Event::Source { id, source } => {
             WireEvent::Source(v1::SourceEntry { id, source: Some(wire_source(source)) })
         }
-        Event::Records(records) => {
+        Event::Records { batch: records, positions } => {
             let mut columns = batch::Columns::default();
             records.records.iter().for_each(|record| columns.push(&records, record));
+            columns.note(positions);
             WireEvent::Records(columns.take())
         }
+        Event::Positions(positions) => {
+            let positions = positions.into_iter().map(|position| (position.source, position.position));
+            WireEvent::Positions(v1::SourcePositions { positions: batch::wire_positions(positions) })
+        }
+        Event::Notice(notice) => WireEvent::Notice(notice),
         Event::Gap(Gap { source, file, reason, detail, from, to }) => {
             WireEvent::Gap(v1::Gap { source, file, reason, detail, from, to })
         }
@@ -159,7 +187,12 @@ pub(crate) fn event(wire: v1::QueryResponse) -> Result<Option<Event>, String> {
             id: entry.id,
             source: source(entry.source.ok_or("a source entry without its source")?),
         },
-        WireEvent::Records(wire) => Event::Records(batch::records(wire)?),
+        WireEvent::Records(mut wire) => {
+            let positions = batch::positions(std::mem::take(&mut wire.positions));
+            Event::Records { batch: batch::records(wire)?, positions }
+        }
+        WireEvent::Positions(wire) => Event::Positions(batch::positions(wire.positions)),
+        WireEvent::Notice(notice) => Event::Notice(notice),
         WireEvent::Gap(v1::Gap { source, file, reason, detail, from, to }) => {
             Event::Gap(Gap { source, file, reason, detail, from, to })
         }

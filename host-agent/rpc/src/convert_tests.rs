@@ -59,11 +59,23 @@ fn spec() -> impl Strategy<Value = QuerySpec> {
         limit,
         context,
         vec(filter(), 0..3),
-        output(),
-        any::<Option<u32>>(),
+        (output(), any::<Option<u32>>()),
+        any::<bool>(),
+        resume_token(),
     )
         .prop_map(
-            |(sources, pattern, (since, until), direction, limit, context, filters, output, line_bytes)| {
+            |(
+                sources,
+                pattern,
+                (since, until),
+                direction,
+                limit,
+                context,
+                filters,
+                (output, line_bytes),
+                follow,
+                resume,
+            )| {
                 QuerySpec {
                     sources,
                     pattern,
@@ -75,9 +87,19 @@ fn spec() -> impl Strategy<Value = QuerySpec> {
                     filters,
                     output,
                     line_bytes,
+                    follow,
+                    resume,
                 }
             },
         )
+}
+
+fn resume_token() -> impl Strategy<Value = ResumeToken> {
+    vec((a_source(), vec(any::<u8>(), 0..40)), 0..3).prop_map(|positions| {
+        let mut token = ResumeToken::default();
+        positions.into_iter().for_each(|(source, position)| token.note(&source, position));
+        token
+    })
 }
 
 fn a_source() -> impl Strategy<Value = Source> {

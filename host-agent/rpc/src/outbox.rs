@@ -16,14 +16,14 @@ use std::time::Duration;
 use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tonic::Status;
-use weir_query::{Cancel, Event, Flow, RecordBatch};
+use weir_query::{Cancel, Event, Flow, RecordBatch, SourcePosition};
 
 use crate::batch::Columns;
 use crate::observer::Observer;
 use crate::wire::v1;
 use crate::{convert, status};
 
-/// Bytes of messages and fields at which a batch is full. One record may pass it.
+/// Bytes of messages and fields at which a batch is full. The records of one event may pass it.
 const BATCH_BYTES: usize = 64 << 10;
 
 /// Records at which a batch is full, whatever their size: columns cost too.
@@ -61,7 +61,7 @@ impl Producer {
     /// Takes an event; waits while the queue is full.
     pub(crate) fn send(&self, event: Event) -> Flow {
         let sent = match event {
-            Event::Records(batch) => self.send_records(&batch),
+            Event::Records { batch, positions } => self.send_records(&batch, positions),
             event => self.send_response(convert::response(event)),
         };
         match sent {
@@ -81,14 +81,17 @@ impl Producer {
         }
     }
 
-    fn send_records(&self, batch: &RecordBatch) -> Result<(), Closed> {
+    /// Records of one event go together, so that a client never has some of them without the positions behind
+    /// them.
+    fn send_records(&self, batch: &RecordBatch, positions: Vec<SourcePosition>) -> Result<(), Closed> {
         let mut state = self.shared.lock();
         for record in &batch.records {
             state.open.push(batch, record);
-            if state.open.bytes() >= BATCH_BYTES || state.open.len() >= BATCH_RECORDS {
-                state = self.room(state)?;
-                state.queue_open();
-            }
+        }
+        state.open.note(positions);
+        if state.open.bytes() >= BATCH_BYTES || state.open.len() >= BATCH_RECORDS {
+            state = self.room(state)?;
+            state.queue_open();
         }
         state.wake();
         state.closed.map_or(Ok(()), Err)

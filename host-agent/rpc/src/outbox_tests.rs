@@ -28,7 +28,7 @@ fn records(messages: &[&str]) -> Event {
             flags: Flags::default(),
         });
     }
-    Event::Records(batch)
+    Event::Records { batch, positions: Vec::new() }
 }
 
 fn new(stall: Duration) -> (Producer, Responses, Cancel) {

@@ -7,7 +7,7 @@
 use crate::lines::{Line, Place};
 use crate::record::{Flags, Record, RecordBatch};
 use crate::scanner::Scanner;
-use crate::search::{Direction, Search};
+use crate::search;
 
 /// What has to be remembered from block to block.
 pub(crate) struct Context {
@@ -25,11 +25,9 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(search: &Search) -> Context {
-        let (lead, trail) = match search.direction {
-            Direction::Forward => (search.context.before, search.context.after),
-            Direction::Backward => (search.context.after, search.context.before),
-        };
+    pub(crate) fn new(wanted: search::Context, backward: bool) -> Context {
+        let search::Context { before, after } = wanted;
+        let (lead, trail) = if backward { (after, before) } else { (before, after) };
         Context { lead, trail, last: None, walked: None, left: 0 }
     }
 

@@ -326,6 +326,11 @@ impl Files {
         file < self.first || matches!(self.slots[file - self.first].state, State::Gone)
     }
 
+    /// Whether a file is known to end at a place.
+    pub(crate) fn is_known_end(&self, file: usize, offset: u64) -> bool {
+        self.slots[file - self.first].len == Some(offset)
+    }
+
     /// Whether none of the files has a name any more.
     pub(crate) fn is_gone(&self) -> bool {
         self.slots.iter().all(|slot| !slot.named)

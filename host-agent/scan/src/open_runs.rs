@@ -6,7 +6,7 @@ use crate::candidates::Candidates;
 use crate::lines::{Line, Place};
 use crate::record::{Flags, RecordBatch, Stream};
 use crate::scanner::Scanner;
-use crate::search::Search;
+use crate::search::Direction;
 use crate::source::{LogFile, LogSet};
 use crate::units::Run;
 
@@ -63,13 +63,14 @@ impl Scanner {
         self.units.lines.files.close_far_from(file);
     }
 
-    /// The scan of everything before the place where this one stands, newest first. `search` must be
-    /// backward. Records that this scan waits for aren't given.
-    pub fn before(&mut self, search: Arc<Search>) -> Scanner {
+    /// The scan of everything before the place where this one stands, newest first. Records that this scan waits
+    /// for aren't given.
+    pub fn before(&mut self) -> Scanner {
         let end = self.resume_place();
         let files = self.units.lines.files.up_to(end);
         let set = LogSet { source: self.source().clone(), files, dirs: Vec::new() };
-        let mut past = Scanner::new(set, self.source, search);
+        let search = Arc::clone(&self.search);
+        let mut past = Scanner::towards(Direction::Backward, set, self.source, search);
         past.units.lines.files.end_at(end);
         past
     }
@@ -100,6 +101,14 @@ impl Scanner {
     /// the one before it may get its last lines yet.
     pub fn is_settling(&self) -> bool {
         self.units.lines.files.is_settling()
+    }
+
+    /// Whether nothing that is written is left to read, as far as is known without a look.
+    pub fn is_caught_up(&self) -> bool {
+        let files = &self.units.lines.files;
+        self.file.is_some_and(|file| {
+            file + 1 == files.count() && files.is_known_end(file, self.offset.unwrap_or(0))
+        })
     }
 
     /// Whether no file of the set was in the last listing.

@@ -53,6 +53,16 @@ pub struct FileId {
     pub(crate) head: Head,
 }
 
+impl FileId {
+    /// Whether both are of one file, which may have grown between.
+    pub fn is_same(&self, other: &FileId) -> bool {
+        match (self.identity, other.identity) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.head == other.head,
+        }
+    }
+}
+
 /// A place between two records of a set: all records on one side of it were given, none on the other.
 ///
 /// Only the scan that goes on in the same direction understands it.

@@ -88,6 +88,18 @@ pub struct Record {
     pub flags: Flags,
 }
 
+impl Record {
+    /// Bytes of its message and its fields.
+    pub fn len(&self) -> usize {
+        (self.end - self.start) as usize + (self.fields_end - self.fields_start) as usize
+    }
+
+    /// Whether it has neither.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Records and the one buffer that their bytes are in.
 ///
 /// Bytes of the buffer that no record points to mean nothing. Messages never overlap. Offsets are

@@ -44,6 +44,7 @@ pub enum Step {
 /// Searches all files of one set, block by block.
 pub struct Scanner {
     pub(crate) source: u32,
+    direction: Direction,
     pub(crate) search: Arc<Search>,
     pub(crate) units: Units,
     /// The file that is being searched; `None` when the last one is done.
@@ -66,8 +67,13 @@ pub struct Scanner {
 impl Scanner {
     /// A scanner of `set`, which is number `source` of the query. Opens nothing yet.
     pub fn new(set: LogSet, source: u32, search: Arc<Search>) -> Scanner {
+        Scanner::towards(search.direction, set, source, search)
+    }
+
+    /// A scanner that reads in a direction, whatever the search's own is.
+    pub(crate) fn towards(direction: Direction, set: LogSet, source: u32, search: Arc<Search>) -> Scanner {
         let limits = search.limits;
-        let backward = search.direction == Direction::Backward;
+        let backward = direction == Direction::Backward;
         // Parts of a joined line, the lines they are in, and the block that is being searched.
         let join = usize::try_from(limits.join_bytes).unwrap_or(usize::MAX);
         let reach = [join, limits.line_bytes, limits.line_bytes, limits.block_bytes, STREAM_SLACK]
@@ -83,17 +89,19 @@ impl Scanner {
     /// A scanner that is at the first of `files` in scan order.
     pub(crate) fn with_files(files: Files, source: u32, search: Arc<Search>) -> Scanner {
         let limits = search.limits;
+        let backward = files.keep.backward;
         let last = files.count().checked_sub(1);
-        let file = if search.direction == Direction::Backward { last } else { last.map(|_| 0) };
+        let file = if backward { last } else { last.map(|_| 0) };
         let lines = Lines::new(files, limits.line_bytes);
         Scanner {
             source,
+            direction: if backward { Direction::Backward } else { Direction::Forward },
             units: Units::new(lines, limits),
             file,
             offset: None,
             block_size: FIRST_BLOCK.min(limits.block_bytes),
             found: Vec::new(),
-            context: Context::new(&search),
+            context: Context::new(search.context, backward),
             frontier: None,
             stats: ScanStats::default(),
             started: false,
@@ -161,7 +169,7 @@ impl Scanner {
     }
 
     pub(crate) fn backward(&self) -> bool {
-        self.search.direction == Direction::Backward
+        self.direction == Direction::Backward
     }
 
     fn step_with(&mut self, candidates: &mut Candidates, batch: &mut RecordBatch) -> Step {
@@ -223,7 +231,7 @@ impl Scanner {
         self.block_size = size.saturating_mul(2).min(self.search.limits.block_bytes);
         while let Some(file) = self.file {
             let lines = &mut self.units.lines;
-            let (block, next) = match self.search.direction {
+            let (block, next) = match self.direction {
                 Direction::Forward => {
                     let block = lines.take_block_after(file, self.offset.unwrap_or(0), size);
                     let next = Some(file + 1).filter(|next| *next < lines.files.count());
@@ -238,7 +246,7 @@ impl Scanner {
                 self.offset = block;
                 return Some(file);
             }
-            if self.search.direction == Direction::Forward && !lines.files.may_leave(file) {
+            if self.direction == Direction::Forward && !lines.files.may_leave(file) {
                 return None;
             }
             lines.files.leave(file, next.unwrap_or(file));

@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use weir_scan::{
-    Direction, Flags, LogRoot, LogSet, Position, RecordBatch, Scanner, Search, Step, list_again,
-};
+use weir_scan::{Flags, LogRoot, LogSet, Position, RecordBatch, Scanner, Search, Step, list_again};
 
 struct Pod {
     root: tempfile::TempDir,
@@ -266,8 +264,7 @@ fn the_past_ends_where_the_follow_begins() {
     live.write_all(b"1970-01-01T00:00:06Z std").unwrap();
     let mut reader = Reader::new(pod.set());
     reader.scanner.seek_end();
-    let backward = Arc::new(Search { direction: Direction::Backward, ..Search::default() });
-    let mut past = Reader { scanner: reader.scanner.before(backward), gaps: Vec::new() };
+    let mut past = Reader { scanner: reader.scanner.before(), gaps: Vec::new() };
     assert_eq!(past.drain(), "e2f4 a1");
     assert_eq!(reader.read(&pod), "");
     live.write_all(b"err F g6\n").unwrap();

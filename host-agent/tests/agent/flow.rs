@@ -58,7 +58,7 @@ async fn a_client_that_stops_reading_stops_the_reading() {
     // Others aren't held up, and the one goes on where it was.
     let mut seen = 0;
     let mut sink = |event: Event| {
-        seen += if let Event::Records(batch) = event { batch.records.len() as u64 } else { 0 };
+        seen += if let Event::Records { batch, .. } = event { batch.records.len() as u64 } else { 0 };
         Flow::Continue
     };
     agent.client().await.query(&QuerySpec::default(), &mut sink).await.expect("a whole answer");
@@ -81,7 +81,7 @@ async fn a_client_that_leaves_while_records_come_frees_its_query() {
     // Our own client, told to stop.
     let mut client = agent.client().await;
     let mut sink =
-        |event: Event| if matches!(event, Event::Records(_)) { Flow::Stop } else { Flow::Continue };
+        |event: Event| if matches!(event, Event::Records { .. }) { Flow::Stop } else { Flow::Continue };
     client.query(&QuerySpec::default(), &mut sink).await.expect("stopping is no error");
     agent.metric_becomes("weir_queries_total{outcome=\"cancelled\"}", 2).await;
     assert_eq!(agent.metric(RUNNING).await, 0);

@@ -24,7 +24,7 @@ async fn events(client: &mut Client, spec: &QuerySpec) -> Result<Vec<Event>, Cli
 
 fn messages(events: &[Event]) -> Vec<String> {
     let batches = events.iter().filter_map(|event| match event {
-        Event::Records(batch) => Some(batch),
+        Event::Records { batch, .. } => Some(batch),
         _ => None,
     });
     batches

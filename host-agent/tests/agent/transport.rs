@@ -21,7 +21,7 @@ use crate::process::{Agent, command, folder, logs};
 async fn messages(client: &mut Client) -> Vec<String> {
     let mut messages = Vec::new();
     let mut sink = |event: Event| {
-        if let Event::Records(batch) = event {
+        if let Event::Records { batch, .. } = event {
             let text = batch
                 .records
                 .iter()

@@ -42,7 +42,11 @@ impl Answer {
     fn take(&mut self, event: Event) -> Flow {
         match event {
             Event::SourceEnd(status) => self.ends.push(status.matched),
-            Event::Source { .. } | Event::Progress(_) | Event::Filter(_) => {}
+            Event::Source { .. }
+            | Event::Progress(_)
+            | Event::Positions(_)
+            | Event::Notice(_)
+            | Event::Filter(_) => {}
             Event::Gap(gap) => panic!("nothing is missing on disk: {gap:?}"),
             Event::Counts(counts) => self.counts = counts,
             Event::Histogram(buckets) => self.histogram = buckets,
@@ -53,7 +57,7 @@ impl Answer {
                     summary.incomplete.into_iter().filter(|reason| !reason.contains("line_bytes")).collect();
                 self.limited = summary.limited;
             }
-            Event::Records(batch) => {
+            Event::Records { batch, .. } => {
                 for record in &batch.records {
                     self.records.push(Given {
                         source: record.source as usize,

@@ -1,0 +1,391 @@
+//! The live part of a query that follows: what is written is read as it comes, merged by time within a bound,
+//! and handed on.
+//!
+//! [`Run::round`] is the core: it takes what the watcher has seen and the time, reads what is new, and says how
+//! long nothing more is due. It has no clock and waits for nothing; the loop around it does.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use weir_scan::{Direction, Flags, LogRoot, LogSet, Record, Scanner, Source, list_again};
+
+use crate::collect::Live;
+use crate::event::Event;
+use crate::run::Run;
+use crate::selector::Selector;
+use crate::watch::{self, Changes, Watcher};
+use crate::{Cancel, Inputs};
+
+/// Least time between two rounds: what is written meanwhile is read at once.
+const COALESCE: Duration = Duration::from_millis(20);
+
+/// How long a file that was left for a newer one is given to get its last lines before the next look.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// How long a log is still read after its container was started anew or its files are gone: a runtime writes out
+/// what it holds.
+const CLOSE_AFTER: Duration = Duration::from_secs(1);
+
+/// What following needs, from the plan.
+pub(crate) struct FollowPlan {
+    pub(crate) watcher: Watcher,
+    pub(crate) inputs: Inputs,
+    pub(crate) selectors: Vec<Selector>,
+    /// How long a record is held back for older ones of other sources.
+    pub(crate) hold: Duration,
+    /// Of the past, only the end is asked for.
+    pub(crate) tail: bool,
+}
+
+/// The instance of a container that a source is. The container's id isn't part of it: where it is known from a
+/// link, it isn't while a file is being replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Instance {
+    namespace: String,
+    pod: String,
+    uid: String,
+    container: String,
+    restart: u32,
+}
+
+impl Instance {
+    pub(crate) fn of(source: &Source) -> Instance {
+        let Source { namespace, pod, container, restart, uid, container_id: _ } = source.clone();
+        Instance { namespace, pod, uid, container, restart }
+    }
+
+    fn is_older_than(&self, other: &Instance) -> bool {
+        let restart = other.restart;
+        self.restart < restart && *other == Instance { restart, ..self.clone() }
+    }
+}
+
+/// What is known of the sources that are followed.
+pub(crate) struct Follow {
+    plan: FollowPlan,
+    known: HashMap<Instance, usize>,
+    /// By number of the lane.
+    pub(crate) sources: Vec<Followed>,
+    /// The newest record given, and its lane; and the newest given of any other lane.
+    newest: Option<(i64, usize)>,
+    newest_of_others: Option<i64>,
+}
+
+/// One source that is followed.
+pub(crate) struct Followed {
+    set: LogSet,
+    /// The scanner of what is written from now on, while the lane still reads the past.
+    live: Option<Box<Scanner>>,
+    /// When the records that wait in the lane were read.
+    arrived: Option<Instant>,
+    /// When nothing more is expected of it.
+    closes: Option<Instant>,
+    ended: bool,
+}
+
+impl Follow {
+    pub(crate) fn new(plan: FollowPlan) -> Follow {
+        Follow { plan, known: HashMap::new(), sources: Vec::new(), newest: None, newest_of_others: None }
+    }
+
+    /// Begins with a source: returns the scanner that its lane is to read first.
+    pub(crate) fn begin(&mut self, set: LogSet, mut scanner: Scanner, resumed: bool) -> Scanner {
+        scanner.follow();
+        self.known.insert(Instance::of(&set.source), self.sources.len());
+        let mut live = None;
+        let mut first = scanner;
+        if self.plan.tail && !resumed {
+            first.seek_end();
+            let past = first.before();
+            live = Some(Box::new(std::mem::replace(&mut first, past)));
+        }
+        self.sources.push(Followed { set, live, arrived: None, closes: None, ended: false });
+        first
+    }
+
+    /// Takes the next lane for one of a source that is gone.
+    pub(crate) fn note_gone(&mut self) {
+        let set = LogSet { source: Source::default(), files: Vec::new(), dirs: Vec::new() };
+        self.sources.push(Followed { set, live: None, arrived: None, closes: None, ended: true });
+    }
+
+    /// The lanes whose files are in a directory.
+    fn lanes_in(&self, dir: &Path) -> Vec<usize> {
+        let lanes = self.sources.iter().enumerate();
+        lanes
+            .filter(|(_, source)| source.set.dirs.iter().any(|known| known == dir))
+            .map(|(lane, _)| lane)
+            .collect()
+    }
+
+    /// Marks what comes behind newer records of other lanes, and notes what was given.
+    fn mark_late(&mut self, lane: usize, records: &mut [Record]) {
+        let others = match self.newest {
+            Some((_, of)) if of == lane => self.newest_of_others,
+            newest => newest.map(|(time, _)| time),
+        };
+        for record in records {
+            let Some(time) = record.time else { continue };
+            if others > Some(time) {
+                record.flags.set(Flags::LATE);
+            }
+            match &mut self.newest {
+                Some((newest, of)) if *of == lane => *newest = (*newest).max(time),
+                Some((newest, _)) if *newest > time => {
+                    self.newest_of_others = self.newest_of_others.max(Some(time))
+                }
+                newest => {
+                    self.newest_of_others = newest.map(|(time, _)| time);
+                    *newest = Some((time, lane));
+                }
+            }
+        }
+    }
+
+    fn selects(&self, source: &Source) -> bool {
+        let selectors = &self.plan.selectors;
+        selectors.is_empty() || selectors.iter().any(|selector| selector.takes(source))
+    }
+}
+
+impl Run<'_, '_, '_> {
+    /// Reads what is written from now on, until the answer is full or nobody waits for more.
+    pub(crate) fn follow(&mut self, cancel: &Cancel) {
+        self.go_live();
+        loop {
+            let wake = match cancel.wake() {
+                Ok(wake) => wake,
+                Err(error) => return self.collector.incomplete(format!("can't wait for more: {error}")),
+            };
+            let started = Instant::now();
+            let due = self.round(started);
+            if self.collector.is_full() || cancel.is_cancelled() {
+                return;
+            }
+            let wait = due.map(|due| due.saturating_duration_since(Instant::now()));
+            let follow = self.follow.as_ref().expect("only a query that follows comes here");
+            let rest = COALESCE.saturating_sub(started.elapsed());
+            let waited = follow.plan.watcher.wait(wake, wait).and_then(|()| watch::pause(wake, rest));
+            if let Err(error) = waited {
+                return self.collector.incomplete(format!("can't wait for more: {error}"));
+            }
+        }
+    }
+
+    /// Ends the part of the query that is about the past.
+    pub(crate) fn go_live(&mut self) {
+        self.stop_reading();
+        let context = self.context;
+        self.collector.go_live(Live { lead: context.before, trail: context.after });
+        self.flush();
+        self.direction = Direction::Forward;
+        let Some(follow) = &mut self.follow else { return };
+        for (lane, source) in self.lanes.iter_mut().zip(&mut follow.sources) {
+            if let Some(live) = source.live.take() {
+                lane.go_live(live, self.regroup.map(|most_bytes| (context, most_bytes)));
+            }
+        }
+        self.give_all_positions();
+    }
+
+    /// Reads and hands on what has come by `now`. Returns when something is due without anything being
+    /// written, if it is.
+    pub(crate) fn round(&mut self, now: Instant) -> Option<Instant> {
+        self.notice_changes(now);
+        self.close_ended(now);
+        self.merge_live(now);
+        self.flush();
+        self.retire();
+        let follow = self.follow.as_ref()?;
+        let waits = follow.sources.iter().zip(&self.lanes).flat_map(|(source, lane)| {
+            let held = source.arrived.filter(|_| lane.is_ready()).map(|arrived| arrived + follow.plan.hold);
+            let settles = lane.feed.is_settling().then_some(now + SETTLE);
+            [held, source.closes.filter(|_| !source.ended), settles].into_iter().flatten()
+        });
+        waits.min()
+    }
+
+    fn notice_changes(&mut self, now: Instant) {
+        let Some(follow) = &mut self.follow else { return };
+        let mut changes = Changes::default();
+        follow.plan.watcher.take(&mut changes);
+        let notice = follow.plan.watcher.take_problem();
+        let mut listed_all = changes.all;
+        let mut containers = BTreeSet::new();
+        for dir in &changes.names {
+            match follow.lanes_in(dir).first() {
+                Some(lane) => drop(containers.insert(*lane)),
+                // A pod's directory, or the root.
+                None => listed_all = true,
+            }
+        }
+        let written: BTreeSet<usize> = changes.content.iter().flat_map(|dir| follow.lanes_in(dir)).collect();
+        if listed_all {
+            self.list_all(now);
+        } else {
+            for lane in containers {
+                self.list_container(lane, now);
+            }
+        }
+        for lane in 0..self.lanes.len() {
+            if written.contains(&lane) || self.lanes[lane].feed.is_settling() {
+                self.lanes[lane].feed.look();
+            }
+        }
+        if let Some(notice) = notice {
+            self.collector.give(Event::Notice(notice));
+        }
+    }
+
+    /// Lists everything again: pods and containers may have come or gone.
+    fn list_all(&mut self, now: Instant) {
+        let Some(follow) = &mut self.follow else { return };
+        if let Inputs::Root(root) = follow.plan.inputs.clone() {
+            let Follow { plan, .. } = follow;
+            let mut seen = BTreeSet::new();
+            let listed = LogRoot::new(root).list_visiting(&mut |dir, source| {
+                let wanted = plan.selectors.is_empty()
+                    || plan.selectors.iter().any(|selector| selector.may_take(source));
+                if wanted {
+                    plan.watcher.watch(dir);
+                    seen.insert(dir.to_owned());
+                }
+                wanted
+            });
+            match listed {
+                Ok(sets) => {
+                    let others: Vec<PathBuf> = sets.iter().flat_map(|set| set.dirs.clone()).collect();
+                    others.iter().for_each(|dir| plan.watcher.watch(dir));
+                    seen.extend(others);
+                    plan.watcher.keep(|dir| seen.contains(dir));
+                    self.take_listing(sets, now);
+                }
+                Err(error) => self.collector.incomplete(error.to_string()),
+            }
+        }
+        for lane in 0..self.lanes.len() {
+            self.list_container(lane, now);
+        }
+    }
+
+    /// Lists the directory of a lane again.
+    fn list_container(&mut self, lane: usize, now: Instant) {
+        let Some(follow) = &mut self.follow else { return };
+        let source = &follow.sources[lane];
+        if source.ended {
+            return;
+        }
+        let listed = list_again(&source.set);
+        let instance = Instance::of(&source.set.source);
+        let is_listed = listed.iter().any(|set| Instance::of(&set.source) == instance);
+        self.take_listing(listed, now);
+        if !is_listed {
+            self.lanes[lane].feed.update(Vec::new());
+            self.follow.as_mut().into_iter().for_each(|follow| {
+                follow.sources[lane].closes.get_or_insert(now + CLOSE_AFTER);
+            });
+        }
+    }
+
+    /// Takes note of sets as they are listed now, new ones included.
+    fn take_listing(&mut self, sets: Vec<LogSet>, now: Instant) {
+        for set in sets {
+            let Some(follow) = &mut self.follow else { return };
+            let instance = Instance::of(&set.source);
+            match follow.known.get(&instance) {
+                Some(&lane) if !follow.sources[lane].ended => {
+                    let source = &mut follow.sources[lane];
+                    set.dirs.iter().for_each(|dir| follow.plan.watcher.watch(dir));
+                    source.set =
+                        LogSet { files: Vec::new(), source: source.set.source.clone(), ..set.clone() };
+                    self.lanes[lane].feed.update(set.files);
+                }
+                _ if follow.selects(&set.source) => {
+                    set.dirs.iter().for_each(|dir| follow.plan.watcher.watch(dir));
+                    self.add_lane(set, None);
+                }
+                _ => continue,
+            }
+            let Some(follow) = &mut self.follow else { return };
+            let Follow { known, sources, .. } = follow;
+            for (older, &lane) in known.iter().filter(|(older, _)| older.is_older_than(&instance)) {
+                debug_assert!(older.restart < instance.restart);
+                sources[lane].closes.get_or_insert(now + CLOSE_AFTER);
+            }
+        }
+    }
+
+    /// Has those sources read to their end of which nothing more is expected.
+    fn close_ended(&mut self, now: Instant) {
+        let Some(follow) = &mut self.follow else { return };
+        for (source, lane) in follow.sources.iter_mut().zip(&mut self.lanes) {
+            if source.closes.is_some_and(|closes| closes <= now) && !source.ended {
+                source.ended = true;
+                lane.feed.seal();
+            }
+        }
+    }
+
+    /// Tells the end of sources that have been read to theirs, and lets go of them.
+    fn retire(&mut self) {
+        let ended = |follow: &crate::follow::Follow, lane: usize| follow.sources[lane].ended;
+        for index in 0..self.lanes.len() {
+            let is_over = self.follow.as_ref().is_some_and(|follow| ended(follow, index));
+            if is_over && self.lanes[index].is_done() && !self.lanes[index].is_told {
+                self.tell_end(index);
+                self.lanes[index].feed.drop_scanner();
+            }
+        }
+    }
+
+    /// Merges what can be read, but for what was read less than the bound ago.
+    fn merge_live(&mut self, now: Instant) {
+        let mut heap = BinaryHeap::new();
+        let mut pressing = BTreeSet::new();
+        for index in 0..self.lanes.len() {
+            self.queue(&mut heap, index);
+            self.press(&mut pressing, index, now);
+        }
+        while !pressing.is_empty() && !self.collector.is_full() {
+            let Some(Reverse(place)) = heap.pop() else { break };
+            let index = self.lane_of(place);
+            if self.collector.wants_none_of(self.lanes[index].source) {
+                self.close(index);
+            } else if self.lanes[index].is_ready() {
+                let bound = heap.peek().map(|Reverse(place)| self.bound(*place, index));
+                let (range, batch) = self.lanes[index].take_until(bound, self.direction);
+                if let Some(follow) = &mut self.follow {
+                    follow.mark_late(index, &mut batch.records[range.clone()]);
+                }
+                self.collector.take(batch, range);
+                self.flush_full(index);
+            } else {
+                self.read(index, &mut heap);
+                if let Some(follow) = &mut self.follow {
+                    follow.sources[index].arrived = self.lanes[index].feed.is_caught_up().then_some(now);
+                }
+            }
+            self.queue(&mut heap, index);
+            self.press(&mut pressing, index, now);
+        }
+    }
+
+    /// Notes whether a lane has something to read or to give now.
+    fn press(&self, pressing: &mut BTreeSet<usize>, index: usize, now: Instant) {
+        let Some(follow) = &self.follow else { return };
+        let lane = &self.lanes[index];
+        let alone = self.lanes.iter().filter(|lane| !lane.is_done()).count() < 2;
+        let is_due = || {
+            let arrived = follow.sources[index].arrived;
+            alone || arrived.is_none_or(|arrived| arrived + follow.plan.hold <= now)
+        };
+        let presses = if lane.is_ready() { is_due() } else { !lane.feed.is_idle() && !lane.is_done() };
+        if presses {
+            pressing.insert(index);
+        } else {
+            pressing.remove(&index);
+        }
+    }
+}
