@@ -131,6 +131,15 @@ impl<'a> Collector<'a> {
             || (self.left == Some(0) && self.trail_left.iter().all(|trail| *trail == 0))
     }
 
+    /// Whether records that are still to be written can be given: a limit that counts from the newest is about
+    /// the past.
+    pub(crate) fn goes_live(&self) -> bool {
+        match self.config.limit {
+            Limit::Tail(_) => !self.stopped,
+            Limit::All | Limit::Head(_) => !self.is_full(),
+        }
+    }
+
     /// Takes `range` of the records of `batch`, all of one source.
     pub(crate) fn take(&mut self, batch: &mut RecordBatch, range: std::ops::Range<usize>) {
         let whole = range.len() == batch.records.len();

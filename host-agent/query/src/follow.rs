@@ -65,6 +65,8 @@ impl Instance {
 /// What is known of the sources that are followed.
 pub(crate) struct Follow {
     plan: FollowPlan,
+    /// The past is over: sources that come are new, and read from their start.
+    is_live: bool,
     known: HashMap<Instance, usize>,
     /// By number of the lane.
     pub(crate) sources: Vec<Followed>,
@@ -87,7 +89,14 @@ pub(crate) struct Followed {
 
 impl Follow {
     pub(crate) fn new(plan: FollowPlan) -> Follow {
-        Follow { plan, known: HashMap::new(), sources: Vec::new(), newest: None, newest_of_others: None }
+        Follow {
+            plan,
+            is_live: false,
+            known: HashMap::new(),
+            sources: Vec::new(),
+            newest: None,
+            newest_of_others: None,
+        }
     }
 
     /// Begins with a source: returns the scanner that its lane is to read first.
@@ -96,7 +105,7 @@ impl Follow {
         self.known.insert(Instance::of(&set.source), self.sources.len());
         let mut live = None;
         let mut first = scanner;
-        if self.plan.tail && !resumed {
+        if self.plan.tail && !self.is_live && !resumed {
             first.seek_end();
             let past = first.before();
             live = Some(Box::new(std::mem::replace(&mut first, past)));
@@ -182,6 +191,7 @@ impl Run<'_, '_, '_> {
         self.flush();
         self.direction = Direction::Forward;
         let Some(follow) = &mut self.follow else { return };
+        follow.is_live = true;
         for (lane, source) in self.lanes.iter_mut().zip(&mut follow.sources) {
             if let Some(live) = source.live.take() {
                 lane.go_live(live, self.regroup.map(|most_bytes| (context, most_bytes)));

@@ -83,6 +83,8 @@ impl Lane {
     pub(crate) fn go_live(&mut self, live: Box<Scanner>, regroup: Option<(Context, usize)>) {
         self.feed.go_live(live);
         self.stopped_at = None;
+        self.pending.clear();
+        self.next = 0;
         self.last_key = i64::MIN;
         self.skipped = 0;
         self.neighbours =

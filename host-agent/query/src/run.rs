@@ -190,7 +190,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
 
     fn run(mut self, cancel: &Cancel) {
         self.merge(cancel);
-        if self.follow.is_some() && !self.collector.is_full() && !cancel.is_cancelled() {
+        if self.follow.is_some() && self.collector.goes_live() && !cancel.is_cancelled() {
             self.follow(cancel);
         }
         if !self.collector.stopped && !cancel.is_cancelled() {

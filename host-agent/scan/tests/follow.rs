@@ -293,3 +293,15 @@ fn an_inode_that_is_used_again_is_another_file() {
     assert_eq!(reader.read(&pod), "a4");
     assert_eq!(reader.gaps, [""; 0]);
 }
+
+#[test]
+fn a_position_in_a_file_that_was_empty_is_behind_what_was_read() {
+    let pod = Pod::new();
+    pod.live();
+    let mut reader = Reader::new(pod.set());
+    assert_eq!(reader.read(&pod), "");
+    pod.write("oFa1");
+    assert_eq!(reader.read(&pod), "a1");
+    let position = reader.position();
+    assert_eq!(position.offset, 33, "{position:?}");
+}
