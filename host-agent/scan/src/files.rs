@@ -205,6 +205,11 @@ impl Files {
         self.open_reader(file).is_some_and(|reader| reader.may_wait())
     }
 
+    /// Whether any byte of a file can be read without reading those before.
+    pub(crate) fn is_seekable(&mut self, file: usize) -> bool {
+        self.open_reader(file).is_some_and(|reader| reader.is_seekable())
+    }
+
     /// Closes every file that can be opened again.
     pub(crate) fn close(&mut self) {
         (self.first..self.count()).for_each(|file| self.close_file(file));

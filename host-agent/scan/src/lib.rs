@@ -11,7 +11,9 @@
 #![forbid(unsafe_code)]
 
 mod ansi;
+mod bisect;
 mod blocks;
+mod bounds;
 mod candidates;
 mod context;
 pub mod cri;
@@ -29,6 +31,7 @@ mod lines;
 mod open_runs;
 mod pattern;
 mod position;
+mod probe;
 mod reader;
 mod record;
 mod scanner;

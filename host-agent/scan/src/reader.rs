@@ -166,6 +166,11 @@ impl FileReader {
         }
     }
 
+    /// Whether any byte of it can be read without reading those before.
+    pub(crate) fn is_seekable(&self) -> bool {
+        matches!(&self.kind, Kind::Plain(_))
+    }
+
     /// Whether more may still be written to what is read, so that reading can wait.
     pub(crate) fn may_wait(&self) -> bool {
         matches!(&self.kind, Kind::Stream(stream) if stream.may_wait())

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::bounds::Bounds;
 use crate::candidates::Candidates;
 use crate::context::Context;
 use crate::files::Files;
@@ -50,6 +51,7 @@ pub struct Scanner {
     pub(crate) file: Option<usize>,
     /// Where in it the next block starts (forward) or ends (backward); `None` at the file's start or end.
     pub(crate) offset: Option<u64>,
+    pub(crate) bounds: Bounds,
     block_size: usize,
     /// Matches of the block that is being searched.
     pub(crate) found: Vec<(Line, Record)>,
@@ -91,6 +93,7 @@ impl Scanner {
             units: Units::new(lines, limits),
             file,
             offset: None,
+            bounds: Bounds::default(),
             block_size: FIRST_BLOCK.min(limits.block_bytes),
             found: Vec::new(),
             context: Context::new(&search),
@@ -141,7 +144,7 @@ impl Scanner {
     /// What has been done so far.
     pub fn stats(&self) -> ScanStats {
         ScanStats {
-            bytes_read: self.units.lines.files.bytes_read,
+            bytes_read: self.units.lines.files.bytes_read + self.bounds.bytes_read,
             met_long_line: self.units.lines.cut,
             ..self.stats
         }
@@ -223,15 +226,16 @@ impl Scanner {
         self.block_size = size.saturating_mul(2).min(self.search.limits.block_bytes);
         while let Some(file) = self.file {
             let lines = &mut self.units.lines;
+            let span = self.bounds.span(lines, file, &self.search);
             let (block, next) = match self.search.direction {
                 Direction::Forward => {
-                    let block = lines.take_block_after(file, self.offset.unwrap_or(0), size);
+                    let block = lines.take_span_after(file, self.offset, span, size);
                     let next = Some(file + 1).filter(|next| *next < lines.files.count());
                     (block.map(|block| block.end), next)
                 }
                 Direction::Backward => {
-                    let end = self.offset.unwrap_or_else(|| lines.files.len(file));
-                    (lines.take_block_before(file, end, size).map(|block| block.start), file.checked_sub(1))
+                    let block = lines.take_span_before(file, self.offset, span, size);
+                    (block.map(|block| block.start), file.checked_sub(1))
                 }
             };
             if block.is_some() {

@@ -26,6 +26,10 @@ pub struct ScanLimits {
     /// Bytes of neighbours that are gathered ahead of one match (default 16 MiB). Those farther away are
     /// left out. Doesn't bound the neighbours behind a match, which come block by block.
     pub context_bytes: usize,
+    /// Size in bytes from which on a file is asked for the part of it that a time window needs (default
+    /// 128 KiB; a compressed file from a sixteenth of that on). A smaller one is read whole, which costs no
+    /// more. `u64::MAX` has every file read whole.
+    pub bisect_bytes: u64,
 }
 
 impl Default for ScanLimits {
@@ -37,6 +41,7 @@ impl Default for ScanLimits {
             join_bytes: 256 << 10,
             gzip_window_bytes: 16 << 20,
             context_bytes: 16 << 20,
+            bisect_bytes: 128 << 10,
         }
     }
 }
@@ -65,7 +70,18 @@ pub struct Context {
 pub struct Search {
     /// What a message must match; `None` takes all.
     pub matcher: Option<Matcher>,
-    /// Nanoseconds since the epoch; half open. Records without a time pass.
+    /// Nanoseconds since the epoch; half open. A line without a time is taken for as old as the line before
+    /// it; one of unknown age passes where it is met.
+    ///
+    /// Only what can hold records of the window is read. That rests on the times in the files being in order,
+    /// which is checked: records may stand up to 2 s from where their times want them; what is left out of
+    /// a plain file begins 64 KiB beyond that; the times at some 60 places of it, most of them near the
+    /// window, must be in order, and so must the first times of a set's files. Where they aren't, all is
+    /// read.
+    ///
+    /// What can still be missed are records written while a clock ran ahead by more than that: if it ran
+    /// ahead and was set right again between two of these places, or within a compressed file, which is left
+    /// out by its first time and that of the next file. With [`ScanLimits::bisect_bytes`] all can be read.
     pub time: Option<Range<i64>>,
     /// Order of the records.
     pub direction: Direction,
