@@ -214,8 +214,13 @@ pub(crate) fn ends(set: &LogSet) -> (Lines, usize) {
         set.files.iter().filter(|file| !matches!(file.input, Input::Pipe(_))).cloned().collect();
     let count = files.len();
     let set = LogSet { source: set.source.clone(), files, dirs: Vec::new() };
-    let keep = Keep { window: 2 * DETECT_BYTES, reach: DETECT_BYTES, spool: false, backward: false };
     let limits = ScanLimits::default();
+    let keep = Keep {
+        window: 2 * DETECT_BYTES,
+        reach: DETECT_BYTES,
+        gzip_output: limits.gzip_output_bytes,
+        ..Keep::default()
+    };
     (Lines::new(Files::new(set, 0, keep), limits.line_bytes), count)
 }
 

@@ -8,6 +8,7 @@ use crate::candidates::Candidates;
 use crate::context::Context;
 use crate::files::Files;
 use crate::gap::{Gap, ScanStats};
+use crate::interrupt::Interrupt;
 use crate::lines::{Line, Lines};
 use crate::open_runs::OpenRuns;
 use crate::reader::Keep;
@@ -78,7 +79,14 @@ impl Scanner {
         // Forward, only what a neighbourhood can reach is worth keeping.
         let window = if backward { usize::MAX } else { reach };
         let window = limits.gzip_window_bytes.min(window);
-        let keep = Keep { window, reach, spool: search.context.before > 0, backward };
+        let keep = Keep {
+            window,
+            reach,
+            spool: search.context.before > 0,
+            backward,
+            gzip_output: limits.gzip_output_bytes,
+            ..Keep::default()
+        };
         Scanner::with_files(Files::new(set, source, keep), source, search)
     }
 
@@ -106,15 +114,26 @@ impl Scanner {
         }
     }
 
+    /// Has the scan end early when the flag says so: the step that runs then gives nothing, and is the last.
+    pub fn interrupted_by(&mut self, interrupt: Interrupt) {
+        self.units.lines.files.interrupted_by(interrupt);
+    }
+
     /// Searches one block and appends its records to `batch`, in scan order. What can't be read becomes
     /// a gap, and the scan goes on behind it. Waits only for the writer of a pipe.
     pub fn step(&mut self, batch: &mut RecordBatch) -> Step {
         if !std::mem::replace(&mut self.started, true) {
             self.units.lines.files.note_identities();
         }
+        let (records, bytes) = (batch.records.len(), batch.bytes.len());
         let mut work = Workspace::take();
         self.units.swap_buffers(&mut work.buffers);
-        let step = self.step_with(&mut work.candidates, batch);
+        let mut step = self.step_with(&mut work.candidates, batch);
+        if self.units.lines.files.is_interrupted() {
+            step = Step::End;
+            batch.records.truncate(records);
+            batch.bytes.truncate(bytes);
+        }
         self.units.swap_buffers(&mut work.buffers);
         work.give_back();
         if step == Step::End {

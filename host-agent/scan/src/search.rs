@@ -23,6 +23,14 @@ pub struct ScanLimits {
     /// Decompressed bytes of a gzip file kept in memory to read backward (default 16 MiB). A larger file
     /// is decompressed again for each such window.
     pub gzip_window_bytes: usize,
+    /// Bytes that are decompressed of one gzip file (default 4 GiB), against files that are made to be
+    /// small on disk only. What stands before is given, and a gap tells the rest. A file that is read backward
+    /// and larger than `gzip_window_bytes` is decompressed once more for each such window, and all of that
+    /// counts, so that the default suffices for some 340 MiB. Doesn't bound the files of a set together.
+    ///
+    /// There is no limit on the ratio, since none would tell: gzip can't exceed 1032 to 1, and a log of one
+    /// repeated line of 16 KiB comes to 600 to 1.
+    pub gzip_output_bytes: u64,
     /// Bytes of neighbours that are gathered ahead of one match (default 16 MiB). Those farther away are
     /// left out. Doesn't bound the neighbours behind a match, which come block by block.
     pub context_bytes: usize,
@@ -40,6 +48,7 @@ impl Default for ScanLimits {
             stripe_bytes: 256 << 10,
             join_bytes: 256 << 10,
             gzip_window_bytes: 16 << 20,
+            gzip_output_bytes: 4 << 30,
             context_bytes: 16 << 20,
             bisect_bytes: 128 << 10,
         }

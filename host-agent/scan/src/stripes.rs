@@ -90,7 +90,7 @@ impl Scanner {
         self.units.swap_buffers(&mut work.buffers);
         work.give_back();
         let stats = self.take_stats();
-        if !self.take_gaps().is_empty() {
+        if !self.take_gaps().is_empty() || self.units.lines.files.is_interrupted() {
             return None;
         }
         let next = lines.map(|lines| if self.backward() { lines.start } else { lines.end });
