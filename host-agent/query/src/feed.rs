@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use weir_scan::{Gap, RecordBatch, ScanStats, Scanner, Step, Stripe};
+use weir_scan::{Gap, Interrupt, RecordBatch, ScanStats, Scanner, Step, Stripe};
 
 use crate::job::{Done, Job, Outcome, Work};
 
@@ -90,6 +90,13 @@ impl Feed {
             told,
             wasted: 0,
             ended: false,
+        }
+    }
+
+    /// Has the scanner, and those forked from it, end early when the flag says so.
+    pub(crate) fn interrupted_by(&mut self, interrupt: Interrupt) {
+        if let Some(scanner) = &mut self.scanner {
+            scanner.interrupted_by(interrupt);
         }
     }
 

@@ -128,6 +128,9 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
     }
 
     fn run(mut self, cancel: &Cancel) {
+        for lane in &mut self.lanes {
+            lane.feed.interrupted_by(cancel.interrupt());
+        }
         self.merge(cancel);
         if !self.collector.stopped && !cancel.is_cancelled() {
             self.finish();

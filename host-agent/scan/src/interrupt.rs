@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Ends the scans that look at the flag.
+    /// Ends the scans that look at the flag. In one order with all other sequentially consistent operations,
+    /// so that it can be told apart from what is done next.
     pub fn interrupt(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
