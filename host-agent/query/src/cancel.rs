@@ -1,29 +1,29 @@
 //! How a running query is told that nobody waits for it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
+use weir_scan::Interrupt;
 
-/// A flag that a running query looks at once per block, and that wakes one that waits for more to be
+/// A flag that a running query looks at once per block and its scanners before each read, and that wakes one that waits for more to be
 /// written. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    cancelled: AtomicBool,
+    cancelled: Interrupt,
     /// Becomes readable; made when a query waits for the first time.
     wake: OnceLock<OwnedFd>,
 }
 
 impl Cancel {
-    /// Ends the query within one block, or at once when it waits.
+    /// Ends the query within one read, or at once when it waits.
     pub fn cancel(&self) {
         // Before the look at `wake`: whoever makes it looks at the flag afterwards.
-        self.0.cancelled.store(true, Ordering::SeqCst);
+        self.0.cancelled.interrupt();
         if let Some(wake) = self.0.wake.get() {
             let woken = rustix::io::write(wake, &1u64.to_ne_bytes());
             debug_assert!(matches!(woken, Ok(_) | Err(Errno::AGAIN)), "an eventfd takes a count");
@@ -32,7 +32,12 @@ impl Cancel {
 
     /// Whether [`Cancel::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancelled.load(Ordering::SeqCst)
+        self.0.cancelled.is_interrupted()
+    }
+
+    /// What the scanners look at.
+    pub(crate) fn interrupt(&self) -> Interrupt {
+        self.0.cancelled.clone()
     }
 
     /// What becomes readable when the query is cancelled. To be asked for before a look at the flag.

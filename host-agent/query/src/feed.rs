@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use weir_scan::{FileId, Gap, LogFile, Position, RecordBatch, ScanStats, Scanner, Step, Stripe};
+use weir_scan::{FileId, Gap, Interrupt, LogFile, Position, RecordBatch, ScanStats, Scanner, Step, Stripe};
 
 use crate::job::{Done, Job, Outcome, Work};
 
@@ -114,6 +114,13 @@ impl Feed {
     /// Where the search stands before and behind what was accepted last.
     pub(crate) fn stand(&self) -> Option<&Stand> {
         self.stand.as_ref()
+    }
+
+    /// Has the scanner, and those forked from it, end early when the flag says so.
+    pub(crate) fn interrupted_by(&mut self, interrupt: Interrupt) {
+        if let Some(scanner) = &mut self.scanner {
+            scanner.interrupted_by(interrupt);
+        }
     }
 
     /// A bound on what wasn't accepted yet, as [`Scanner::frontier`].

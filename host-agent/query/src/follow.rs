@@ -197,6 +197,9 @@ impl Run<'_, '_, '_> {
                 lane.go_live(live, self.regroup.map(|most_bytes| (context, most_bytes)));
             }
         }
+        for lane in &mut self.lanes {
+            lane.feed.interrupted_by(self.interrupt.clone());
+        }
         self.give_all_positions();
     }
 

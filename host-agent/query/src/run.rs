@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use weir_sandbox::Kind;
-use weir_scan::{Context, Direction, GapReason, LogSet, Position, Scanner, Search, Source};
+use weir_scan::{Context, Direction, GapReason, Interrupt, LogSet, Position, Scanner, Search, Source};
 
 use crate::ahead::Waiting;
 use crate::collect::{Collector, CollectorConfig};
@@ -53,6 +53,8 @@ pub(crate) struct Run<'a, 'scope, 'env> {
     /// Bytes of neighbours that are kept where filters drop matches; `None` when nothing is to be regrouped.
     pub(crate) regroup: Option<usize>,
     search: Arc<Search>,
+    /// Ends reads early.
+    pub(crate) interrupt: Interrupt,
     key: ResumeKey,
     node: String,
     stages: Vec<FilterStage>,
@@ -117,6 +119,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             searches: plan.search.matcher.is_some() || !stages.is_empty(),
             line_bytes: plan.search.limits.line_bytes,
             search: plan.search,
+            interrupt: Interrupt::default(),
             key: plan.key,
             node: plan.node,
             stages,
@@ -157,6 +160,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         };
         let neighbours = self.regroup.map(|most_bytes| Neighbours::new(lead, trail, most_bytes));
         let mut lane = Lane::new(scanner, source, self.direction, neighbours, self.positions);
+        lane.feed.interrupted_by(self.interrupt.clone());
         if !wanted {
             lane.close(self.direction);
         }
@@ -189,6 +193,8 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
     }
 
     fn run(mut self, cancel: &Cancel) {
+        self.interrupt = cancel.interrupt();
+        self.lanes.iter_mut().for_each(|lane| lane.feed.interrupted_by(self.interrupt.clone()));
         self.merge(cancel);
         if self.follow.is_some() && self.collector.goes_live() && !cancel.is_cancelled() {
             self.follow(cancel);

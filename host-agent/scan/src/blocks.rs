@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memrchr};
 
+use crate::bisect::Span;
 use crate::lines::{Line, Lines};
 
 impl Lines {
@@ -21,6 +22,37 @@ impl Lines {
             true => self.line_before(file, self.block_end()),
             false => self.line_at(file, self.block.start()),
         }
+    }
+
+    /// Makes the next lines of a part of a file the block, from `from` on or from where the part starts, as
+    /// [`Lines::take_block_after`] does. `None` at the end of the part.
+    pub(crate) fn take_span_after(
+        &mut self,
+        file: usize,
+        from: Option<u64>,
+        span: Span,
+        size: usize,
+    ) -> Option<Range<u64>> {
+        let from = from.unwrap_or(span.start);
+        let left = span.end.map_or(u64::MAX, |end| end.saturating_sub(from));
+        let size = size.min(usize::try_from(left).unwrap_or(usize::MAX));
+        (left > 0).then(|| self.take_block_after(file, from, size))?
+    }
+
+    /// Makes the lines of a part of a file that end at `end`, or at the end of the part, the block. `None`
+    /// at the start of the part.
+    pub(crate) fn take_span_before(
+        &mut self,
+        file: usize,
+        end: Option<u64>,
+        span: Span,
+        size: usize,
+    ) -> Option<Range<u64>> {
+        let end = end.or(span.end).unwrap_or_else(|| self.files.len(file));
+        let left = end.saturating_sub(span.start);
+        // With the byte before, which tells that a line starts behind it.
+        let size = size.min(usize::try_from(left.saturating_add(1)).unwrap_or(usize::MAX));
+        (left > 0).then(|| self.take_block_before(file, end, size))?
     }
 
     /// Makes the lines from `from` on the block: at least one, and about `size` bytes. Returns where the

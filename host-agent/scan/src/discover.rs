@@ -13,6 +13,7 @@ use crate::format::DETECT_BYTES;
 use crate::gap::GapReason;
 use crate::generations::{Age, Entry, Generations, entries};
 use crate::lines::Lines;
+use crate::probe::stamp_near;
 use crate::reader::{Keep, is_gzip, open_regular};
 use crate::search::ScanLimits;
 use crate::source::{Input, LogFile, LogSet, Source};
@@ -194,45 +195,33 @@ pub struct SetTimes {
 /// through for its end. Pipes aren't touched.
 pub fn times(set: &LogSet) -> SetTimes {
     let (mut lines, count) = ends(set);
-    let oldest = (0..count).find_map(|file| time_near(&mut lines, file, false));
-    let newest = (0..count).rev().find_map(|file| time_near(&mut lines, file, true));
+    let oldest = (0..count).find_map(|file| stamp_near(&mut lines, file, false));
+    let newest = (0..count).rev().find_map(|file| stamp_near(&mut lines, file, true));
     let problem =
         lines.files.take_gaps().into_iter().next().map(|gap| format!("{}: {}", gap.file, gap.detail));
-    SetTimes { oldest, newest, problem }
+    SetTimes { oldest: oldest.map(|stamp| stamp.time), newest: newest.map(|stamp| stamp.time), problem }
 }
 
 /// The time of the oldest record that can be read, from the first bytes of the set.
 pub fn oldest(set: &LogSet) -> Option<i64> {
     let (mut lines, count) = ends(set);
-    (0..count).find_map(|file| time_near(&mut lines, file, false))
+    (0..count).find_map(|file| stamp_near(&mut lines, file, false)).map(|stamp| stamp.time)
 }
 
-/// The lines of the set's files without its pipes, and how many files that are.
-fn ends(set: &LogSet) -> (Lines, usize) {
+/// The lines of the set's files without its pipes, and how many files that are. For looks at their ends.
+pub(crate) fn ends(set: &LogSet) -> (Lines, usize) {
     let files: Vec<_> =
         set.files.iter().filter(|file| !matches!(file.input, Input::Pipe(_))).cloned().collect();
     let count = files.len();
     let set = LogSet { source: set.source.clone(), files, dirs: Vec::new() };
-    let keep = Keep { window: 2 * DETECT_BYTES, reach: DETECT_BYTES, spool: false, backward: false };
     let limits = ScanLimits::default();
+    let keep = Keep {
+        window: 2 * DETECT_BYTES,
+        reach: DETECT_BYTES,
+        gzip_output: limits.gzip_output_bytes,
+        ..Keep::default()
+    };
     (Lines::new(Files::new(set, 0, keep), limits.line_bytes), count)
-}
-
-/// The first time of a file, or the last one, if it is near that end.
-fn time_near(lines: &mut Lines, file: usize, end: bool) -> Option<i64> {
-    let len = if end { lines.files.len(file) } else { 0 };
-    let mut at = if end { lines.line_before(file, len) } else { lines.line_at(file, 0) };
-    while let Some(line) = at {
-        if let Some(head) = lines.head(line) {
-            return Some(head.time);
-        }
-        let seen = if end { len - line.start } else { line.next };
-        if seen > DETECT_BYTES as u64 {
-            return None;
-        }
-        at = if end { lines.line_before(file, line.start) } else { lines.line_at(file, line.next) };
-    }
-    None
 }
 
 fn named(name: &str) -> Source {

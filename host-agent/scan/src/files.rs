@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::format::{self, DETECT_BYTES};
 use crate::gap::{Gap, GapReason};
 use crate::growth::Growth;
+use crate::interrupt::Interrupt;
 use crate::position::Head;
 use crate::reader::{Fault, FileReader, Keep, open_regular};
 use crate::source::{Format, Input, LogFile, LogSet, Source};
@@ -100,7 +101,7 @@ impl Files {
         Files {
             source: self.source.clone(),
             number: self.number,
-            keep: self.keep,
+            keep: self.keep.clone(),
             slots: self.slots.iter().map(Slot::fork).collect(),
             first: self.first,
             gaps: Vec::new(),
@@ -165,8 +166,21 @@ impl Files {
         }
     }
 
+    /// Has reading end when the flag says so.
+    pub(crate) fn interrupted_by(&mut self, interrupt: Interrupt) {
+        self.keep.interrupt = interrupt;
+    }
+
+    /// Whether reading was ended, so that what was read last means nothing.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.keep.interrupt.is_interrupted()
+    }
+
     /// Reads some bytes of a file, at least one unless it ends there.
     pub(crate) fn read_at(&mut self, file: usize, offset: u64, buf: &mut [u8]) -> usize {
+        if self.is_interrupted() {
+            return 0;
+        }
         let Some(reader) = self.open_reader(file) else {
             return 0;
         };
@@ -180,6 +194,10 @@ impl Files {
     pub(crate) fn len(&mut self, file: usize) -> u64 {
         if let Some(len) = self.slot(file).len {
             return len;
+        }
+        // Whoever asks for the end asks for the layout next, and a stream would start anew for its head.
+        if !self.is_seekable(file) {
+            self.format(file);
         }
         let Some(reader) = self.open_reader(file) else {
             return 0;
@@ -203,6 +221,11 @@ impl Files {
     /// Whether reading a file can wait for its writer.
     pub(crate) fn may_wait(&mut self, file: usize) -> bool {
         self.open_reader(file).is_some_and(|reader| reader.may_wait())
+    }
+
+    /// Whether any byte of a file can be read without reading those before.
+    pub(crate) fn is_seekable(&mut self, file: usize) -> bool {
+        self.open_reader(file).is_some_and(|reader| reader.is_seekable())
     }
 
     /// Closes every file that can be opened again.
@@ -284,16 +307,16 @@ impl Files {
     fn open(&mut self, file: usize) -> Result<FileReader, Fault> {
         let LogFile { input, identity: known, .. } = &self.slots[file - self.first].file;
         let Some(path) = input.path() else {
-            return FileReader::open(input, None, self.keep);
+            return FileReader::open(input, None, &self.keep);
         };
         let known = *known;
         match open_regular(path) {
             Ok(opened) if known.is_none() || known == identity_of(&opened) => {
-                FileReader::open(input, Some(opened), self.keep)
+                FileReader::open(input, Some(opened), &self.keep)
             }
             // Another file has taken the name, or none has it: a rotation went by.
             result => match known.and_then(|known| renamed(path, known)) {
-                Some(opened) => FileReader::open(input, Some(opened), self.keep),
+                Some(opened) => FileReader::open(input, Some(opened), &self.keep),
                 None => self.open_compressed(path, result.err()),
             },
         }
@@ -313,7 +336,7 @@ impl Files {
         name.push(".gz");
         let compressed = PathBuf::from(name);
         match open_regular(&compressed) {
-            Ok(opened) => FileReader::open(&Input::Gzip(compressed), Some(opened), self.keep),
+            Ok(opened) => FileReader::open(&Input::Gzip(compressed), Some(opened), &self.keep),
             Err(_) => Err(fault),
         }
     }

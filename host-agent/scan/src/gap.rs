@@ -31,6 +31,9 @@ pub enum GapReason {
     CorruptGzip,
     /// Its compressed data ends too early; what is there was read.
     TruncatedGzip,
+    /// It decompresses to more than [`ScanLimits::gzip_output_bytes`](crate::ScanLimits::gzip_output_bytes);
+    /// what stands before was read.
+    GzipLimit,
     /// It became shorter while it was read (`copytruncate`, or a process that emptied it).
     Shrunk,
     /// Files may have been deleted between two looks, before they could be read.
@@ -48,6 +51,7 @@ impl GapReason {
             GapReason::NotRegular => "not-regular",
             GapReason::CorruptGzip => "corrupt-gzip",
             GapReason::TruncatedGzip => "truncated-gzip",
+            GapReason::GzipLimit => "gzip-limit",
             GapReason::Shrunk => "shrunk",
             GapReason::RotatedAway => "rotated-away",
             GapReason::Missed => "missed",

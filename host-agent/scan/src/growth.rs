@@ -200,7 +200,7 @@ impl Files {
     fn known(&self, listed: &LogFile) -> Option<usize> {
         let begin = OnceCell::new();
         let begins = |head: Head| {
-            let read = || Files::of_one(listed.clone(), self.keep).first_bytes(0).unwrap_or_default();
+            let read = || Files::of_one(listed.clone(), self.keep.clone()).first_bytes(0).unwrap_or_default();
             head.bytes > 0 && head.begins(begin.get_or_init(read))
         };
         let slots = || (self.first..self.count()).zip(&self.slots).rev();
@@ -244,7 +244,7 @@ impl Files {
 
     /// A file that is older than what was given already: a copy of one that was read, or one that wasn't.
     fn overlooked(&mut self, file: &LogFile) {
-        let begin = Files::of_one(file.clone(), self.keep).first_bytes(0).unwrap_or_default();
+        let begin = Files::of_one(file.clone(), self.keep.clone()).first_bytes(0).unwrap_or_default();
         if !self.slots.iter().any(|slot| slot.head.bytes > 0 && slot.head.begins(&begin)) {
             let name = file.input.path().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
             let detail = format!("{name} turned up behind newer files and wasn't read");

@@ -11,7 +11,9 @@
 #![forbid(unsafe_code)]
 
 mod ansi;
+mod bisect;
 mod blocks;
+mod bounds;
 mod candidates;
 mod context;
 pub mod cri;
@@ -23,12 +25,15 @@ mod format;
 mod gap;
 mod generations;
 mod growth;
+mod gzip;
+mod interrupt;
 pub mod json_file;
 mod line_matcher;
 mod lines;
 mod open_runs;
 mod pattern;
 mod position;
+mod probe;
 mod reader;
 mod record;
 mod scanner;
@@ -45,6 +50,7 @@ mod workspace;
 pub use descriptors::raise_open_file_limit;
 pub use discover::{LogRoot, ScanError, SetTimes, Visit, file_set, list_again, oldest, pipe_set, times};
 pub use gap::{Gap, GapReason, ScanStats};
+pub use interrupt::Interrupt;
 pub use pattern::{Case, Matcher, MessageRegex, PatternError, PatternLimits, PatternSpec};
 pub use position::{FileId, Position};
 pub use record::{Flags, Record, RecordBatch, Stream};

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 
 use crate::gap::GapReason;
+use crate::interrupt::Interrupt;
 use crate::source::Input;
 use crate::stream::Stream;
 
@@ -40,7 +41,7 @@ impl Fault {
 }
 
 /// How a stream is to be kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Keep {
     /// Bytes of a compressed file to keep in memory.
     pub(crate) window: usize,
@@ -50,6 +51,10 @@ pub(crate) struct Keep {
     pub(crate) spool: bool,
     /// The end will be asked for first.
     pub(crate) backward: bool,
+    /// Most bytes to decompress of one file, all passes together.
+    pub(crate) gzip_output: u64,
+    /// Ends reading early.
+    pub(crate) interrupt: Interrupt,
 }
 
 /// One open file. After a fault it reads as if it ended there.
@@ -88,7 +93,7 @@ pub(crate) fn is_gzip(file: &File) -> io::Result<bool> {
 
 impl FileReader {
     /// Opens what `input` names; `file` is the already open file for inputs that are paths.
-    pub(crate) fn open(input: &Input, file: Option<File>, keep: Keep) -> Result<FileReader, Fault> {
+    pub(crate) fn open(input: &Input, file: Option<File>, keep: &Keep) -> Result<FileReader, Fault> {
         let open = |path| file.map_or_else(|| open_regular(path), Ok);
         let kind = match input {
             Input::Plain(path) => Kind::Plain(Plain::new(Arc::new(open(path)?), 0)?),
@@ -98,7 +103,7 @@ impl FileReader {
         Ok(FileReader { kind, fault: None })
     }
 
-    fn pipe(file: &Arc<File>, keep: Keep) -> Result<FileReader, Fault> {
+    fn pipe(file: &Arc<File>, keep: &Keep) -> Result<FileReader, Fault> {
         let fault = |error: io::Error| Fault::io(&error);
         if file.metadata().map_err(fault)?.is_file() {
             // Whoever handed the file over may have read a part of it already.
@@ -164,6 +169,11 @@ impl FileReader {
             Kind::Plain(plain) => Some(FileReader { kind: Kind::Plain(plain.clone()), fault: None }),
             Kind::Stream(_) => None,
         }
+    }
+
+    /// Whether any byte of it can be read without reading those before.
+    pub(crate) fn is_seekable(&self) -> bool {
+        matches!(&self.kind, Kind::Plain(_))
     }
 
     /// Whether more may still be written to what is read, so that reading can wait.

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::bounds::Bounds;
 use crate::candidates::Candidates;
 use crate::context::Context;
 use crate::files::Files;
 use crate::gap::{Gap, ScanStats};
+use crate::interrupt::Interrupt;
 use crate::lines::{Line, Lines};
 use crate::open_runs::OpenRuns;
 use crate::reader::Keep;
@@ -51,6 +53,7 @@ pub struct Scanner {
     pub(crate) file: Option<usize>,
     /// Where in it the next block starts (forward) or ends (backward); `None` at the file's start or end.
     pub(crate) offset: Option<u64>,
+    pub(crate) bounds: Bounds,
     block_size: usize,
     /// Matches of the block that is being searched.
     pub(crate) found: Vec<(Line, Record)>,
@@ -82,7 +85,14 @@ impl Scanner {
         // Forward, only what a neighbourhood can reach is worth keeping.
         let window = if backward { usize::MAX } else { reach };
         let window = limits.gzip_window_bytes.min(window);
-        let keep = Keep { window, reach, spool: search.context.before > 0, backward };
+        let keep = Keep {
+            window,
+            reach,
+            spool: search.context.before > 0,
+            backward,
+            gzip_output: limits.gzip_output_bytes,
+            ..Keep::default()
+        };
         Scanner::with_files(Files::new(set, source, keep), source, search)
     }
 
@@ -99,6 +109,7 @@ impl Scanner {
             units: Units::new(lines, limits),
             file,
             offset: None,
+            bounds: Bounds::default(),
             block_size: FIRST_BLOCK.min(limits.block_bytes),
             found: Vec::new(),
             context: Context::new(search.context, backward),
@@ -111,15 +122,26 @@ impl Scanner {
         }
     }
 
+    /// Has the scan end early when the flag says so: the step that runs then gives nothing, and is the last.
+    pub fn interrupted_by(&mut self, interrupt: Interrupt) {
+        self.units.lines.files.interrupted_by(interrupt);
+    }
+
     /// Searches one block and appends its records to `batch`, in scan order. What can't be read becomes
     /// a gap, and the scan goes on behind it. Waits only for the writer of a pipe.
     pub fn step(&mut self, batch: &mut RecordBatch) -> Step {
         if !std::mem::replace(&mut self.started, true) {
             self.units.lines.files.note_identities();
         }
+        let (records, bytes) = (batch.records.len(), batch.bytes.len());
         let mut work = Workspace::take();
         self.units.swap_buffers(&mut work.buffers);
-        let step = self.step_with(&mut work.candidates, batch);
+        let mut step = self.step_with(&mut work.candidates, batch);
+        if self.units.lines.files.is_interrupted() {
+            step = Step::End;
+            batch.records.truncate(records);
+            batch.bytes.truncate(bytes);
+        }
         self.units.swap_buffers(&mut work.buffers);
         work.give_back();
         if step == Step::End {
@@ -149,7 +171,7 @@ impl Scanner {
     /// What has been done so far.
     pub fn stats(&self) -> ScanStats {
         ScanStats {
-            bytes_read: self.units.lines.files.bytes_read,
+            bytes_read: self.units.lines.files.bytes_read + self.bounds.bytes_read,
             met_long_line: self.units.lines.cut,
             ..self.stats
         }
@@ -231,15 +253,16 @@ impl Scanner {
         self.block_size = size.saturating_mul(2).min(self.search.limits.block_bytes);
         while let Some(file) = self.file {
             let lines = &mut self.units.lines;
+            let span = self.bounds.span(lines, file, &self.search);
             let (block, next) = match self.direction {
                 Direction::Forward => {
-                    let block = lines.take_block_after(file, self.offset.unwrap_or(0), size);
+                    let block = lines.take_span_after(file, self.offset, span, size);
                     let next = Some(file + 1).filter(|next| *next < lines.files.count());
                     (block.map(|block| block.end), next)
                 }
                 Direction::Backward => {
-                    let end = self.offset.unwrap_or_else(|| lines.files.len(file));
-                    (lines.take_block_before(file, end, size).map(|block| block.start), file.checked_sub(1))
+                    let block = lines.take_span_before(file, self.offset, span, size);
+                    (block.map(|block| block.start), file.checked_sub(1))
                 }
             };
             if block.is_some() {

@@ -23,9 +23,21 @@ pub struct ScanLimits {
     /// Decompressed bytes of a gzip file kept in memory to read backward (default 16 MiB). A larger file
     /// is decompressed again for each such window.
     pub gzip_window_bytes: usize,
+    /// Bytes that are decompressed of one gzip file (default 4 GiB), against files that are made to be
+    /// small on disk only. What stands before is given, and a gap tells the rest. A file that is read backward
+    /// and larger than `gzip_window_bytes` is decompressed once more for each such window, and all of that
+    /// counts, so that the default suffices for some 340 MiB. Doesn't bound the files of a set together.
+    ///
+    /// There is no limit on the ratio, since none would tell: gzip can't exceed 1032 to 1, and a log of one
+    /// repeated line of 16 KiB comes to 600 to 1.
+    pub gzip_output_bytes: u64,
     /// Bytes of neighbours that are gathered ahead of one match (default 16 MiB). Those farther away are
     /// left out. Doesn't bound the neighbours behind a match, which come block by block.
     pub context_bytes: usize,
+    /// Size in bytes from which on a file is asked for the part of it that a time window needs (default
+    /// 128 KiB; a compressed file from a sixteenth of that on). A smaller one is read whole, which costs no
+    /// more. `u64::MAX` has every file read whole.
+    pub bisect_bytes: u64,
 }
 
 impl Default for ScanLimits {
@@ -36,7 +48,9 @@ impl Default for ScanLimits {
             stripe_bytes: 256 << 10,
             join_bytes: 256 << 10,
             gzip_window_bytes: 16 << 20,
+            gzip_output_bytes: 4 << 30,
             context_bytes: 16 << 20,
+            bisect_bytes: 128 << 10,
         }
     }
 }
@@ -65,7 +79,18 @@ pub struct Context {
 pub struct Search {
     /// What a message must match; `None` takes all.
     pub matcher: Option<Matcher>,
-    /// Nanoseconds since the epoch; half open. Records without a time pass.
+    /// Nanoseconds since the epoch; half open. A line without a time is taken for as old as the line before
+    /// it; one of unknown age passes where it is met.
+    ///
+    /// Only what can hold records of the window is read. That rests on the times in the files being in order,
+    /// which is checked: records may stand up to 2 s from where their times want them; what is left out of
+    /// a plain file begins 64 KiB beyond that; the times at some 60 places of it, most of them near the
+    /// window, must be in order, and so must the first times of a set's files. Where they aren't, all is
+    /// read.
+    ///
+    /// What can still be missed are records written while a clock ran ahead by more than that: if it ran
+    /// ahead and was set right again between two of these places, or within a compressed file, which is left
+    /// out by its first time and that of the next file. With [`ScanLimits::bisect_bytes`] all can be read.
     pub time: Option<Range<i64>>,
     /// Order of the records.
     pub direction: Direction,

@@ -52,12 +52,14 @@ impl Scanner {
         }
         let size = (self.search.limits.stripe_bytes as u64).max(1);
         let len = self.units.lines.files.len(file);
+        let span = self.bounds.span(&mut self.units.lines, file, &self.search);
+        let (start, len) = (span.start, span.end.unwrap_or(len));
         // The last piece stays for the steps: they open the file behind it and note what became of this one.
         let (from, to) = if self.backward() {
             let to = last.map_or_else(|| self.offset.unwrap_or(len), |last| last.from);
-            (to.checked_sub(size).filter(|from| *from >= size)?, to)
+            (to.checked_sub(size).filter(|from| *from >= start.saturating_add(size))?, to)
         } else {
-            let from = last.map_or_else(|| self.offset.unwrap_or(0), |last| last.to);
+            let from = last.map_or_else(|| self.offset.unwrap_or(start), |last| last.to);
             let to = from.checked_add(size)?;
             (from, Some(to).filter(|to| to.saturating_add(size) <= len)?)
         };
@@ -88,7 +90,7 @@ impl Scanner {
         self.units.swap_buffers(&mut work.buffers);
         work.give_back();
         let stats = self.take_stats();
-        if !self.take_gaps().is_empty() {
+        if !self.take_gaps().is_empty() || self.units.lines.files.is_interrupted() {
             return None;
         }
         let next = lines.map(|lines| if self.backward() { lines.start } else { lines.end });
