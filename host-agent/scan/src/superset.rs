@@ -9,10 +9,21 @@ const ESCAPED: &str = "\"\\/<>&";
 /// How a JSON encoder may write a character that it escapes (RFC 8259, section 7).
 const ESCAPE: &str = r"\\(?:u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})?|[^u])";
 
+/// Most literals of an alternation that is taken for nearly one literal.
+const CHOICES_MAX: usize = 8;
+
 /// For lines that hold the message as it is, behind a prefix and before a line end: only anchors have
 /// to go. Word boundaries stay, since both neighbours of the message are no word characters.
 pub(crate) fn of_verbatim_line(hir: &Hir) -> Hir {
     rewrite(hir, &Rules::Verbatim)
+}
+
+/// The longest match of `hir`, in bytes, if every match in a line that holds the message as it is, and that
+/// lies behind the prefix, is one in the message.
+pub(crate) fn longest_verbatim_match(hir: &Hir) -> Option<usize> {
+    // Anchors are the message's. A word boundary is the same in both, see `of_verbatim_line`.
+    let has_anchor = hir.properties().look_set().contains_anchor();
+    hir.properties().maximum_len().filter(|_| !has_anchor)
 }
 
 /// For lines that hold the message as a JSON string, in which characters come escaped and what stands
@@ -54,9 +65,22 @@ pub(crate) fn leading_run(hir: &Hir, min: usize) -> Option<Hir> {
     (weight(best) >= min && best.len() < parts.len()).then(|| Hir::concat(best.to_vec()))
 }
 
-/// The runs of parts that are literals, or nearly.
+/// The runs of parts that are literals, or nearly: such a run is searched for as a few literals at once.
 fn runs(parts: &[Hir]) -> impl Iterator<Item = &[Hir]> {
-    parts.split(|part| !(matches!(part.kind(), HirKind::Literal(_)) || is_small(part)))
+    parts.split(|part| !(is_literal(part) || is_small(part) || is_choice(part)))
+}
+
+fn is_literal(hir: &Hir) -> bool {
+    matches!(hir.kind(), HirKind::Literal(_))
+}
+
+/// One of a few literals.
+fn is_choice(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Capture(capture) => is_choice(&capture.sub),
+        HirKind::Alternation(parts) => parts.len() <= CHOICES_MAX && parts.iter().all(is_literal),
+        _ => false,
+    }
 }
 
 fn weight(run: &[Hir]) -> usize {
@@ -273,6 +297,8 @@ mod tests {
             ("(?i:error)x*y", Some("(?i:error)")),
             ("error", None),
             (r"a\d+", None),
+            ("GET /(about|contact)", None),
+            (r"\d+ GET /(?:about|contact)", Some(" GET /(?:about|contact)")),
         ] {
             assert_eq!(leading_run(&parse(pattern), 3), leading.map(parse), "{pattern}");
         }
