@@ -9,6 +9,7 @@ use memchr::{memchr, memchr_iter, memmem};
 use crate::line_matcher::Hit;
 use crate::pattern::Matcher;
 use crate::source::Format;
+use crate::trial::Run;
 use crate::{cri, json_file};
 
 /// A line that may hold a wanted message.
@@ -47,26 +48,23 @@ impl Candidates {
 
     /// Finds the lines of `block`, a run of whole lines, that may hold a wanted message:
     /// [`Candidates::found`], ascending.
-    pub(crate) fn find(
+    /// [`Run::end`] is to be called when they have been looked at.
+    pub(crate) fn find<'m>(
         &mut self,
-        matcher: Option<&Matcher>,
+        matcher: Option<&'m Matcher>,
         format: Format,
         block: &[u8],
         line_bytes: usize,
-    ) {
+    ) -> Option<Run<'m>> {
         let found = &mut self.found;
         found.clear();
         let Some(lines) = matcher.and_then(|matcher| matcher.raw_line(format)) else {
             found.extend((!block.is_empty()).then(|| Candidate::Unjudged(0)));
             found.extend(memchr_iter(b'\n', block).map(|newline| Candidate::Unjudged(newline + 1)));
             found.pop_if(|last| last.start() == block.len());
-            return;
+            return None;
         };
-        let mut from = 0;
-        while let Some(hit) = lines.next_line(block, from) {
-            found.push(Candidate::Match(hit));
-            from = hit.next;
-        }
+        let run = lines.each_line(block, |candidate| found.push(candidate));
         let from_search = found.len();
         let mut add = |start| found.push(Candidate::Unjudged(start));
         match format {
@@ -84,13 +82,14 @@ impl Candidates {
         if block.len() > line_bytes {
             each_longer(block, line_bytes, &mut add);
         }
-        if found.len() > from_search {
+        if found.len() > from_search || !found.is_sorted_by_key(Candidate::start) {
             // Of equal places the unjudged ones first, which are those that stay.
             found.sort_unstable_by_key(|candidate| {
                 (candidate.start(), matches!(candidate, Candidate::Match(_)))
             });
             found.dedup_by_key(|candidate| candidate.start());
         }
+        run
     }
 
     /// What [`Candidates::find`] found.

@@ -1,12 +1,17 @@
 //! What the pass over a raw block searches for: ripgrep's matcher, led by the literal that narrows most.
 
+use std::sync::OnceLock;
+
 use grep_matcher::{LineMatchKind, Matcher, NoError};
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use memchr::{memchr, memmem, memrchr};
 use regex_automata::meta;
 use regex_syntax::hir::{Hir, HirKind};
 
+use crate::candidates::Candidate;
+use crate::dfa_lanes::DfaLanes;
 use crate::superset;
+use crate::trial::{Run, Trial};
 
 /// Shortest literal that leads, in bytes. A shorter one would be met on most lines.
 const LEADING_MIN: usize = 3;
@@ -20,6 +25,15 @@ const LEADING_MIN: usize = 3;
 pub(crate) struct LineMatcher {
     regex: RegexMatcher,
     leading: Option<Leading>,
+    rival: Option<Rival>,
+}
+
+/// What may be faster than the expression where no literal narrows the search.
+#[derive(Debug)]
+struct Rival {
+    hir: Hir,
+    lanes: OnceLock<Option<DfaLanes>>,
+    trial: Trial,
 }
 
 /// A line that matches, by its place in the block.
@@ -53,14 +67,36 @@ impl LineMatcher {
             .build(&hir.to_string())
             .ok()?;
         let leading = superset::leading_run(hir, LEADING_MIN);
-        Some(LineMatcher { regex, leading: leading.and_then(|run| Leading::new(&run)) })
+        let leading = leading.and_then(|run| Leading::new(&run));
+        let is_narrow = superset::selectivity(hir) >= LEADING_MIN;
+        let rival = || Rival { hir: hir.clone(), lanes: OnceLock::new(), trial: Trial::default() };
+        Some(LineMatcher { regex, leading, rival: (!is_narrow).then(rival) })
+    }
+
+    /// Calls `found` with each line of `block` that may match, in no particular order. What is done with
+    /// them is part of what the way of searching costs: the run ends behind it.
+    pub(crate) fn each_line(&self, block: &[u8], mut found: impl FnMut(Candidate)) -> Option<Run<'_>> {
+        let run = self.rival.as_ref().map(|rival| (rival, rival.trial.begin(block.len())));
+        if let Some((rival, run)) = &run
+            && run.is_second()
+            && let Some(lanes) = rival.lanes.get_or_init(|| DfaLanes::new(&rival.hir))
+        {
+            lanes.each_line(block, |start| found(Candidate::Unjudged(start)));
+        } else {
+            let mut from = 0;
+            while let Some(hit) = self.next_line(block, from) {
+                found(Candidate::Match(hit));
+                from = hit.next;
+            }
+        }
+        run.map(|(_, run)| run)
     }
 
     /// The first line of `block` from `from` on, the start of a line, that matches.
     ///
     /// Measured against grep-searcher over the same matcher, this loop costs the same, be it 7 lines of a
     /// million that match or four of five; it also tells where the match ends.
-    pub(crate) fn next_line(&self, block: &[u8], from: usize) -> Option<Hit> {
+    fn next_line(&self, block: &[u8], from: usize) -> Option<Hit> {
         let mut from = from;
         loop {
             let rest = block.get(from..).filter(|rest| !rest.is_empty())?;

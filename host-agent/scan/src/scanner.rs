@@ -258,8 +258,9 @@ impl Scanner {
     pub(crate) fn search_block(&mut self, file: usize, candidates: &mut Candidates, batch: &mut RecordBatch) {
         let lines = &mut self.units.lines;
         let format = lines.format(file);
-        let (matcher, limit) = (self.search.matcher.as_ref(), self.search.limits.line_bytes);
-        candidates.find(matcher, format, lines.block.bytes(), limit);
+        let search = Arc::clone(&self.search);
+        let (matcher, limit) = (search.matcher.as_ref(), search.limits.line_bytes);
+        let run = candidates.find(matcher, format, lines.block.bytes(), limit);
         let start = lines.block.start();
         let mut wanted_by_required = 0;
         self.units.begin_block(file, start);
@@ -269,6 +270,9 @@ impl Scanner {
             self.units.pass(line);
         }
         self.units.end_block(file);
+        if let Some(run) = run {
+            run.end();
+        }
         self.stats.candidates += candidates.found().len() as u64;
         if self.search.matcher.as_ref().is_some_and(|matcher| matcher.has_required()) {
             let block = self.units.lines.block.bytes();

@@ -1,7 +1,9 @@
 //! Rewrites an expression on messages into one on raw lines that matches at least every line whose
 //! message the first one matches. What it lets through in vain is sorted out on the message.
 
-use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
+use regex_syntax::hir::{
+    Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition,
+};
 
 /// Printable ASCII that JSON encoders escape: always the first two, the others by taste.
 const ESCAPED: &str = "\"\\/<>&";
@@ -35,6 +37,42 @@ pub(crate) fn longest_verbatim_match(hir: &Hir) -> Option<usize> {
 pub(crate) fn of_json_line(hir: &Hir) -> Hir {
     let escape = regex_syntax::parse(ESCAPE).expect("the expression is constant and valid");
     rewrite(hir, &Rules::Json { escape })
+}
+
+/// For an automaton on bytes: a class of more than a few characters becomes what it has of ASCII, or any run
+/// of other bytes, since a character outside of ASCII is such a run.
+pub(crate) fn of_bytes(hir: &Hir) -> Hir {
+    map_classes(hir, &|class| match class {
+        Class::Unicode(chars) if !chars.is_ascii() && !is_small_class(class) => {
+            let ascii = |char: char| u8::try_from(char).ok().filter(u8::is_ascii);
+            let ranges = chars.iter().filter_map(|range| {
+                let start = ascii(range.start())?;
+                Some(ClassBytesRange::new(start, ascii(range.end()).unwrap_or(0x7f)))
+            });
+            let other = ClassBytes::new([ClassBytesRange::new(0x80, 0xff)]);
+            let other = Hir::class(Class::Bytes(other));
+            let run = Repetition { min: 1, max: None, greedy: true, sub: Box::new(other) };
+            let ascii = Hir::class(Class::Bytes(ClassBytes::new(ranges)));
+            Hir::alternation(vec![ascii, Hir::repetition(run)])
+        }
+        _ => Hir::class(class.clone()),
+    })
+}
+
+/// The same expression, with something else for each class.
+fn map_classes(hir: &Hir, map: &impl Fn(&Class) -> Hir) -> Hir {
+    let each = |parts: &[Hir]| parts.iter().map(|part| map_classes(part, map)).collect();
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) | HirKind::Literal(_) => hir.clone(),
+        HirKind::Class(class) => map(class),
+        HirKind::Repetition(rep) => {
+            let sub = Box::new(map_classes(&rep.sub, map));
+            Hir::repetition(Repetition { sub, ..rep.clone() })
+        }
+        HirKind::Capture(capture) => map_classes(&capture.sub, map),
+        HirKind::Concat(parts) => Hir::concat(each(parts)),
+        HirKind::Alternation(parts) => Hir::alternation(each(parts)),
+    }
 }
 
 /// How much a required literal of `hir` narrows a search: about its length in bytes. 0 when there is none.
@@ -89,11 +127,15 @@ fn weight(run: &[Hir]) -> usize {
 
 /// A class of at most four characters, such as a letter in both cases.
 fn is_small(hir: &Hir) -> bool {
-    match hir.kind() {
-        HirKind::Class(Class::Unicode(class)) => class.iter().map(|range| range.len()).sum::<usize>() <= 4,
-        HirKind::Class(Class::Bytes(class)) => class.iter().map(|range| range.len()).sum::<usize>() <= 4,
-        _ => false,
-    }
+    matches!(hir.kind(), HirKind::Class(class) if is_small_class(class))
+}
+
+fn is_small_class(class: &Class) -> bool {
+    let count: usize = match class {
+        Class::Unicode(class) => class.iter().map(|range| range.len()).sum(),
+        Class::Bytes(class) => class.iter().map(|range| range.len()).sum(),
+    };
+    count <= 4
 }
 
 enum Rules {
