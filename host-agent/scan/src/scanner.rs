@@ -96,7 +96,7 @@ impl Scanner {
         Scanner {
             source,
             direction: if backward { Direction::Backward } else { Direction::Forward },
-            units: Units::new(lines, limits),
+            units: Units::new(lines, limits, search.messages),
             file,
             offset: None,
             block_size: FIRST_BLOCK.min(limits.block_bytes),

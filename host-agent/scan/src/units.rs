@@ -63,6 +63,8 @@ enum Next {
 pub(crate) struct Units {
     pub(crate) lines: Lines,
     limits: ScanLimits,
+    /// Whether records come with their messages.
+    messages: bool,
     /// Message of the unit that was opened last, where it isn't in the raw line.
     scratch: Vec<u8>,
     part: Vec<u8>,
@@ -93,10 +95,11 @@ struct Whole {
 }
 
 impl Units {
-    pub(crate) fn new(lines: Lines, limits: ScanLimits) -> Units {
+    pub(crate) fn new(lines: Lines, limits: ScanLimits, messages: bool) -> Units {
         Units {
             lines,
             limits,
+            messages,
             scratch: Vec::new(),
             part: Vec::new(),
             passed: Passed::default(),
@@ -359,7 +362,8 @@ impl Units {
     /// Puts the message of the unit that was opened last into the batch, and returns its record, which
     /// isn't in the batch yet.
     pub(crate) fn record(&mut self, unit: &Unit, source: u32, batch: &mut RecordBatch) -> Record {
-        let (start, end) = batch.append(self.message(unit));
+        let message = if self.messages { self.message(unit) } else { &[] };
+        let (start, end) = batch.append(message);
         Record {
             start,
             end,
