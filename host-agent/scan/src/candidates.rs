@@ -59,7 +59,7 @@ impl Candidates {
         let found = &mut self.found;
         found.clear();
         let Some(lines) = matcher.and_then(|matcher| matcher.raw_line(format)) else {
-            found.extend((!block.is_empty()).then(|| Candidate::Unjudged(0)));
+            found.extend((!block.is_empty()).then_some(Candidate::Unjudged(0)));
             found.extend(memchr_iter(b'\n', block).map(|newline| Candidate::Unjudged(newline + 1)));
             found.pop_if(|last| last.start() == block.len());
             return None;
