@@ -4,6 +4,8 @@
 //! times in turn with its peer and the best of each counts, since noise only adds. A ratio over 1 means
 //! that Weir is faster.
 
+mod logs;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -76,42 +78,25 @@ impl Logs {
             gzip: dir.join("cri.log.gz"),
             many: dir.join("pods"),
         };
-        let mut cri = BufWriter::new(File::create(&logs.cri).expect("a file"));
         let mut json = BufWriter::new(File::create(&logs.json).expect("a file"));
         let gzip = File::create(&logs.gzip).expect("a file");
         let mut gzip = GzEncoder::new(BufWriter::new(gzip), Compression::default());
         let mut written = 0;
-        let mut line = 0u64;
-        while written < bytes {
-            let text = cri_line(line);
-            cri.write_all(text.as_bytes()).expect("written");
+        let also = |line: &str| {
             if written < bytes / 8 {
-                gzip.write_all(text.as_bytes()).expect("written");
+                gzip.write_all(line.as_bytes())?;
             }
-            let (head, message) = text.split_at(text.find(" F ").expect("a tag") + 3);
-            let stamp = head.split(' ').next().expect("a time");
-            let message = message.trim_end().replace('"', "\\\"");
-            writeln!(json, r#"{{"log":"{message}\n","stream":"stdout","time":"{stamp}"}}"#).expect("written");
-            written += text.len();
-            line += 1;
-        }
-        cri.flush().expect("written");
+            written += line.len();
+            json.write_all(logs::json_line(line).as_bytes())
+        };
+        logs::write_cri(&logs.cri, bytes, 0, also).expect("written");
         json.flush().expect("written");
         gzip.finish().expect("finished").flush().expect("written");
-        let per_file = bytes / 500;
         for file in 0..500u64 {
             let folder = logs.many.join(format!("ns_pod-{file}_00000000-0000-0000-0000-{file:012}/app"));
             std::fs::create_dir_all(&folder).expect("a folder");
-            let mut out = BufWriter::new(File::create(folder.join("0.log")).expect("a file"));
-            let mut written = 0;
-            let mut line = file * 1_000_000;
-            while written < per_file {
-                let text = cri_line(line);
-                out.write_all(text.as_bytes()).expect("written");
-                written += text.len();
-                line += 1;
-            }
-            out.flush().expect("written");
+            let path = folder.join("0.log");
+            logs::write_cri(&path, bytes / 500, file * 1_000_000, |_| Ok(())).expect("written");
         }
         logs
     }
@@ -174,36 +159,6 @@ impl Logs {
             },
         ]
     }
-}
-
-/// A line as an HTTP server in a container writes them, about 200 bytes; one in twenty is an error.
-fn cri_line(number: u64) -> String {
-    // A few rounds of a multiplicative generator: the same log in every run.
-    let random = |salt: u64| {
-        let mixed = (number ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 20
-    };
-    let level = if random(1).is_multiple_of(20) { "error" } else { "info" };
-    let path = ["/", "/cart", "/login", "/api/items", "/about", "/static/site.css"][(random(2) % 6) as usize];
-    let needle = if random(3).is_multiple_of(200_000) { " needle-in-the-log" } else { "" };
-    let id = if random(7).is_multiple_of(100_000) {
-        format!(" {:08x}-{:04x}", random(8) as u32, random(9) as u16)
-    } else {
-        String::new()
-    };
-    let seconds = number / 1000;
-    format!(
-        "2026-11-24T{:02}:{:02}:{:02}.{:09}Z stdout F ts={number} level={level} msg=\"GET {path}\" status={} user=u{:05} \
-         bytes={} duration={}us agent=\"Mozilla/5.0 (X11; Linux x86_64) Gecko\"{needle}{id}\n",
-        10 + seconds / 3600 % 14,
-        seconds / 60 % 60,
-        seconds % 60,
-        number % 1000 * 1_000_000,
-        [200, 200, 200, 304, 404, 500][(random(4) % 6) as usize],
-        random(5) % 100_000,
-        random(6) % 65_536,
-        random(10) % 1_000_000,
-    )
 }
 
 /// Runs both commands in turn and keeps the best of each.

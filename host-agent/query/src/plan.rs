@@ -99,7 +99,9 @@ impl Planner<'_> {
         let (resume, gone) = self.resume(&sets, &selectors, direction)?;
         let tail = spec.follow && direction == Direction::Backward;
         let direction = if tail { Direction::Forward } else { direction };
-        let search = Arc::new(Search { matcher, time, direction, context: spec.context, limits });
+        let messages = spec.output == Output::Records || !stages.is_empty();
+        let search = Search { matcher, time, direction, context: spec.context, messages, limits };
+        let search = Arc::new(search);
         let follow = watcher.map(|watcher| FollowPlan {
             watcher,
             inputs: engine.config.inputs.clone(),

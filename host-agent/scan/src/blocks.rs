@@ -8,12 +8,24 @@ use std::ops::Range;
 use memchr::{memchr, memrchr};
 
 use crate::bisect::Span;
+use crate::candidates::Candidate;
 use crate::lines::{Line, Lines};
 
 impl Lines {
     /// Where the block ends in its file: where the next line starts.
     pub(crate) fn block_end(&self) -> u64 {
         self.long.map_or(self.block.end(), |long| long.next)
+    }
+
+    /// The line of a candidate of the block.
+    pub(crate) fn block_line(&mut self, file: usize, candidate: &Candidate) -> Option<Line> {
+        let start = self.block.start() + candidate.start() as u64;
+        let (Candidate::Match(hit), None) = (candidate, self.long) else {
+            return self.line_at(file, start);
+        };
+        let newline = self.block.bytes()[hit.next - 1] == b'\n';
+        let next = self.block.start() + hit.next as u64;
+        Some(Line { file, start, end: next - u64::from(newline), next })
     }
 
     /// The last or first line of the block.

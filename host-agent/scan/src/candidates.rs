@@ -4,97 +4,97 @@
 //! whole block at once; lines that it can't judge are added: parts of joined lines, lines with escape
 //! sequences in them, lines that are cut.
 
-use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkMatch};
 use memchr::{memchr, memchr_iter, memmem};
 
-use crate::line_matcher::LineMatcher;
+use crate::line_matcher::Hit;
 use crate::pattern::Matcher;
 use crate::source::Format;
+use crate::trial::Run;
 use crate::{cri, json_file};
+
+/// A line that may hold a wanted message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Candidate {
+    /// The line that starts at this place of the block: something in it keeps the expression from judging
+    /// it, or nothing was asked for.
+    Unjudged(usize),
+    /// The expression matches the raw line, and the line is whole, holds no escape character and isn't too
+    /// long.
+    Match(Hit),
+}
+
+impl Candidate {
+    /// Where in the block the line starts.
+    pub(crate) fn start(&self) -> usize {
+        match self {
+            Candidate::Unjudged(start) => *start,
+            Candidate::Match(hit) => hit.start,
+        }
+    }
+}
 
 /// The pass, with its buffers.
 pub(crate) struct Candidates {
-    searcher: Searcher,
     partial: memmem::Finder<'static>,
     escape: memmem::Finder<'static>,
-    starts: Vec<usize>,
+    found: Vec<Candidate>,
 }
 
 impl Candidates {
     pub(crate) fn new() -> Candidates {
-        let searcher = SearcherBuilder::new()
-            .line_number(false)
-            .bom_sniffing(false)
-            .binary_detection(BinaryDetection::none())
-            .build();
         let (partial, escape) = (cri::partial_finder(), json_file::escape_finder());
-        Candidates { searcher, partial, escape, starts: Vec::new() }
+        Candidates { partial, escape, found: Vec::new() }
     }
 
-    /// Finds the starts of the lines of `block`, a run of whole lines, that may hold a wanted message:
-    /// [`Candidates::starts`], ascending.
-    pub(crate) fn find(
+    /// Finds the lines of `block`, a run of whole lines, that may hold a wanted message:
+    /// [`Candidates::found`], ascending.
+    /// [`Run::end`] is to be called when they have been looked at.
+    pub(crate) fn find<'m>(
         &mut self,
-        matcher: Option<&Matcher>,
+        matcher: Option<&'m Matcher>,
         format: Format,
         block: &[u8],
         line_bytes: usize,
-    ) {
-        self.starts.clear();
-        let regex = matcher.and_then(|matcher| matcher.raw_line(format));
-        if !regex.is_some_and(|regex| self.search(regex, block)) {
-            self.starts.clear();
-            self.starts.extend((!block.is_empty()).then_some(0));
-            self.starts.extend(memchr_iter(b'\n', block).map(|newline| newline + 1));
-            self.starts.pop_if(|last| *last == block.len());
-            return;
-        }
-        let from_search = self.starts.len();
-        let starts = &mut self.starts;
+    ) -> Option<Run<'m>> {
+        let found = &mut self.found;
+        found.clear();
+        let Some(lines) = matcher.and_then(|matcher| matcher.raw_line(format)) else {
+            found.extend((!block.is_empty()).then_some(Candidate::Unjudged(0)));
+            found.extend(memchr_iter(b'\n', block).map(|newline| Candidate::Unjudged(newline + 1)));
+            found.pop_if(|last| last.start() == block.len());
+            return None;
+        };
+        let run = lines.each_line(block, |candidate| found.push(candidate));
+        let from_search = found.len();
+        let mut add = |start| found.push(Candidate::Unjudged(start));
         match format {
-            Format::Plain => cri::each_escape(block, |start| starts.push(start)),
+            Format::Plain => cri::each_escape(block, &mut add),
             Format::Cri => {
-                cri::each_escape(block, |start| starts.push(start));
-                cri::each_partial(&self.partial, block, |start| starts.push(start));
+                cri::each_escape(block, &mut add);
+                cri::each_partial(&self.partial, block, &mut add);
             }
             Format::JsonFile => {
-                json_file::each_odd_escape(&self.escape, block, |start| starts.push(start));
-                json_file::each_suspect(block, |start| starts.push(start));
+                json_file::each_odd_escape(&self.escape, block, &mut add);
+                json_file::each_suspect(block, &mut add);
             }
         }
         // A cut message ends where its line doesn't.
         if block.len() > line_bytes {
-            each_longer(block, line_bytes, |start| starts.push(start));
+            each_longer(block, line_bytes, &mut add);
         }
-        if starts.len() > from_search {
-            starts.sort_unstable();
-            starts.dedup();
+        if found.len() > from_search || !found.is_sorted_by_key(Candidate::start) {
+            // Of equal places the unjudged ones first, which are those that stay.
+            found.sort_unstable_by_key(|candidate| {
+                (candidate.start(), matches!(candidate, Candidate::Match(_)))
+            });
+            found.dedup_by_key(|candidate| candidate.start());
         }
+        run
     }
 
     /// What [`Candidates::find`] found.
-    pub(crate) fn starts(&self) -> &[usize] {
-        &self.starts
-    }
-
-    /// Whether the search went through; without it every line is a candidate.
-    ///
-    /// Measured against a loop of our own over the same matcher, grep-searcher costs the same within 1 %,
-    /// be it 7 lines of a million that match or four of five.
-    fn search(&mut self, regex: &LineMatcher, block: &[u8]) -> bool {
-        self.searcher.search_slice(regex, block, Starts(&mut self.starts)).is_ok()
-    }
-}
-
-/// Collects the starts of matching lines.
-struct Starts<'a>(&'a mut Vec<usize>);
-
-impl Sink for Starts<'_> {
-    type Error = std::io::Error;
-
-    fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> Result<bool, Self::Error> {
-        self.0.push(found.bytes_range_in_buffer().start);
-        Ok(true)
+    pub(crate) fn found(&self) -> &[Candidate] {
+        &self.found
     }
 }
 

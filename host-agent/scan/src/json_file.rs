@@ -36,14 +36,46 @@ pub(crate) fn parse_head(line: &[u8]) -> Option<LineHead> {
 /// Calls `found` with the start of every line of a block that may be partial: each that isn't plainly
 /// in the form and member order that Docker writes, ending in a newline.
 pub(crate) fn each_suspect(block: &[u8], mut found: impl FnMut(usize)) {
-    let mut start = 0;
+    let (mut start, mut time) = (0, 0);
     while start < block.len() {
-        let end = memchr(b'\n', &block[start..]).map_or(block.len(), |nl| start + nl);
-        if !is_plainly_full(&block[start..end]) {
-            found(start);
+        // No full line is shorter than its members' names.
+        let from = block.len().min(start + BEFORE_LOG.len());
+        let end = match memchr(b'\n', &block[start..from]) {
+            Some(newline) => start + newline,
+            None => memchr(b'\n', &block[from..]).map_or(block.len(), |newline| from + newline),
+        };
+        let line = &block[start..end];
+        if !is_full_like_the_last(line, time) {
+            match plainly_full(line) {
+                Some(length) => time = length,
+                None => found(start),
+            }
         }
         start = end + 1;
     }
+}
+
+const BEFORE_LOG: &[u8; 8] = b"{\"log\":\"";
+
+/// What Docker writes between the text of a full line and its time, but for the stream.
+const BEFORE_TIME: [&[u8; 30]; 2] =
+    [b"\\n\",\"stream\":\"stdout\",\"time\":\"", b"\\n\",\"stream\":\"stderr\",\"time\":\""];
+
+/// Whether a line is plainly full and ends in a time of `time` bytes. Misses some, such as those whose text
+/// ends in a backslash.
+fn is_full_like_the_last(line: &[u8], time: usize) -> bool {
+    let Some((before, tail)) = line.len().checked_sub(30 + time + 2).and_then(|at| line.split_at_checked(at))
+    else {
+        return false;
+    };
+    let Some((names, tail)) = tail.split_first_chunk::<30>() else {
+        return false;
+    };
+    before.starts_with(BEFORE_LOG)
+        && before.last() != Some(&b'\\')
+        && BEFORE_TIME.contains(&names)
+        && tail.ends_with(b"\"}")
+        && holds_no_quote(&tail[..time])
 }
 
 /// Calls `found` with the start of every line of a block whose message may hold an escape character, or
@@ -104,16 +136,23 @@ fn read<'a>(line: &'a [u8], mut log: impl FnMut(&mut Text<'a>) -> Option<bool>) 
     Some(LineHead { time: time?, stream, partial: partial? })
 }
 
-fn is_plainly_full(line: &[u8]) -> bool {
+/// For texts as long as times are; false for others. Both ends at a fixed length, without a branch for each byte.
+fn holds_no_quote(time: &[u8]) -> bool {
+    let none = |text: &[u8; 20]| !text.iter().fold(false, |any, byte| any | (*byte == b'"'));
+    let ends = (time.first_chunk(), time.last_chunk());
+    matches!(ends, (Some(first), Some(last)) if time.len() <= 40 && none(first) && none(last))
+}
+
+/// The length of the time of a line that is plainly full.
+fn plainly_full(line: &[u8]) -> Option<usize> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let before_time = || {
-        let body = line.strip_suffix(b"\"}")?;
-        let time = memrchr(b'"', body)?;
-        let body = body[..time].strip_suffix(b",\"time\":")?;
-        let body = body.strip_suffix(b"\"stdout\"").or_else(|| body.strip_suffix(b"\"stderr\""))?;
-        body.strip_suffix(b"\",\"stream\":")
-    };
-    line.starts_with(b"{\"log\":\"") && before_time().is_some_and(ends_in_newline)
+    let body = line.strip_prefix(BEFORE_LOG)?.strip_suffix(b"\"}")?;
+    let quote = memrchr(b'"', body)?;
+    let time = body.len() - quote - 1;
+    let body = body[..quote].strip_suffix(b",\"time\":")?;
+    let body = body.strip_suffix(b"\"stdout\"").or_else(|| body.strip_suffix(b"\"stderr\""))?;
+    let text = body.strip_suffix(b"\",\"stream\":")?;
+    ends_in_newline(text).then_some(time)
 }
 
 /// Whether an escaped text ends in the escape of a newline.
@@ -308,12 +347,43 @@ mod tests {
             (r"a\nb\n", HEAD, "a\nb"),
         ] {
             assert_eq!(parse(&line(log)), Some((head, message.to_owned())), "{log}");
-            assert_eq!(is_plainly_full(line(log).as_bytes()), !head.partial, "{log}");
+            let line = line(log);
+            assert_eq!(plainly_full(line.as_bytes()), (!head.partial).then_some(20), "{log}");
+            // The quick look may miss, but never takes a part for whole.
+            assert!(!(is_full_like_the_last(line.as_bytes(), 20) && head.partial), "{log}");
         }
         let odd =
             format!(r#" {{ {TIME} , "attrs":{{"a":[1,-2.5e3,null,{{}}],"b":"\"}}"}},"log" : "x\n" }}  "#);
         assert_eq!(parse(&odd), Some((LineHead { stream: Stream::Stdout, ..HEAD }, "x".to_owned())));
-        assert!(!is_plainly_full(odd.as_bytes()));
+        assert_eq!(plainly_full(odd.as_bytes()), None);
+    }
+
+    #[test]
+    fn suspects_each_line_that_may_be_partial() {
+        let line = |log: &str, stream: &str, time: &str| {
+            format!("{{\"log\":\"{log}\",\"stream\":\"{stream}\",\"time\":\"{time}\"}}\n")
+        };
+        let lines = [
+            (line(r"a\n", "stdout", "1970-01-01T00:00:01Z"), false),
+            (line(r"b\n", "stderr", "1970-01-01T00:00:01Z"), false),
+            (line("part", "stdout", "1970-01-01T00:00:01Z"), true),
+            (line(r"back\\n", "stdout", "1970-01-01T00:00:01Z"), true),
+            (line(r"c\n", "stdout", "1970-01-01T00:00:01.25Z"), false),
+            (line(r"\n", "stdout", "1970-01-01T00:00:01.25Z"), false),
+            (line(r"back\\\n", "stdout", "1970-01-01T00:00:01.25Z"), false),
+            ("{}\n".to_owned(), true),
+            (line(r"x\n", "stdout", r#"1","log":"","t":"25Z"#), true),
+            ("\n".to_owned(), true),
+            (line(r"d\n", "stdout", "1970-01-01T00:00:01.25Z"), false),
+        ];
+        let (mut block, mut expected) = (String::new(), Vec::new());
+        for (line, is_suspect) in &lines {
+            expected.extend(is_suspect.then_some(block.len()));
+            block.push_str(line);
+        }
+        let mut found = Vec::new();
+        each_suspect(block.as_bytes(), |start| found.push(start));
+        assert_eq!(found, expected);
     }
 
     #[test]

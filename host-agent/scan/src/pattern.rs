@@ -126,6 +126,7 @@ pub struct Matcher {
     required: Vec<MessageRegex>,
     /// The expression that narrows the search best, and that every wanted message matches.
     narrowing: Option<Hir>,
+    decided_by_raw_match: Option<usize>,
     limits: PatternLimits,
     verbatim: OnceLock<Option<LineMatcher>>,
     json: OnceLock<Option<LineMatcher>>,
@@ -171,6 +172,8 @@ impl Matcher {
             required_hirs.push(hir);
         }
         let positive_hir = positive_hir.filter(|_| !spec.invert);
+        let alone = positive_hir.as_ref().filter(|_| expressions == 1);
+        let decided_by_raw_match = alone.and_then(superset::longest_verbatim_match);
         let narrowing = positive_hir
             .into_iter()
             .chain(and_hirs)
@@ -184,6 +187,7 @@ impl Matcher {
             not,
             required: compiled,
             narrowing,
+            decided_by_raw_match,
             limits: *limits,
             verbatim: OnceLock::new(),
             json: OnceLock::new(),
@@ -230,6 +234,13 @@ impl Matcher {
                 }
             }
         }
+    }
+
+    /// The longest match, in bytes, of an expression that decides alone and of which a match in a raw line is
+    /// one in the message, as long as it is behind the prefix of a line that holds the message as it is.
+    /// `None` when the message itself has to be asked.
+    pub(crate) fn decided_by_raw_match(&self) -> Option<usize> {
+        self.decided_by_raw_match
     }
 
     /// What finds the raw lines of a format that may hold a wanted message; `None` when every line may.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::bounds::Bounds;
-use crate::candidates::Candidates;
+use crate::candidates::{Candidate, Candidates};
 use crate::context::Context;
 use crate::files::Files;
 use crate::gap::{Gap, ScanStats};
@@ -106,7 +106,7 @@ impl Scanner {
         Scanner {
             source,
             direction: if backward { Direction::Backward } else { Direction::Forward },
-            units: Units::new(lines, limits),
+            units: Units::new(lines, limits, search.messages),
             file,
             offset: None,
             bounds: Bounds::default(),
@@ -281,17 +281,22 @@ impl Scanner {
     pub(crate) fn search_block(&mut self, file: usize, candidates: &mut Candidates, batch: &mut RecordBatch) {
         let lines = &mut self.units.lines;
         let format = lines.format(file);
-        let (matcher, limit) = (self.search.matcher.as_ref(), self.search.limits.line_bytes);
-        candidates.find(matcher, format, lines.block.bytes(), limit);
+        let search = Arc::clone(&self.search);
+        let (matcher, limit) = (search.matcher.as_ref(), search.limits.line_bytes);
+        let run = candidates.find(matcher, format, lines.block.bytes(), limit);
         let start = lines.block.start();
         let mut wanted_by_required = 0;
-        for at in candidates.starts() {
-            if let Some(line) = self.units.lines.line_at(file, start + *at as u64) {
-                wanted_by_required += u64::from(self.consider(line, batch));
-                self.units.pass(line);
-            }
+        self.units.begin_block(file, start);
+        for candidate in candidates.found() {
+            let Some(line) = self.units.lines.block_line(file, candidate) else { continue };
+            wanted_by_required += u64::from(self.consider(line, candidate, batch));
+            self.units.pass(line);
         }
-        self.stats.candidates += candidates.starts().len() as u64;
+        self.units.end_block(file);
+        if let Some(run) = run {
+            run.end();
+        }
+        self.stats.candidates += candidates.found().len() as u64;
         if self.search.matcher.as_ref().is_some_and(|matcher| matcher.has_required()) {
             let block = self.units.lines.block.bytes();
             let unended = block.last().is_some_and(|&byte| byte != b'\n');
@@ -302,7 +307,7 @@ impl Scanner {
 
     /// Adds the record that starts at a line to the matches, if one does and it is wanted. Returns
     /// whether its message got past the required expressions.
-    fn consider(&mut self, line: Line, batch: &mut RecordBatch) -> bool {
+    fn consider(&mut self, line: Line, candidate: &Candidate, batch: &mut RecordBatch) -> bool {
         let mut unit = self.units.open(line);
         if !self.in_time(&unit) {
             return false;
@@ -318,18 +323,30 @@ impl Scanner {
                 return false;
             }
         }
-        let (required, wanted) = self.confirm(&unit);
+        let (required, wanted) = match self.is_decided(&unit, candidate) {
+            true => (true, true),
+            false => self.confirm(&unit),
+        };
         if !wanted {
             return required;
         }
         // Asked last: a message that isn't wanted needs no look at what stands before it.
         let continued = unit.head.filter(|head| !head.partial);
-        if continued.is_some_and(|head| self.units.is_continuation(line, head.stream)) {
+        if continued.is_some_and(|head| self.units.is_end_of_partial(line, head.stream)) {
             return required;
         }
         let record = self.units.record(&unit, self.source, batch);
         self.found.push((line, record));
         required
+    }
+
+    /// Whether the match in the raw line is one in the message, so that nothing is left to confirm.
+    fn is_decided(&self, unit: &Unit, candidate: &Candidate) -> bool {
+        let (Candidate::Match(hit), Some(message)) = (candidate, unit.raw_start()) else {
+            return false;
+        };
+        let longest = self.search.matcher.as_ref().and_then(|matcher| matcher.decided_by_raw_match());
+        longest.is_some_and(|longest| hit.match_end - hit.start >= message + longest)
     }
 
     /// Whether the message matches what is required, and all that is asked for.

@@ -75,7 +75,7 @@ pub struct Context {
 }
 
 /// One search, shared by the scanners of all sources.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Search {
     /// What a message must match; `None` takes all.
     pub matcher: Option<Matcher>,
@@ -96,6 +96,22 @@ pub struct Search {
     pub direction: Direction,
     /// Neighbours to give.
     pub context: Context,
+    /// Whether records come with their messages (by default they do). Without, each has an empty one: enough
+    /// for counts.
+    pub messages: bool,
     /// Bounds.
     pub limits: ScanLimits,
+}
+
+impl Default for Search {
+    fn default() -> Search {
+        Search {
+            matcher: None,
+            time: None,
+            direction: Direction::default(),
+            context: Context::default(),
+            messages: true,
+            limits: ScanLimits::default(),
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! Rewrites an expression on messages into one on raw lines that matches at least every line whose
 //! message the first one matches. What it lets through in vain is sorted out on the message.
 
-use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
+use regex_syntax::hir::{
+    Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition,
+};
 
 /// Printable ASCII that JSON encoders escape: always the first two, the others by taste.
 const ESCAPED: &str = "\"\\/<>&";
@@ -9,10 +11,21 @@ const ESCAPED: &str = "\"\\/<>&";
 /// How a JSON encoder may write a character that it escapes (RFC 8259, section 7).
 const ESCAPE: &str = r"\\(?:u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})?|[^u])";
 
+/// Most literals of an alternation that is taken for nearly one literal.
+const CHOICES_MAX: usize = 8;
+
 /// For lines that hold the message as it is, behind a prefix and before a line end: only anchors have
 /// to go. Word boundaries stay, since both neighbours of the message are no word characters.
 pub(crate) fn of_verbatim_line(hir: &Hir) -> Hir {
     rewrite(hir, &Rules::Verbatim)
+}
+
+/// The longest match of `hir`, in bytes, if every match in a line that holds the message as it is, and that
+/// lies behind the prefix, is one in the message.
+pub(crate) fn longest_verbatim_match(hir: &Hir) -> Option<usize> {
+    // Anchors are the message's. A word boundary is the same in both, see `of_verbatim_line`.
+    let has_anchor = hir.properties().look_set().contains_anchor();
+    hir.properties().maximum_len().filter(|_| !has_anchor)
 }
 
 /// For lines that hold the message as a JSON string, in which characters come escaped and what stands
@@ -24,6 +37,42 @@ pub(crate) fn of_verbatim_line(hir: &Hir) -> Hir {
 pub(crate) fn of_json_line(hir: &Hir) -> Hir {
     let escape = regex_syntax::parse(ESCAPE).expect("the expression is constant and valid");
     rewrite(hir, &Rules::Json { escape })
+}
+
+/// For an automaton on bytes: a class of more than a few characters becomes what it has of ASCII, or any run
+/// of other bytes, since a character outside of ASCII is such a run.
+pub(crate) fn of_bytes(hir: &Hir) -> Hir {
+    map_classes(hir, &|class| match class {
+        Class::Unicode(chars) if !chars.is_ascii() && !is_small_class(class) => {
+            let ascii = |char: char| u8::try_from(char).ok().filter(u8::is_ascii);
+            let ranges = chars.iter().filter_map(|range| {
+                let start = ascii(range.start())?;
+                Some(ClassBytesRange::new(start, ascii(range.end()).unwrap_or(0x7f)))
+            });
+            let other = ClassBytes::new([ClassBytesRange::new(0x80, 0xff)]);
+            let other = Hir::class(Class::Bytes(other));
+            let run = Repetition { min: 1, max: None, greedy: true, sub: Box::new(other) };
+            let ascii = Hir::class(Class::Bytes(ClassBytes::new(ranges)));
+            Hir::alternation(vec![ascii, Hir::repetition(run)])
+        }
+        _ => Hir::class(class.clone()),
+    })
+}
+
+/// The same expression, with something else for each class.
+fn map_classes(hir: &Hir, map: &impl Fn(&Class) -> Hir) -> Hir {
+    let each = |parts: &[Hir]| parts.iter().map(|part| map_classes(part, map)).collect();
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) | HirKind::Literal(_) => hir.clone(),
+        HirKind::Class(class) => map(class),
+        HirKind::Repetition(rep) => {
+            let sub = Box::new(map_classes(&rep.sub, map));
+            Hir::repetition(Repetition { sub, ..rep.clone() })
+        }
+        HirKind::Capture(capture) => map_classes(&capture.sub, map),
+        HirKind::Concat(parts) => Hir::concat(each(parts)),
+        HirKind::Alternation(parts) => Hir::alternation(each(parts)),
+    }
 }
 
 /// How much a required literal of `hir` narrows a search: about its length in bytes. 0 when there is none.
@@ -54,9 +103,22 @@ pub(crate) fn leading_run(hir: &Hir, min: usize) -> Option<Hir> {
     (weight(best) >= min && best.len() < parts.len()).then(|| Hir::concat(best.to_vec()))
 }
 
-/// The runs of parts that are literals, or nearly.
+/// The runs of parts that are literals, or nearly: such a run is searched for as a few literals at once.
 fn runs(parts: &[Hir]) -> impl Iterator<Item = &[Hir]> {
-    parts.split(|part| !(matches!(part.kind(), HirKind::Literal(_)) || is_small(part)))
+    parts.split(|part| !(is_literal(part) || is_small(part) || is_choice(part)))
+}
+
+fn is_literal(hir: &Hir) -> bool {
+    matches!(hir.kind(), HirKind::Literal(_))
+}
+
+/// One of a few literals.
+fn is_choice(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Capture(capture) => is_choice(&capture.sub),
+        HirKind::Alternation(parts) => parts.len() <= CHOICES_MAX && parts.iter().all(is_literal),
+        _ => false,
+    }
 }
 
 fn weight(run: &[Hir]) -> usize {
@@ -65,11 +127,15 @@ fn weight(run: &[Hir]) -> usize {
 
 /// A class of at most four characters, such as a letter in both cases.
 fn is_small(hir: &Hir) -> bool {
-    match hir.kind() {
-        HirKind::Class(Class::Unicode(class)) => class.iter().map(|range| range.len()).sum::<usize>() <= 4,
-        HirKind::Class(Class::Bytes(class)) => class.iter().map(|range| range.len()).sum::<usize>() <= 4,
-        _ => false,
-    }
+    matches!(hir.kind(), HirKind::Class(class) if is_small_class(class))
+}
+
+fn is_small_class(class: &Class) -> bool {
+    let count: usize = match class {
+        Class::Unicode(class) => class.iter().map(|range| range.len()).sum(),
+        Class::Bytes(class) => class.iter().map(|range| range.len()).sum(),
+    };
+    count <= 4
 }
 
 enum Rules {
@@ -273,6 +339,8 @@ mod tests {
             ("(?i:error)x*y", Some("(?i:error)")),
             ("error", None),
             (r"a\d+", None),
+            ("GET /(about|contact)", None),
+            (r"\d+ GET /(?:about|contact)", Some(" GET /(?:about|contact)")),
         ] {
             assert_eq!(leading_run(&parse(pattern), 3), leading.map(parse), "{pattern}");
         }

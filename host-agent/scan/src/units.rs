@@ -23,6 +23,16 @@ pub(crate) struct Unit {
     text: Text,
 }
 
+impl Unit {
+    /// Where the message starts in the raw line, if it is all of the rest of that line.
+    pub(crate) fn raw_start(&self) -> Option<usize> {
+        match &self.text {
+            Text::Raw(range) if !self.flags.has(Flags::TRUNCATED) => Some(range.start),
+            Text::Raw(_) | Text::Scratch => None,
+        }
+    }
+}
+
 /// Where the message of a unit is.
 enum Text {
     /// In the raw line.
@@ -53,10 +63,13 @@ enum Next {
 pub(crate) struct Units {
     pub(crate) lines: Lines,
     limits: ScanLimits,
+    /// Whether records come with their messages.
+    messages: bool,
     /// Message of the unit that was opened last, where it isn't in the raw line.
     scratch: Vec<u8>,
     part: Vec<u8>,
     passed: Passed,
+    whole: Whole,
     /// The headless line that was looked at last: its place, the bytes of headless lines right before it,
     /// and the time before those.
     headless: Option<((usize, u64), u64, Option<i64>)>,
@@ -72,14 +85,25 @@ struct Passed {
     last: [Option<(u64, bool)>; 2],
 }
 
+/// For each stream, whether a whole line of it was passed and no partial one after it: then no line behind
+/// it continues an earlier one of that stream. Holds for lines of the block in their order.
+#[derive(Default)]
+struct Whole {
+    /// Where the block ends; lines of another block that starts there follow on.
+    next: Place,
+    seen: [bool; 2],
+}
+
 impl Units {
-    pub(crate) fn new(lines: Lines, limits: ScanLimits) -> Units {
+    pub(crate) fn new(lines: Lines, limits: ScanLimits, messages: bool) -> Units {
         Units {
             lines,
             limits,
+            messages,
             scratch: Vec::new(),
             part: Vec::new(),
             passed: Passed::default(),
+            whole: Whole::default(),
             headless: None,
         }
     }
@@ -133,6 +157,24 @@ impl Units {
         }
     }
 
+    /// Tells that lines of the block are passed next, in their order, and all among them that are partial.
+    pub(crate) fn begin_block(&mut self, file: usize, start: u64) {
+        if self.whole.next != (file, start) {
+            self.whole.seen = [false; 2];
+        }
+    }
+
+    /// Tells that those lines were passed.
+    pub(crate) fn end_block(&mut self, file: usize) {
+        self.whole.next = (file, self.lines.block_end());
+    }
+
+    /// Whether a whole line of the block, the next to be passed, continues an earlier one.
+    pub(crate) fn is_end_of_partial(&mut self, line: Line, stream: Stream) -> bool {
+        let seen = std::mem::replace(&mut self.whole.seen[stream as usize], true);
+        !seen && self.is_continuation(line, stream)
+    }
+
     /// Whether a line of `stream` is the continuation of an earlier one.
     pub(crate) fn is_continuation(&mut self, line: Line, stream: Stream) -> bool {
         if self.passed.next == line.place() {
@@ -165,6 +207,9 @@ impl Units {
             self.passed = Passed { since: line.place(), ..Passed::default() };
         }
         if let Some(head) = self.lines.head(line) {
+            if head.partial {
+                self.whole.seen[head.stream as usize] = false;
+            }
             self.passed.last[head.stream as usize] = Some((line.next, head.partial));
         }
         self.passed.next = (line.file, line.next);
@@ -317,7 +362,8 @@ impl Units {
     /// Puts the message of the unit that was opened last into the batch, and returns its record, which
     /// isn't in the batch yet.
     pub(crate) fn record(&mut self, unit: &Unit, source: u32, batch: &mut RecordBatch) -> Record {
-        let (start, end) = batch.append(self.message(unit));
+        let message = if self.messages { self.message(unit) } else { &[] };
+        let (start, end) = batch.append(message);
         Record {
             start,
             end,

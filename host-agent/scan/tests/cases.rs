@@ -303,6 +303,30 @@ fn neighbours_ahead_of_a_match_are_bounded_in_bytes() {
 }
 
 #[test]
+fn records_for_counts_are_the_same_without_messages() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("0.log");
+    let lines: Vec<String> = (0..1000).map(|n| cri(n, &format!("line {n}"))).collect();
+    fs::write(&path, lines.concat()).unwrap();
+    for direction in BOTH {
+        let records = |messages| {
+            let search = Search { matcher: matcher("7"), direction, messages, ..Search::default() };
+            let mut scanner = Scanner::new(file_set(&path).unwrap(), 0, Arc::new(search));
+            let mut batch = RecordBatch::default();
+            while scanner.step(&mut batch) == Step::More {}
+            batch
+        };
+        let (with, without) = (records(true), records(false));
+        let places = |batch: &RecordBatch| -> Vec<_> {
+            batch.records.iter().map(|record| (record.time, record.offset, record.flags)).collect()
+        };
+        assert_eq!(with.records.len(), 271);
+        assert_eq!(places(&with), places(&without));
+        assert!(without.bytes.is_empty());
+    }
+}
+
+#[test]
 fn a_set_without_files_ends_at_once() {
     for direction in BOTH {
         assert_eq!(scan(set(Vec::new()), &search("", direction)), (vec![], vec![]));

@@ -169,7 +169,8 @@ fn search(asked: &Asked, direction: Direction) -> Arc<Search> {
     let required: Vec<String> = asked.required.iter().map(|text| (*text).to_owned()).collect();
     let matcher = Matcher::new(&asked.spec, &required, &PatternLimits::default()).unwrap();
     let time = asked.window.map(|(from, length)| from..from + length);
-    Arc::new(Search { matcher, time, direction, context: asked.context, limits: asked.limits })
+    let (context, limits) = (asked.context, asked.limits);
+    Arc::new(Search { matcher, time, direction, context, limits, ..Search::default() })
 }
 
 proptest! {
