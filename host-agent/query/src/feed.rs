@@ -266,9 +266,15 @@ impl Feed {
         self.wake(Scanner::look);
     }
 
-    /// Takes note of the files as they are listed now.
-    pub(crate) fn update(&mut self, files: Vec<LogFile>) {
-        self.wake(|scanner| scanner.update(files));
+    /// Takes note of the files as they are listed now, of which so many were created since the last time, where
+    /// that is known.
+    pub(crate) fn update(&mut self, files: Vec<LogFile>, created: Option<usize>) {
+        self.wake(|scanner| scanner.update(files, created));
+    }
+
+    /// Takes note of a file that came and went without having been listed.
+    pub(crate) fn note_missed(&mut self) {
+        self.wake(Scanner::note_missed);
     }
 
     /// Expects nothing more to be written.

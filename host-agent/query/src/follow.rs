@@ -5,11 +5,13 @@
 //! long nothing more is due. It has no clock and waits for nothing; the loop around it does.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use weir_scan::{Direction, Flags, LogRoot, LogSet, Record, Scanner, Source, list_again};
+use weir_scan::{
+    Direction, Flags, LogRoot, LogSet, Record, Scanner, Source, list_again, live_name, restart_of_live,
+};
 
 use crate::collect::Live;
 use crate::event::Event;
@@ -41,7 +43,7 @@ pub(crate) struct FollowPlan {
 
 /// The instance of a container that a source is. The container's id isn't part of it: where it is known from a
 /// link, it isn't while a file is being replaced.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Instance {
     namespace: String,
     pod: String,
@@ -56,9 +58,9 @@ impl Instance {
         Instance { namespace, pod, uid, container, restart }
     }
 
-    fn is_older_than(&self, other: &Instance) -> bool {
-        let restart = other.restart;
-        self.restart < restart && *other == Instance { restart, ..self.clone() }
+    /// The container, whichever instance of it.
+    fn container(&self) -> Instance {
+        Instance { restart: 0, ..self.clone() }
     }
 }
 
@@ -67,6 +69,8 @@ pub(crate) struct Follow {
     plan: FollowPlan,
     /// The past is over: sources that come are new, and read from their start.
     is_live: bool,
+    /// Instances that are over from the beginning were told from the others.
+    is_swept: bool,
     known: HashMap<Instance, usize>,
     /// By number of the lane.
     pub(crate) sources: Vec<Followed>,
@@ -78,13 +82,27 @@ pub(crate) struct Follow {
 /// One source that is followed.
 pub(crate) struct Followed {
     set: LogSet,
+    /// Names under which files of it are created.
+    live_names: Vec<String>,
     /// The scanner of what is written from now on, while the lane still reads the past.
     live: Option<Box<Scanner>>,
     /// When the records that wait in the lane were read.
     arrived: Option<Instant>,
     /// When nothing more is expected of it.
     closes: Option<Instant>,
+    /// Its files were gone when that was set.
+    gone: bool,
     ended: bool,
+}
+
+/// Names under which files of a set are created: kubelet's, Docker's, or the one that the user named.
+fn live_names(set: &LogSet) -> Vec<String> {
+    let Source { pod, restart, container_id, .. } = &set.source;
+    if pod.is_empty() && container_id.is_empty() {
+        let names = set.files.iter().filter_map(|file| file.input.path()?.file_name()?.to_str());
+        return names.map(str::to_owned).collect();
+    }
+    vec![live_name(*restart), format!("{container_id}-json.log")]
 }
 
 impl Follow {
@@ -92,6 +110,7 @@ impl Follow {
         Follow {
             plan,
             is_live: false,
+            is_swept: false,
             known: HashMap::new(),
             sources: Vec::new(),
             newest: None,
@@ -110,14 +129,31 @@ impl Follow {
             let past = first.before();
             live = Some(Box::new(std::mem::replace(&mut first, past)));
         }
-        self.sources.push(Followed { set, live, arrived: None, closes: None, ended: false });
+        let live_names = live_names(&set);
+        self.sources.push(Followed {
+            set,
+            live_names,
+            live,
+            arrived: None,
+            closes: None,
+            gone: false,
+            ended: false,
+        });
         first
     }
 
     /// Takes the next lane for one of a source that is gone.
     pub(crate) fn note_gone(&mut self) {
         let set = LogSet { source: Source::default(), files: Vec::new(), dirs: Vec::new() };
-        self.sources.push(Followed { set, live: None, arrived: None, closes: None, ended: true });
+        self.sources.push(Followed {
+            set,
+            live_names: Vec::new(),
+            live: None,
+            arrived: None,
+            closes: None,
+            gone: false,
+            ended: true,
+        });
     }
 
     /// The lanes whose files are in a directory.
@@ -207,6 +243,9 @@ impl Run<'_, '_, '_> {
     /// written, if it is.
     pub(crate) fn round(&mut self, now: Instant) -> Option<Instant> {
         self.notice_changes(now);
+        if self.follow.as_mut().is_some_and(|follow| !std::mem::replace(&mut follow.is_swept, true)) {
+            self.close_superseded(now);
+        }
         self.close_ended(now);
         self.merge_live(now);
         self.flush();
@@ -222,24 +261,24 @@ impl Run<'_, '_, '_> {
 
     fn notice_changes(&mut self, now: Instant) {
         let Some(follow) = &mut self.follow else { return };
-        let mut changes = Changes::default();
-        follow.plan.watcher.take(&mut changes);
+        let changes = follow.plan.watcher.take();
         let notice = follow.plan.watcher.take_problem();
         let mut listed_all = changes.all;
-        let mut containers = BTreeSet::new();
+        let mut containers = BTreeMap::new();
         for dir in &changes.names {
-            match follow.lanes_in(dir).first() {
-                Some(lane) => drop(containers.insert(*lane)),
+            if let Some(&lane) = follow.lanes_in(dir).first() {
+                containers.insert(Instance::of(&follow.sources[lane].set.source).container(), lane);
+            } else {
                 // A pod's directory, or the root.
-                None => listed_all = true,
+                listed_all = true;
             }
         }
         let written: BTreeSet<usize> = changes.content.iter().flat_map(|dir| follow.lanes_in(dir)).collect();
         if listed_all {
-            self.list_all(now);
+            self.list_all(&changes, now);
         } else {
-            for lane in containers {
-                self.list_container(lane, now);
+            for (container, lane) in containers {
+                self.list_container(&container, lane, &changes, now);
             }
         }
         for lane in 0..self.lanes.len() {
@@ -252,11 +291,17 @@ impl Run<'_, '_, '_> {
         }
     }
 
+    /// Takes what has happened as if the kernel had told too little.
+    #[cfg(test)]
+    pub(crate) fn lose_events(&mut self) {
+        self.follow.iter_mut().for_each(|follow| follow.plan.watcher.lose());
+    }
+
     /// Lists everything again: pods and containers may have come or gone.
-    fn list_all(&mut self, now: Instant) {
-        let Some(follow) = &mut self.follow else { return };
-        if let Inputs::Root(root) = follow.plan.inputs.clone() {
-            let Follow { plan, .. } = follow;
+    fn list_all(&mut self, changes: &Changes, now: Instant) {
+        let Some(Follow { plan, .. }) = &mut self.follow else { return };
+        let mut unknown: BTreeMap<Instance, Vec<LogSet>> = BTreeMap::new();
+        if let Inputs::Root(root) = plan.inputs.clone() {
             let mut seen = BTreeSet::new();
             let listed = LogRoot::new(root).list_visiting(&mut |dir, source| {
                 let wanted = plan.selectors.is_empty()
@@ -267,64 +312,123 @@ impl Run<'_, '_, '_> {
                 }
                 wanted
             });
-            match listed {
-                Ok(sets) => {
-                    let others: Vec<PathBuf> = sets.iter().flat_map(|set| set.dirs.clone()).collect();
-                    others.iter().for_each(|dir| plan.watcher.watch(dir));
-                    seen.extend(others);
-                    plan.watcher.keep(|dir| seen.contains(dir));
-                    self.take_listing(sets, now);
-                }
-                Err(error) => self.collector.incomplete(error.to_string()),
-            }
-        }
-        for lane in 0..self.lanes.len() {
-            self.list_container(lane, now);
-        }
-    }
-
-    /// Lists the directory of a lane again.
-    fn list_container(&mut self, lane: usize, now: Instant) {
-        let Some(follow) = &mut self.follow else { return };
-        let source = &follow.sources[lane];
-        if source.ended {
-            return;
-        }
-        let listed = list_again(&source.set);
-        let instance = Instance::of(&source.set.source);
-        let is_listed = listed.iter().any(|set| Instance::of(&set.source) == instance);
-        self.take_listing(listed, now);
-        if !is_listed {
-            self.lanes[lane].feed.update(Vec::new());
-            self.follow.as_mut().into_iter().for_each(|follow| {
-                follow.sources[lane].closes.get_or_insert(now + CLOSE_AFTER);
+            let sets = listed.unwrap_or_else(|error| {
+                self.collector.incomplete(error.to_string());
+                Vec::new()
             });
+            for set in sets {
+                set.dirs.iter().for_each(|dir| plan.watcher.watch(dir));
+                seen.extend(set.dirs.iter().cloned());
+                unknown.entry(Instance::of(&set.source).container()).or_default().push(set);
+            }
+            plan.watcher.keep(|dir| seen.contains(dir));
+        }
+        let Some(follow) = &self.follow else { return };
+        let known: BTreeMap<Instance, usize> =
+            follow.known.iter().map(|(instance, lane)| (instance.container(), *lane)).collect();
+        for (container, lane) in known {
+            unknown.remove(&container);
+            self.list_container(&container, lane, changes, now);
+        }
+        for (container, sets) in unknown {
+            self.take_container(&container, sets, changes, now);
         }
     }
 
-    /// Takes note of sets as they are listed now, new ones included.
-    fn take_listing(&mut self, sets: Vec<LogSet>, now: Instant) {
-        for set in sets {
+    /// Lists the directory of a container again, which a lane is of.
+    fn list_container(&mut self, container: &Instance, lane: usize, changes: &Changes, now: Instant) {
+        let Some(follow) = &self.follow else { return };
+        let listed = list_again(&follow.sources[lane].set);
+        self.take_container(container, listed, changes, now);
+    }
+
+    /// Takes note of all instances of a container as they are listed now, new ones included.
+    fn take_container(&mut self, container: &Instance, listed: Vec<LogSet>, changes: &Changes, now: Instant) {
+        let mut here = HashSet::new();
+        for set in listed {
             let Some(follow) = &mut self.follow else { return };
             let instance = Instance::of(&set.source);
+            here.insert(instance.clone());
+            set.dirs.iter().for_each(|dir| follow.plan.watcher.watch(dir));
             match follow.known.get(&instance) {
                 Some(&lane) if !follow.sources[lane].ended => {
                     let source = &mut follow.sources[lane];
-                    set.dirs.iter().for_each(|dir| follow.plan.watcher.watch(dir));
+                    let created = changes.created(&set.dirs, &source.live_names);
                     source.set =
                         LogSet { files: Vec::new(), source: source.set.source.clone(), ..set.clone() };
-                    self.lanes[lane].feed.update(set.files);
+                    self.lanes[lane].feed.update(set.files, created);
                 }
+                // Read to its end, though its files are still there.
+                Some(&lane) if !follow.sources[lane].gone => {}
                 _ if follow.selects(&set.source) => {
-                    set.dirs.iter().for_each(|dir| follow.plan.watcher.watch(dir));
+                    let (listed, created) = (set.files.len(), changes.created(&set.dirs, &live_names(&set)));
                     self.add_lane(set, None);
+                    if created.is_some_and(|created| created > listed) {
+                        self.lanes
+                            .iter_mut()
+                            .next_back()
+                            .into_iter()
+                            .for_each(|lane| lane.feed.note_missed());
+                    }
                 }
-                _ => continue,
+                _ => {}
             }
-            let Some(follow) = &mut self.follow else { return };
-            let Follow { known, sources, .. } = follow;
-            for (older, &lane) in known.iter().filter(|(older, _)| older.is_older_than(&instance)) {
-                debug_assert!(older.restart < instance.restart);
+        }
+        self.note_absent(container, &here, changes, now);
+        self.close_superseded(now);
+    }
+
+    /// Takes note of the instances of a container that aren't listed: those that were, and those that came and went
+    /// between two listings.
+    fn note_absent(
+        &mut self,
+        container: &Instance,
+        here: &HashSet<Instance>,
+        changes: &Changes,
+        now: Instant,
+    ) {
+        let Some(follow) = &mut self.follow else { return };
+        let mut set = None;
+        for (instance, &lane) in
+            follow.known.iter().filter(|(instance, _)| instance.container() == *container)
+        {
+            let source = &mut follow.sources[lane];
+            set = Some(LogSet { files: Vec::new(), ..source.set.clone() });
+            if !here.contains(instance) && !source.ended {
+                let created = changes.created(&source.set.dirs, &source.live_names);
+                self.lanes[lane].feed.update(Vec::new(), created);
+                source.closes.get_or_insert(now + CLOSE_AFTER);
+                source.gone = true;
+            }
+        }
+        let Some(set) = set else { return };
+        let restarts: BTreeSet<u32> =
+            set.dirs.iter().flat_map(|dir| changes.created_in(dir)).filter_map(restart_of_live).collect();
+        for restart in restarts {
+            let set = LogSet { source: Source { restart, ..set.source.clone() }, ..set.clone() };
+            let instance = Instance::of(&set.source);
+            let is_known = self.follow.as_ref().is_none_or(|follow| follow.known.contains_key(&instance));
+            if !here.contains(&instance) && !is_known && !set.source.pod.is_empty() {
+                self.add_lane(set, None);
+                let lane = self.lanes.len() - 1;
+                self.lanes[lane].feed.note_missed();
+                if let Some(follow) = &mut self.follow {
+                    (follow.sources[lane].closes, follow.sources[lane].gone) = (Some(now), true);
+                }
+            }
+        }
+    }
+
+    /// Expects nothing more of instances whose container was started anew.
+    fn close_superseded(&mut self, now: Instant) {
+        let Some(Follow { known, sources, .. }) = &mut self.follow else { return };
+        let mut newest: HashMap<Instance, u32> = HashMap::new();
+        for instance in known.keys() {
+            let newest = newest.entry(instance.container()).or_default();
+            *newest = (*newest).max(instance.restart);
+        }
+        for (instance, &lane) in known.iter() {
+            if newest.get(&instance.container()) > Some(&instance.restart) {
                 sources[lane].closes.get_or_insert(now + CLOSE_AFTER);
             }
         }
@@ -402,3 +506,7 @@ impl Run<'_, '_, '_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "follow_tests/mod.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! One source of a running query: its records are read, filtered, and wait to be merged.
 
-use weir_scan::{Context, Direction, FileId, Flags, Gap, Position, Record, RecordBatch, Scanner, Source};
+use weir_scan::{Context, Direction, Flags, Gap, OpenRecord, Position, Record, RecordBatch, Scanner, Source};
 
 use crate::feed::{Feed, Forks};
 use crate::filter_stage::FilterStage;
@@ -153,7 +153,11 @@ impl Lane {
         // Records whose ends came only now stand before where the search stood, ahead of the others.
         let (late, rest) =
             waiting.split_at(waiting.iter().take_while(|record| record.flags.has(Flags::LATE)).count());
-        let mut open: Vec<(FileId, u64)> = late.iter().filter_map(id).collect();
+        let open_record = |record: &Record| {
+            let (file, offset) = id(record)?;
+            Some(OpenRecord { file, offset, time: record.time })
+        };
+        let mut open: Vec<OpenRecord> = late.iter().filter_map(open_record).collect();
         let at = match rest.first() {
             None => behind.clone(),
             Some(first) => {
@@ -161,7 +165,7 @@ impl Lane {
                 Position { file, offset, open: Vec::new(), time: first.time, ..behind.clone() }
             }
         };
-        let is_before = |(file, offset): &&(FileId, u64)| !file.is_same(&at.file) || *offset < at.offset;
+        let is_before = |open: &&OpenRecord| !open.file.is_same(&at.file) || open.offset < at.offset;
         open.extend(behind.open.iter().filter(is_before).cloned());
         Some(Position { open, ..at })
     }

@@ -81,6 +81,7 @@ impl Planner<'_> {
         self.check_follow()?;
         let mut watcher = spec.follow.then(Watcher::new);
         let sets = engine.select(&selectors, &spec.sources, watcher.as_mut())?;
+        watcher.iter_mut().for_each(Watcher::begin);
         // A filter may care for the order of what it sees, and a limit decides which matches count.
         let ordered = spec.output == Output::Records || spec.limit != Limit::All || !stages.is_empty();
         if ordered {

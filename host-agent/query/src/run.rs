@@ -75,7 +75,7 @@ pub(crate) struct Run<'a, 'scope, 'env> {
 }
 
 impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
-    fn new(
+    pub(crate) fn new(
         plan: Plan,
         sink: &'a mut dyn FnMut(Event) -> Flow,
         crew: Crew<'scope, 'env>,
@@ -186,7 +186,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             reason: GapReason::RotatedAway,
             detail: "all of it was deleted since the search was left; what was behind that is lost"
                 .to_owned(),
-            from: position.time.filter(|_| self.direction == Direction::Forward),
+            from: position.oldest().filter(|_| self.direction == Direction::Forward),
             to: position.time.filter(|_| self.direction == Direction::Backward),
         };
         self.tell_gaps(self.lanes.len() - 1, vec![gap]);
@@ -205,7 +205,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
     }
 
     /// Hands the records to the collector, in order, until there are no more, or nobody wants more.
-    fn merge(&mut self, cancel: &Cancel) {
+    pub(crate) fn merge(&mut self, cancel: &Cancel) {
         let mut heap = BinaryHeap::with_capacity(self.lanes.len());
         for index in 0..self.lanes.len() {
             self.queue(&mut heap, index);

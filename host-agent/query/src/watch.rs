@@ -1,7 +1,8 @@
 //! Which directories of logs have changed: inotify, and a plain look every now and then where the kernel gives
 //! no more watches.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,34 @@ pub(crate) struct Changes {
     pub(crate) names: BTreeSet<PathBuf>,
     /// Directories in which files were written to.
     pub(crate) content: BTreeSet<PathBuf>,
+    /// Names under which something was created, as often as it was.
+    created: BTreeMap<PathBuf, Vec<String>>,
+    /// Directories of which it isn't known what has happened in them.
+    unwatched: BTreeSet<PathBuf>,
+}
+
+impl Changes {
+    /// How often one of the names was created in one of the directories. `None` when that isn't known.
+    pub(crate) fn created<'a>(
+        &self,
+        dirs: impl IntoIterator<Item = &'a PathBuf>,
+        names: &[String],
+    ) -> Option<usize> {
+        let mut count = 0;
+        for dir in dirs {
+            if self.all || self.unwatched.contains(dir) {
+                return None;
+            }
+            let created = self.created.get(dir).into_iter().flatten();
+            count += created.filter(|created| names.contains(created)).count();
+        }
+        Some(count)
+    }
+
+    /// The names that were created in a directory.
+    pub(crate) fn created_in(&self, dir: &Path) -> impl Iterator<Item = &str> {
+        self.created.get(dir).into_iter().flatten().map(String::as_str)
+    }
 }
 
 /// Watches directories. Made before the directories are listed, so that nothing falls between.
@@ -40,6 +69,8 @@ pub(crate) struct Watcher {
     /// Why, the first time.
     problem: Option<Errno>,
     told: bool,
+    /// What was taken and not handed on.
+    pending: Changes,
 }
 
 impl Watcher {
@@ -55,6 +86,7 @@ impl Watcher {
             unwatched: BTreeSet::new(),
             problem,
             told: false,
+            pending: Changes::default(),
         }
     }
 
@@ -124,9 +156,21 @@ impl Watcher {
         ))
     }
 
+    /// Forgets what was created so far: that is in the listing that was made meanwhile.
+    pub(crate) fn begin(&mut self) {
+        self.pending = Changes { created: BTreeMap::new(), ..self.take() };
+    }
+
     /// Takes what has happened since the last time, without waiting.
-    pub(crate) fn take(&mut self, changes: &mut Changes) {
+    pub(crate) fn take(&mut self) -> Changes {
+        let mut changes = std::mem::take(&mut self.pending);
         changes.names.extend(self.unwatched.iter().cloned());
+        changes.unwatched.clone_from(&self.unwatched);
+        self.read_events(&mut changes);
+        changes
+    }
+
+    fn read_events(&mut self, changes: &mut Changes) {
         let Some(inotify) = &self.inotify else { return };
         let mut buffer = [MaybeUninit::uninit(); EVENT_BYTES];
         let mut events = Reader::new(inotify, &mut buffer);
@@ -142,10 +186,13 @@ impl Watcher {
                 }
             };
             let (watch, what) = (event.wd(), event.events());
-            if what.contains(ReadFlags::QUEUE_OVERFLOW) {
-                changes.all = true;
-            }
+            changes.all |= what.contains(ReadFlags::QUEUE_OVERFLOW);
             let Some(dir) = self.dirs.get(&watch) else { continue };
+            if let Some(Ok(name)) =
+                event.file_name().filter(|_| what.contains(ReadFlags::CREATE)).map(CStr::to_str)
+            {
+                changes.created.entry(dir.clone()).or_default().push(name.to_owned());
+            }
             let changed = match what.contains(ReadFlags::MODIFY) {
                 true => &mut changes.content,
                 false => &mut changes.names,
@@ -160,6 +207,13 @@ impl Watcher {
                 self.watches.remove(&dir);
             }
         }
+    }
+
+    /// Loses what has happened, as the kernel does when its queue is full.
+    #[cfg(test)]
+    pub(crate) fn lose(&mut self) {
+        self.take();
+        self.pending.all = true;
     }
 
     /// Waits until something happens, `cancel` becomes readable, or `most` has passed.
@@ -198,9 +252,7 @@ mod tests {
     use crate::Cancel;
 
     fn changes(watcher: &mut Watcher) -> Changes {
-        let mut changes = Changes::default();
-        watcher.take(&mut changes);
-        changes
+        watcher.take()
     }
 
     #[test]
@@ -215,7 +267,9 @@ mod tests {
         watcher.watch(&root.path().join("absent"));
         assert_eq!(changes(&mut watcher), Changes::default());
         let mut file = fs::File::create(dir.join("0.log")).expect("made");
-        assert_eq!(changes(&mut watcher), Changes { names: [dir.clone()].into(), ..Changes::default() });
+        let made = changes(&mut watcher);
+        assert_eq!((&made.names, made.content.len()), (&[dir.clone()].into(), 0));
+        assert_eq!(made.created([&dir], &["0.log".to_owned()]), Some(1));
         file.write_all(b"x").expect("written");
         assert_eq!(changes(&mut watcher), Changes { content: [dir.clone()].into(), ..Changes::default() });
         fs::rename(dir.join("0.log"), dir.join("0.log.1")).expect("renamed");

@@ -294,6 +294,18 @@ fn list_container(dir: &Path, source: &Source) -> io::Result<Vec<LogSet>> {
     Ok(sets.filter(|set| !set.files.is_empty()).collect())
 }
 
+/// The name of the file that an instance of a container writes to, in kubelet's layout.
+pub fn live_name(restart: u32) -> String {
+    format!("{restart}.log")
+}
+
+/// The instance that writes to a file of that name, in kubelet's layout; `None` for other names.
+pub fn restart_of_live(name: &str) -> Option<u32> {
+    let restart =
+        name.strip_suffix(".log").filter(|restart| restart.bytes().all(|byte| byte.is_ascii_digit()))?;
+    restart.parse().ok()
+}
+
 /// Files of one container by the restart count that they are named by.
 fn generations(files: &[Entry]) -> BTreeMap<u32, Generations> {
     let mut restarts: BTreeMap<u32, Generations> = BTreeMap::new();

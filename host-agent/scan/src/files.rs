@@ -27,6 +27,8 @@ pub(crate) struct Files {
     pub(crate) bytes_read: u64,
     /// Time of the newest (forward) or oldest (backward) line looked at: where a gap begins or ends.
     pub(crate) edge: Option<i64>,
+    /// The oldest file that a record starts in whose end is waited for.
+    pub(crate) needed: Option<usize>,
     /// What is followed; `None` when only what was there at the beginning counts.
     pub(crate) growth: Option<Growth>,
 }
@@ -41,8 +43,10 @@ pub(crate) struct Slot {
     pub(crate) head: Head,
     /// Whether it has been read through, or nothing will be added to it.
     pub(crate) done: bool,
-    /// Whether the files between it and the one before may have been missed.
+    /// Whether the files between it and the one before may have been missed, which is still to be told.
     pub(crate) after_gap: bool,
+    /// Whether something is missing between it and the one before, so that no record reaches across.
+    pub(crate) cut_off: bool,
     /// Whether the last listing had it.
     pub(crate) named: bool,
     /// From here on, its bytes don't count.
@@ -59,6 +63,7 @@ impl Slot {
             head: Head::default(),
             done: false,
             after_gap: false,
+            cut_off: false,
             named: true,
             limit: None,
         }
@@ -91,6 +96,7 @@ impl Files {
             gaps: Vec::new(),
             bytes_read: 0,
             edge: None,
+            needed: None,
             growth: None,
         }
     }
@@ -107,6 +113,7 @@ impl Files {
             gaps: Vec::new(),
             bytes_read: 0,
             edge: None,
+            needed: None,
             growth: None,
         }
     }
@@ -228,6 +235,14 @@ impl Files {
         self.open_reader(file).is_some_and(|reader| reader.is_seekable())
     }
 
+    /// Whether lines of a file may go on with those of the next one: nothing is missing between.
+    pub(crate) fn reaches_on(&self, file: usize) -> bool {
+        let is_gone = matches!(self.slots[file - self.first].state, State::Gone);
+        let next = self.slots.get(file + 1 - self.first);
+        !is_gone
+            && next.is_some_and(|next| !next.cut_off && !next.after_gap && !matches!(next.state, State::Gone))
+    }
+
     /// Closes every file that can be opened again.
     pub(crate) fn close(&mut self) {
         (self.first..self.count()).for_each(|file| self.close_file(file));
@@ -235,7 +250,8 @@ impl Files {
 
     /// Closes the files that no neighbourhood of `file` reaches.
     pub(crate) fn close_far_from(&mut self, file: usize) {
-        let far = (self.first..self.count()).filter(|number| number.abs_diff(file) > 1);
+        let needed = self.needed.unwrap_or(usize::MAX);
+        let far = (self.first..self.count()).filter(|number| number.abs_diff(file) > 1 && *number < needed);
         far.for_each(|file| self.close_file(file));
     }
 
@@ -256,6 +272,7 @@ impl Files {
         }
         self.slot(file).done = true;
         if next != file && std::mem::take(&mut self.slot(next).after_gap) {
+            self.slot(next).cut_off = true;
             let detail = "files before it may have been deleted before they could be read";
             self.tell(next, Fault::new(GapReason::RotatedAway, detail));
         }
@@ -293,8 +310,12 @@ impl Files {
                     self.note_head(file);
                 }
                 Err(fault) => {
-                    self.slot(file).state = State::Gone;
-                    self.tell(file, fault);
+                    let slot = self.slot(file);
+                    slot.state = State::Gone;
+                    // Of what was read nothing is missing when it is gone.
+                    if !slot.done || self.growth.is_none() {
+                        self.tell(file, fault);
+                    }
                 }
             }
         }
@@ -353,9 +374,27 @@ impl Files {
 
     /// Notes that a part of a file, or all of it, is missing.
     pub(crate) fn tell(&mut self, file: usize, fault: Fault) {
+        self.tell_since(file, fault, self.edge);
+    }
+
+    /// Notes that something is missing of a set in which there are no files.
+    pub(crate) fn tell_of_none(&mut self, fault: Fault) {
+        let gap = Gap {
+            source: self.number,
+            file: String::new(),
+            reason: fault.reason,
+            detail: fault.detail,
+            from: None,
+            to: None,
+        };
+        self.gaps.push((self.first, gap));
+    }
+
+    /// The same, of what comes in scan order behind a line of a certain time.
+    pub(crate) fn tell_since(&mut self, file: usize, fault: Fault, since: Option<i64>) {
         let input = &self.slots[file - self.first].file.input;
         let name = input.path().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-        let (from, to) = if self.keep.backward { (None, self.edge) } else { (self.edge, None) };
+        let (from, to) = if self.keep.backward { (None, since) } else { (since, None) };
         let gap = Gap {
             source: self.number,
             file: name.unwrap_or_else(|| self.source.container.clone()),

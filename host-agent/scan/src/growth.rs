@@ -17,7 +17,7 @@ use crate::files::{Files, Slot, State};
 use crate::format::DETECT_BYTES;
 use crate::gap::GapReason;
 use crate::lines::Place;
-use crate::position::{FileId, Head};
+use crate::position::{Head, Left};
 use crate::reader::{Fault, Keep};
 use crate::source::{Format, Input, LogFile, LogSet, Source};
 
@@ -30,6 +30,10 @@ pub(crate) struct Growth {
     settling: Option<(usize, u64, u64)>,
     /// Nothing will be written any more.
     sealed: bool,
+    /// Files that were listed before it was told that they were created.
+    ahead: usize,
+    /// It was told that all files are gone.
+    is_gone: bool,
     /// A file that has grown after it was left, and from where on.
     straggler: Option<(usize, u64)>,
 }
@@ -46,6 +50,12 @@ impl Files {
         let slot = &self.slots[file - self.first];
         let is_plain = matches!(slot.file.input, Input::Plain(_));
         self.is_growing() && is_plain && !slot.done && file + 2 >= self.count()
+    }
+
+    /// Whether the line behind the last one of a file, or of empty files behind it, is still to be written.
+    pub(crate) fn goes_on(&self, file: usize) -> bool {
+        let end = (file..self.count()).find(|file| self.may_grow(*file) || !self.reaches_on(*file));
+        end.is_some_and(|end| self.may_grow(end) || end + 1 == self.count()) && self.is_growing()
     }
 
     /// Whether more may be written to the set.
@@ -114,6 +124,25 @@ impl Files {
         Ok(len)
     }
 
+    /// Has a look at how a file begins, right before it is read from there: what was known of it may be gone, with
+    /// something as long in its place.
+    pub(crate) fn begin(&mut self, file: usize) {
+        if self.growth.is_none() || !matches!(self.slot(file).file.input, Input::Plain(_)) {
+            return;
+        }
+        let Some(bytes) = self.first_bytes(file) else { return };
+        let slot = self.slot(file);
+        let is_other = !slot.head.begins(&bytes);
+        slot.head = Head::of(&bytes);
+        if is_other {
+            slot.cut_off = true;
+            self.tell(
+                file,
+                Fault::new(GapReason::Shrunk, "it was emptied and written anew before it was read"),
+            );
+        }
+    }
+
     /// Goes on with a file that was emptied as if it were a new one.
     fn start_again(&mut self, file: usize, fault: Option<Fault>) {
         let is_newest = file + 1 == self.count();
@@ -125,7 +154,7 @@ impl Files {
         slot.done = true;
         let again = slot.file.clone();
         if is_newest {
-            self.slots.push_back(Slot::new(again));
+            self.slots.push_back(Slot { cut_off: true, ..Slot::new(again) });
         }
     }
 
@@ -169,8 +198,46 @@ impl Files {
     }
 
     /// Takes note of what is listed now, while the scan stands in file `at` and nothing older than
-    /// `reach` is needed any more.
-    pub(crate) fn update(&mut self, listed: Vec<LogFile>, at: usize, reach: usize) {
+    /// `reach` is needed any more; `created` files have come since the last time, if that is known.
+    pub(crate) fn update(&mut self, listed: Vec<LogFile>, created: Option<usize>, at: usize, reach: usize) {
+        let (count, is_gone) = (self.count(), listed.is_empty());
+        self.take_listing(listed, at);
+        let come = self.count() - count;
+        let growth = self.growth.get_or_insert_default();
+        match created {
+            Some(created) => {
+                // A file may be listed before it is told that it was created.
+                let told = created.saturating_sub(std::mem::take(&mut growth.ahead));
+                growth.ahead = come.saturating_sub(told);
+                (count..count + come).for_each(|file| self.slot(file).after_gap = false);
+                if told > come {
+                    self.note_missed();
+                }
+            }
+            None => {
+                growth.ahead = 0;
+                if is_gone && !std::mem::replace(&mut growth.is_gone, true) {
+                    self.note_missed();
+                }
+            }
+        }
+        // Open, the file that is next can't be taken away any more.
+        if at + 1 < self.count() {
+            self.open_reader(at + 1);
+        }
+        self.forget(at, reach);
+    }
+
+    /// Tells that a file may have come and gone without having been listed.
+    pub(crate) fn note_missed(&mut self) {
+        let detail = "a file may have been written and deleted before it could be read";
+        match self.slots.len() {
+            0 => self.tell_of_none(Fault::new(GapReason::RotatedAway, detail)),
+            _ => self.tell(self.count() - 1, Fault::new(GapReason::RotatedAway, detail)),
+        }
+    }
+
+    fn take_listing(&mut self, listed: Vec<LogFile>, at: usize) {
         self.slots.iter_mut().for_each(|slot| slot.named = false);
         let known: Vec<Option<usize>> = listed.iter().map(|file| self.known(file)).collect();
         for (file, known) in listed.iter().zip(&known) {
@@ -189,11 +256,6 @@ impl Files {
                 None => self.append(file),
             }
         }
-        // Open, the file that is next can't be taken away any more.
-        if at + 1 < self.count() {
-            self.open_reader(at + 1);
-        }
-        self.forget(at, reach);
     }
 
     /// Which file a listed one is.
@@ -206,8 +268,10 @@ impl Files {
         let slots = || (self.first..self.count()).zip(&self.slots).rev();
         let by_inode = slots().find(|(_, slot)| {
             // An open file's inode can't have become another's; a closed one's can.
-            let is_sure =
-                matches!(slot.state, State::Open(_)) || slot.file.input.path() == listed.input.path();
+            let is_sure = matches!(slot.state, State::Open(_))
+                || slot.file.input.path() == listed.input.path()
+                // Where nothing was read, nothing is lost if it has.
+                || (slot.head.bytes == 0 && !slot.done);
             listed.identity.is_some()
                 && slot.file.identity == listed.identity
                 && (is_sure || begins(slot.head))
@@ -245,7 +309,8 @@ impl Files {
     /// A file that is older than what was given already: a copy of one that was read, or one that wasn't.
     fn overlooked(&mut self, file: &LogFile) {
         let begin = Files::of_one(file.clone(), self.keep.clone()).first_bytes(0).unwrap_or_default();
-        if !self.slots.iter().any(|slot| slot.head.bytes > 0 && slot.head.begins(&begin)) {
+        let is_known = self.slots.iter().any(|slot| slot.head.bytes > 0 && slot.head.begins(&begin));
+        if !begin.is_empty() && !is_known {
             let name = file.input.path().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
             let detail = format!("{name} turned up behind newer files and wasn't read");
             self.tell(self.first, Fault::new(GapReason::Missed, detail));
@@ -289,15 +354,15 @@ impl Files {
         }
     }
 
-    /// The file before `file`, if it is watched, and how much of it was read.
-    pub(crate) fn left_behind(&mut self, file: usize) -> Option<(FileId, u64)> {
-        let before = file.checked_sub(1).filter(|before| *before >= self.first && self.growth.is_some())?;
+    /// The file before `file`, and, while it is watched, how much of it was read.
+    pub(crate) fn left_behind(&mut self, file: usize) -> Option<Left> {
+        let before = file.checked_sub(1).filter(|before| *before >= self.first)?;
+        let is_watched = self.growth.is_some() && matches!(self.slot(before).file.input, Input::Plain(_));
         let slot = self.slot(before);
-        let is_plain = matches!(slot.file.input, Input::Plain(_));
-        let len = slot.len.filter(|_| is_plain && slot.done && matches!(slot.state, State::Open(_)))?;
+        let len = slot.len.filter(|_| is_watched && slot.done && matches!(slot.state, State::Open(_)));
         let unread = self.growth.as_ref().and_then(|growth| growth.straggler);
-        let read = unread.filter(|(file, _)| *file == before).map_or(len, |(_, from)| from);
-        Some((self.id(before), read))
+        let read = len.map(|len| unread.filter(|(file, _)| *file == before).map_or(len, |(_, from)| from));
+        Some(Left { file: self.id(before), read })
     }
 
     /// Watches a file that was left for what is added to it behind `read`.

@@ -50,11 +50,14 @@ mod window;
 mod workspace;
 
 pub use descriptors::raise_open_file_limit;
-pub use discover::{LogRoot, ScanError, SetTimes, Visit, file_set, list_again, oldest, pipe_set, times};
+pub use discover::{
+    LogRoot, ScanError, SetTimes, Visit, file_set, list_again, live_name, oldest, pipe_set, restart_of_live,
+    times,
+};
 pub use gap::{Gap, GapReason, ScanStats};
 pub use interrupt::Interrupt;
 pub use pattern::{Case, Matcher, MessageRegex, PatternError, PatternLimits, PatternSpec};
-pub use position::{FileId, Position};
+pub use position::{FileId, Left, OpenRecord, Position};
 pub use record::{Flags, Record, RecordBatch, Stream};
 pub use scanner::{Scanner, Step};
 pub use search::{Context, Direction, ScanLimits, Search};

@@ -140,7 +140,7 @@ impl Lines {
         let (mut file, mut at) = (line.file, line.next);
         while file < self.files.count() {
             let found = self.line_at(file, at);
-            if found.is_some() || self.files.may_grow(file) {
+            if found.is_some() || self.files.may_grow(file) || !self.files.reaches_on(file) {
                 return found;
             }
             (file, at) = (file + 1, 0);
@@ -151,12 +151,19 @@ impl Lines {
     /// The line before `line` in the set.
     pub(crate) fn prev(&mut self, line: Line) -> Option<Line> {
         let found = self.line_before(line.file, line.start);
-        found.or_else(|| {
-            (self.files.first..line.file).rev().find_map(|file| {
-                let len = self.files.len(file);
-                self.line_before(file, len)
-            })
-        })
+        if found.is_some() {
+            return found;
+        }
+        for file in (self.files.first..line.file).rev() {
+            if !self.files.reaches_on(file) {
+                return None;
+            }
+            let len = self.files.len(file);
+            if let Some(found) = self.line_before(file, len) {
+                return Some(found);
+            }
+        }
+        None
     }
 
     /// The line that starts at `start`, which must be a line's start. `None` at the end of the file, and for
@@ -168,6 +175,9 @@ impl Lines {
             }
             let rest = self.block.slice(start, self.block.end());
             return Some(line(file, start, memchr(b'\n', rest), self.block.end()));
+        }
+        if self.files.is_known_end(file, start) && !self.files.may_grow(file) {
+            return None;
         }
         if !self.window.holds(file, start) {
             self.window.reset(file, start);

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::candidates::Candidates;
+use crate::gap::GapReason;
 use crate::lines::{Line, Place};
+use crate::reader::Fault;
 use crate::record::{Flags, RecordBatch, Stream};
 use crate::scanner::Scanner;
 use crate::search::Direction;
@@ -13,20 +15,21 @@ use crate::units::Run;
 /// What a scanner that follows has to remember besides where it stands.
 #[derive(Default)]
 pub(crate) struct OpenRuns {
-    /// First lines of the records that wait, at most one for each stream.
-    starts: Vec<Line>,
+    /// First lines of the records that wait, at most one for each stream, and their times.
+    starts: Vec<(Line, Option<i64>)>,
     /// The newest place of a record that was given.
     given: Option<Place>,
 }
 
 impl OpenRuns {
-    /// Where the records that wait start.
-    pub(crate) fn starts(&self) -> &[Line] {
-        &self.starts
+    /// Where the records that wait start, and their times.
+    pub(crate) fn starts(&self) -> impl Iterator<Item = (Place, Option<i64>)> {
+        self.starts.iter().map(|(line, time)| (line.place(), *time))
     }
 
-    pub(crate) fn wait_for(&mut self, line: Line) {
-        self.starts.push(line);
+    /// Waits for the end of the record that starts with a line of that time.
+    pub(crate) fn wait_for(&mut self, line: Line, time: Option<i64>) {
+        self.starts.push((line, time));
     }
 
     pub(crate) fn note_given(&mut self, place: Place) {
@@ -56,7 +59,7 @@ impl Scanner {
             if let Some(start) = self.units.run_before(file, end, stream) {
                 let mut unit = self.units.open(start);
                 if self.units.gather(&mut unit) == Run::Open {
-                    self.open_runs.wait_for(start);
+                    self.open_runs.wait_for(start, unit.head.map(|head| head.time));
                 }
             }
         }
@@ -81,14 +84,21 @@ impl Scanner {
         self.units.lines.files.look();
     }
 
-    /// Takes note of the files that are listed now, oldest first.
-    pub fn update(&mut self, listed: Vec<LogFile>) {
+    /// Takes note of the files that are listed now, oldest first. Where it is known how many files were created
+    /// since the last time, by whoever watches the directory, one that is gone already is told as a gap, and no
+    /// other is suspected.
+    pub fn update(&mut self, listed: Vec<LogFile>, created: Option<usize>) {
         let files = &mut self.units.lines.files;
         let at = self.file.unwrap_or_else(|| files.count().saturating_sub(1));
-        let reach = self.open_runs.starts.iter().map(|line| line.file).min().unwrap_or(at);
-        files.update(listed, at, reach);
+        let reach = self.open_runs.starts().map(|((file, _), _)| file).min().unwrap_or(at);
+        files.update(listed, created, at, reach);
         self.file = self.file.or_else(|| (files.count() > files.first).then_some(files.first));
         self.look();
+    }
+
+    /// Takes note of a file that came and went without having been listed.
+    pub fn note_missed(&mut self) {
+        self.units.lines.files.note_missed();
     }
 
     /// Nothing will be written any more: what is there is read to its end, then the scan ends.
@@ -118,14 +128,16 @@ impl Scanner {
 
     /// Gives the records whose end has come meanwhile.
     pub(crate) fn finish_open_runs(&mut self, batch: &mut RecordBatch) {
-        for line in std::mem::take(&mut self.open_runs.starts) {
-            // What stood in a file that was emptied is in the gap that tells of it.
+        for (line, time) in std::mem::take(&mut self.open_runs.starts) {
             if self.units.lines.files.is_lost(line.file) {
+                let fault =
+                    Fault::new(GapReason::Shrunk, "the beginning of a line was lost before its end came");
+                self.units.lines.files.tell_since(line.file, fault, time);
                 continue;
             }
             let mut unit = self.units.open(line);
             if self.units.gather(&mut unit) == Run::Open {
-                self.open_runs.starts.push(line);
+                self.open_runs.wait_for(line, time);
                 continue;
             }
             if self.confirm(&unit).1 {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::{Files, State};
 use crate::gap::GapReason;
-use crate::lines::{Line, Place};
+use crate::lines::Place;
 use crate::reader::Fault;
 use crate::scanner::Scanner;
 use crate::source::Input;
@@ -63,6 +63,26 @@ impl FileId {
     }
 }
 
+/// A file that was read to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Which.
+    pub file: FileId,
+    /// How much of it was read, while its last lines may yet be written.
+    pub read: Option<u64>,
+}
+
+/// A record whose end is still to be written, or was when a position was told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenRecord {
+    /// The file that it starts in.
+    pub file: FileId,
+    /// Where in that it starts.
+    pub offset: u64,
+    /// Its time, nanoseconds since the epoch, if known.
+    pub time: Option<i64>,
+}
+
 /// A place between two records of a set: all records on one side of it were given, none on the other.
 ///
 /// Only the scan that goes on in the same direction understands it.
@@ -74,18 +94,29 @@ pub struct Position {
     pub offset: u64,
     /// Records on the near side that weren't given yet, by where they start: their ends were still to be
     /// written.
-    pub open: Vec<(FileId, u64)>,
-    /// The file before, to which its last lines may be written yet, and how much of it was read.
-    pub left: Option<(FileId, u64)>,
+    pub open: Vec<OpenRecord>,
+    /// The file before it: where to go on when its own is gone.
+    pub left: Option<Left>,
+    /// Whether something is missing between that one and the position's file, so that no record reaches across.
+    pub cut_off: bool,
     /// Time of the newest (forward) or oldest (backward) line before the position, nanoseconds since the
     /// epoch, if known. Bounds the gap when the file is gone.
     pub time: Option<i64>,
 }
 
+impl Position {
+    /// Time of the oldest record that may not have been given; `None` when it isn't known.
+    pub fn oldest(&self) -> Option<i64> {
+        self.open.iter().map(|open| open.time).fold(self.time, Option::min)
+    }
+}
+
 impl Files {
     /// What tells `file` from others. Opens it if it must.
     pub(crate) fn id(&mut self, file: usize) -> FileId {
-        self.open_reader(file);
+        if self.slot(file).head.bytes == 0 {
+            self.open_reader(file);
+        }
         let slot = self.slot(file);
         FileId { identity: slot.file.identity, head: slot.head }
     }
@@ -148,14 +179,18 @@ impl Scanner {
     /// and for a set without files.
     pub fn position(&mut self) -> Option<Position> {
         let (file, offset) = self.resume_place()?;
-        let starts: Vec<Place> = self.open_runs.starts().iter().map(Line::place).collect();
+        let starts: Vec<(Place, Option<i64>)> = self.open_runs.starts().collect();
         let files = &mut self.units.lines.files;
         if matches!(files.slot(file).file.input, Input::Pipe(_)) {
             return None;
         }
-        let open = starts.into_iter().map(|(file, offset)| (files.id(file), offset)).collect();
+        let open = starts
+            .into_iter()
+            .map(|((file, offset), time)| OpenRecord { file: files.id(file), offset, time })
+            .collect();
         let left = files.left_behind(file);
-        Some(Position { file: files.id(file), offset, open, left, time: files.edge })
+        let cut_off = files.slot(file).cut_off;
+        Some(Position { file: files.id(file), offset, open, left, cut_off, time: files.edge })
     }
 
     /// What tells a file from all others, for a [`Position`]. `None` for a pipe.
@@ -192,21 +227,25 @@ impl Scanner {
         self.started = true;
         self.units.lines.files.edge = position.time;
         let mut lost = false;
-        for (id, offset) in &position.open {
-            let line = match self.units.lines.files.find(id) {
+        let mut since = position.time;
+        for OpenRecord { file, offset, time } in &position.open {
+            let line = match self.units.lines.files.find(file) {
                 Some(file) => self.units.lines.line_at(file, *offset),
                 None => None,
             };
-            lost |= line.is_none();
-            line.into_iter().for_each(|line| self.open_runs.wait_for(line));
+            match line {
+                Some(line) => self.open_runs.wait_for(line, *time),
+                None => (lost, since) = (true, since.min(*time)),
+            }
         }
         let place = self.units.lines.files.find(&position.file).map(|file| (file, position.offset));
         match place {
             Some((file, offset)) if self.backward() || offset <= self.units.lines.files.end(file) => {
+                self.units.lines.files.slot(file).cut_off = position.cut_off;
                 self.open_runs.note_given((file, offset));
                 let len = self.units.lines.files.end(file);
                 (self.file, self.offset) = (Some(file), Some(offset.min(len)));
-                if let Some((left, read)) = &position.left
+                if let Some(Left { file: left, read: Some(read) }) = &position.left
                     && let Some(left) = self.units.lines.files.find(left)
                 {
                     self.units.lines.files.watch_left(left, *read);
@@ -219,14 +258,26 @@ impl Scanner {
             }
             None => {
                 lost = true;
-                self.file = self.file.filter(|_| !self.backward());
+                // Behind the file before, or, when that is gone too, at the oldest: the oldest are deleted first.
+                let left = position.left.as_ref().and_then(|left| self.units.lines.files.find(&left.file));
+                match left {
+                    _ if self.backward() => self.file = None,
+                    Some(left) if left + 1 == self.units.lines.files.count() => {
+                        (self.file, self.offset) = (Some(left), Some(self.units.lines.files.end(left)));
+                    }
+                    Some(left) => self.file = Some(left + 1),
+                    None => {}
+                }
             }
         }
         if lost {
-            let first = self.units.lines.files.first;
+            let first = self.file.unwrap_or(self.units.lines.files.first);
+            if first < self.units.lines.files.count() {
+                self.units.lines.files.slot(first).cut_off |= place.is_none() && self.offset.is_none();
+            }
             let detail = "the file where the search was left is gone; what was behind it and isn't in the files \
                           that are left is lost";
-            self.units.lines.files.tell(first, Fault::new(GapReason::RotatedAway, detail));
+            self.units.lines.files.tell_since(first, Fault::new(GapReason::RotatedAway, detail), since);
         }
     }
 }

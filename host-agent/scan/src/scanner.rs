@@ -198,6 +198,7 @@ impl Scanner {
         if self.read_straggler(candidates, batch) {
             return Step::More;
         }
+        self.units.lines.files.needed = self.open_runs.starts().map(|((file, _), _)| file).min();
         let told = self.units.lines.files.gap_count();
         let Some(file) = self.next_block() else {
             return self.at_end(batch);
@@ -253,6 +254,9 @@ impl Scanner {
         self.block_size = size.saturating_mul(2).min(self.search.limits.block_bytes);
         while let Some(file) = self.file {
             let lines = &mut self.units.lines;
+            if self.offset.is_none() {
+                lines.files.begin(file);
+            }
             let span = self.bounds.span(lines, file, &self.search);
             let (block, next) = match self.direction {
                 Direction::Forward => {
@@ -319,7 +323,7 @@ impl Scanner {
                 return false;
             }
             if self.units.gather(&mut unit) == Run::Open {
-                self.open_runs.wait_for(line);
+                self.open_runs.wait_for(line, unit.head.map(|head| head.time));
                 return false;
             }
         }

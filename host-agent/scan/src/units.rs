@@ -264,7 +264,7 @@ impl Units {
                 return Next::None;
             }
             let Some(next) = self.lines.next(at) else {
-                return if self.lines.files.is_growing() { Next::Unwritten } else { Next::None };
+                return if self.lines.files.goes_on(at.file) { Next::Unwritten } else { Next::None };
             };
             if let Some(head) = self.lines.head(next).filter(|head| head.stream == stream) {
                 return Next::Part(next, head);

@@ -93,7 +93,7 @@ impl Reader {
     /// What is new, after a listing.
     fn read(&mut self, pod: &Pod) -> String {
         let listed = list_again(&LogSet { dirs: vec![pod.dir.clone()], ..example(pod) });
-        self.scanner.update(listed.into_iter().next().map_or_else(Vec::new, |set| set.files));
+        self.scanner.update(listed.into_iter().next().map_or_else(Vec::new, |set| set.files), None);
         self.drain()
     }
 
