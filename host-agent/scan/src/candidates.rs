@@ -68,11 +68,8 @@ impl Candidates {
         let from_search = found.len();
         let mut add = |start| found.push(Candidate::Unjudged(start));
         match format {
-            Format::Plain => cri::each_escape(block, &mut add),
-            Format::Cri => {
-                cri::each_escape(block, &mut add);
-                cri::each_partial(&self.partial, block, &mut add);
-            }
+            Format::Plain => cri::each_escape(block, 0, &mut add),
+            Format::Cri => cri::each_unjudged(&self.partial, block, &mut add),
             Format::JsonFile => {
                 json_file::each_odd_escape(&self.escape, block, &mut add);
                 json_file::each_suspect(block, &mut add);

@@ -12,6 +12,8 @@ use crate::time;
 /// How deep unknown members may nest before the line counts as malformed.
 const DEPTH_MAX: usize = 32;
 
+const ESCAPE: u8 = 0x1b;
+
 /// Takes a line (without its newline) apart and decodes its message, without the final newline, into
 /// `message`, which is cleared first. `None` when the line isn't of this form.
 pub fn parse_line(line: &[u8], message: &mut Vec<u8>) -> Option<LineHead> {
@@ -33,25 +35,28 @@ pub(crate) fn parse_head(line: &[u8]) -> Option<LineHead> {
     read(line, |text| Some(!ends_in_newline(text.string()?)))
 }
 
-/// Calls `found` with the start of every line of a block that may be partial: each that isn't plainly
-/// in the form and member order that Docker writes, ending in a newline.
+/// Calls `found` with the start of every line of a block that may be partial, each that isn't plainly in the
+/// form and member order that Docker writes, ending in a newline; and of every line that holds an escape
+/// character.
 pub(crate) fn each_suspect(block: &[u8], mut found: impl FnMut(usize)) {
     let (mut start, mut time) = (0, 0);
     while start < block.len() {
-        // No full line is shorter than its members' names.
-        let from = block.len().min(start + BEFORE_LOG.len());
-        let end = match memchr(b'\n', &block[start..from]) {
-            Some(newline) => start + newline,
-            None => memchr(b'\n', &block[from..]).map_or(block.len(), |newline| from + newline),
-        };
-        let line = &block[start..end];
+        // What every full line begins with needs no search for the line's end.
+        let from = if block[start..].starts_with(BEFORE_LOG) { start + BEFORE_LOG.len() } else { start };
+        let stop = memchr2(b'\n', ESCAPE, &block[from..]).map_or(block.len(), |at| from + at);
+        if block.get(stop) == Some(&ESCAPE) {
+            found(start);
+            start = memchr(b'\n', &block[stop..]).map_or(block.len(), |at| stop + at) + 1;
+            continue;
+        }
+        let line = &block[start..stop];
         if !is_full_like_the_last(line, time) {
             match plainly_full(line) {
                 Some(length) => time = length,
                 None => found(start),
             }
         }
-        start = end + 1;
+        start = stop + 1;
     }
 }
 
@@ -78,10 +83,9 @@ fn is_full_like_the_last(line: &[u8], time: usize) -> bool {
         && holds_no_quote(&tail[..time])
 }
 
-/// Calls `found` with the start of every line of a block whose message may hold an escape character, or
-/// that writes printable ASCII by number, as no known writer does but for `<`, `>` and `&`.
+/// Calls `found` with the start of every line of a block that writes an escape character by number, or that
+/// does so with printable ASCII, as no known writer does but for `<`, `>` and `&`.
 pub(crate) fn each_odd_escape(finder: &memmem::Finder<'_>, block: &[u8], mut found: impl FnMut(usize)) {
-    crate::cri::each_escape(block, &mut found);
     let mut from = 0;
     while let Some(at) = finder.find(&block[from..]).map(|at| from + at) {
         from = at + 4;
@@ -374,6 +378,7 @@ mod tests {
             ("{}\n".to_owned(), true),
             (line(r"x\n", "stdout", r#"1","log":"","t":"25Z"#), true),
             ("\n".to_owned(), true),
+            (line("\x1b[1mred\\n", "stdout", "1970-01-01T00:00:01.25Z"), true),
             (line(r"d\n", "stdout", "1970-01-01T00:00:01.25Z"), false),
         ];
         let (mut block, mut expected) = (String::new(), Vec::new());
