@@ -65,7 +65,6 @@ impl Candidates {
             return None;
         };
         let run = lines.each_line(block, |candidate| found.push(candidate));
-        let from_search = found.len();
         let mut add = |start| found.push(Candidate::Unjudged(start));
         match format {
             Format::Plain => cri::each_escape(block, 0, &mut add),
@@ -79,11 +78,11 @@ impl Candidates {
         if block.len() > line_bytes {
             each_longer(block, line_bytes, &mut add);
         }
-        if found.len() > from_search || !found.is_sorted_by_key(Candidate::start) {
-            // Of equal places the unjudged ones first, which are those that stay.
-            found.sort_unstable_by_key(|candidate| {
-                (candidate.start(), matches!(candidate, Candidate::Match(_)))
-            });
+        let is_ascending = found.is_sorted_by(|one, next| one.start() < next.start());
+        if !is_ascending {
+            // Of equal places the unjudged ones first, which are those that stay. What was found comes in
+            // ascending runs, which this way of sorting makes use of.
+            found.sort_by_key(|candidate| (candidate.start(), matches!(candidate, Candidate::Match(_))));
             found.dedup_by_key(|candidate| candidate.start());
         }
         run

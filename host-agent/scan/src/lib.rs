@@ -43,6 +43,7 @@ mod source;
 mod stream;
 mod stripes;
 mod superset;
+mod tails;
 mod time;
 mod trial;
 mod units;

@@ -11,6 +11,7 @@ use regex_syntax::hir::{Hir, HirKind};
 use crate::candidates::Candidate;
 use crate::dfa_lanes::DfaLanes;
 use crate::superset;
+use crate::tails::{self, Tails};
 use crate::trial::{Run, Trial};
 
 /// Shortest literal that leads, in bytes. A shorter one would be met on most lines.
@@ -39,8 +40,9 @@ struct Rival {
 enum Way {
     /// An automaton, where no literal narrows the search.
     Lanes(Hir, OnceLock<Option<DfaLanes>>),
-    /// Led by what tells a few literals apart: what they have in common may be on every line.
-    Tails(Leading),
+    /// Led by what tells a few literals apart, one after the other: what they have in common may be on every
+    /// line.
+    Tails(Vec<Leading>),
 }
 
 /// A line that matches, by its place in the block.
@@ -60,6 +62,8 @@ enum Leading {
     /// The whole expression.
     Whole(Box<memmem::Finder<'static>>),
     Text(Box<memmem::Finder<'static>>),
+    /// The end of a literal that is a match, and its start.
+    Tail(Box<memmem::Finder<'static>>, Box<[u8]>),
     Regex(meta::Regex),
 }
 
@@ -91,33 +95,36 @@ impl LineMatcher {
         let is_narrow = superset::selectivity(hir) >= LEADING_MIN;
         let way = match is_narrow {
             false => Some(Way::Lanes(hir.clone(), OnceLock::new())),
-            true => superset::tails(hir, LEADING_MIN).and_then(|tails| Leading::new(&tails)).map(Way::Tails),
+            true => tails::tails(hir, LEADING_MIN).map(|tails| Way::Tails(Leading::of_tails(&tails))),
         };
         let rival = way.map(|way| Rival { way, trial: Trial::default() });
         Some(LineMatcher { regex, leading, rival })
     }
 
-    /// Calls `found` with each line of `block` that may match, in no particular order. What is done with
-    /// them is part of what the way of searching costs: the run ends behind it.
+    /// Calls `found` with each line of `block` that may match, in no particular order, with some more than once.
+    /// What is done with them is part of what the way of searching costs: the run ends behind it.
     pub(crate) fn each_line(&self, block: &[u8], mut found: impl FnMut(Candidate)) -> Option<Run<'_>> {
         let run = self.rival.as_ref().map(|rival| (&rival.way, rival.trial.begin(block.len())));
         let second = run.as_ref().filter(|(_, run)| run.is_second()).map(|(way, _)| *way);
-        if let Some(Way::Lanes(hir, lanes)) = second
-            && let Some(lanes) = lanes.get_or_init(|| DfaLanes::new(hir))
-        {
-            lanes.each_line(block, |start| found(Candidate::Unjudged(start)));
-        } else {
-            let leading = match second {
-                Some(Way::Tails(tails)) => Some(tails),
-                _ => self.leading.as_ref(),
-            };
-            let mut from = 0;
-            while let Some(hit) = self.next_line(leading, block, from) {
-                found(Candidate::Match(hit));
-                from = hit.next;
+        match second {
+            Some(Way::Tails(tails)) => {
+                tails.iter().for_each(|tail| self.each_led_by(Some(tail), block, &mut found))
             }
+            Some(Way::Lanes(hir, lanes)) => match lanes.get_or_init(|| DfaLanes::new(hir)) {
+                Some(lanes) => lanes.each_line(block, |start| found(Candidate::Unjudged(start))),
+                None => self.each_led_by(self.leading.as_ref(), block, &mut found),
+            },
+            None => self.each_led_by(self.leading.as_ref(), block, &mut found),
         }
         run.map(|(_, run)| run)
+    }
+
+    fn each_led_by(&self, leading: Option<&Leading>, block: &[u8], found: &mut impl FnMut(Candidate)) {
+        let mut from = 0;
+        while let Some(hit) = self.next_line(leading, block, from) {
+            found(Candidate::Match(hit));
+            from = hit.next;
+        }
     }
 
     /// The first line of `block` from `from` on, the start of a line, that matches.
@@ -173,14 +180,71 @@ impl Leading {
         Some(Leading::Regex(regex))
     }
 
+    fn of_tails(tails: &Tails) -> Vec<Leading> {
+        let tail = |tail: &Vec<u8>| match tails.is_whole {
+            true => Leading::Tail(finder(tail), tails.common.as_slice().into()),
+            false => Leading::Text(finder(tail)),
+        };
+        tails.each.iter().map(tail).collect()
+    }
+
     fn find(&self, text: &[u8]) -> Option<Near> {
         match self {
             Leading::Whole(finder) => finder.find(text).map(|start| Near::End(start + finder.needle().len())),
             Leading::Text(finder) => finder.find(text).map(Near::Inside),
+            Leading::Tail(finder, start) => finder.find(text).map(|at| match text[..at].ends_with(start) {
+                true => Near::End(at + finder.needle().len()),
+                false => Near::Inside(at),
+            }),
             // The end of a match is in its line too, and cheaper to find than its start.
             Leading::Regex(regex) => {
                 let half = regex.search_half(&regex_automata::Input::new(text));
                 half.map(|half| Near::Inside(half.offset()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_same_lines_whatever_leads() {
+        let lines = [
+            "GET /about",
+            "about",
+            "",
+            "about GET /contact about",
+            "GET /cart",
+            "contact GET /aboutx",
+            "GET /contac",
+            "GET /GET /contact7",
+        ];
+        let block = lines.join("\n");
+        for (pattern, expected) in [
+            ("GET /(about|contact)", &[0, 3, 5, 7][..]),
+            (r"GET /(about|contact)\b", &[0, 3]),
+            (r"GET /(about|contact)\d", &[7]),
+        ] {
+            let matcher = LineMatcher::new(&regex_syntax::parse(pattern).unwrap(), 1 << 20).unwrap();
+            let Some(Rival { way: Way::Tails(tails), .. }) = &matcher.rival else {
+                panic!("{pattern} has tails");
+            };
+            let regex = meta::Regex::new(pattern).unwrap();
+            for leading in [vec![None], vec![matcher.leading.as_ref()], tails.iter().map(Some).collect()] {
+                let mut found = Vec::new();
+                for leading in leading {
+                    matcher.each_led_by(leading, block.as_bytes(), &mut |candidate| {
+                        let Candidate::Match(hit) = candidate else { panic!("{candidate:?}") };
+                        let mut ends = regex.find_iter(&block).map(|found| found.end());
+                        assert!(ends.any(|end| end == hit.match_end), "{pattern}: {hit:?}");
+                        found.push(block[..hit.start].matches('\n').count());
+                    });
+                }
+                found.sort_unstable();
+                found.dedup();
+                assert_eq!(found, expected, "{pattern}");
             }
         }
     }

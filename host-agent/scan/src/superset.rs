@@ -1,7 +1,6 @@
 //! Rewrites an expression on messages into one on raw lines that matches at least every line whose
 //! message the first one matches. What it lets through in vain is sorted out on the message.
 
-use regex_syntax::hir::literal::Extractor;
 use regex_syntax::hir::{
     Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition,
 };
@@ -102,19 +101,6 @@ pub(crate) fn leading_run(hir: &Hir, min: usize) -> Option<Hir> {
     };
     let best = runs(parts).max_by_key(|run| weight(run))?;
     (weight(best) >= min && best.len() < parts.len()).then(|| Hir::concat(best.to_vec()))
-}
-
-/// What tells the literals apart with which an expression starts, where these are a few with a common start: of
-/// `GET /(about|contact)`, `about|contact`. In each line that matches, one of these is. `None` for other
-/// expressions, and where one of these would have less than `min` bytes.
-pub(crate) fn tails(hir: &Hir, min: usize) -> Option<Hir> {
-    let all = Extractor::new().limit_total(CHOICES_MAX).extract(hir);
-    let common = all.longest_common_prefix().filter(|common| !common.is_empty())?.len();
-    let literals = all.literals().filter(|literals| literals.len() > 1)?;
-    let tails =
-        literals.iter().map(|literal| literal.as_bytes().get(common..).filter(|tail| tail.len() >= min));
-    let tails: Option<Vec<Hir>> = tails.map(|tail| tail.map(Hir::literal)).collect();
-    tails.map(Hir::alternation)
 }
 
 /// The runs of parts that are literals, or nearly: such a run is searched for as a few literals at once.
@@ -357,23 +343,6 @@ mod tests {
             (r"\d+ GET /(?:about|contact)", Some(" GET /(?:about|contact)")),
         ] {
             assert_eq!(leading_run(&parse(pattern), 3), leading.map(parse), "{pattern}");
-        }
-    }
-
-    #[test]
-    fn tails_are_what_tells_a_few_literals_apart() {
-        for (pattern, expected) in [
-            ("GET /(about|contact)", Some("about|contact")),
-            ("level=(error|fatal|panic)", Some("error|fatal|panic")),
-            ("about|contact", None),
-            ("GET /(about|cat)?", None),
-            ("GET /(a|contact)", None),
-            (r"GET /(about|contact)\b", Some("about|contact")),
-            (r"GET /(about|contact)\d+", Some("about|contact")),
-            ("GET /about", None),
-            ("x(one|two|three|four|five|six|seven|eight|nine)", None),
-        ] {
-            assert_eq!(tails(&parse(pattern), 3), expected.map(parse), "{pattern}");
         }
     }
 
