@@ -65,14 +65,10 @@ impl Candidates {
             return None;
         };
         let run = lines.each_line(block, |candidate| found.push(candidate));
-        let from_search = found.len();
         let mut add = |start| found.push(Candidate::Unjudged(start));
         match format {
-            Format::Plain => cri::each_escape(block, &mut add),
-            Format::Cri => {
-                cri::each_escape(block, &mut add);
-                cri::each_partial(&self.partial, block, &mut add);
-            }
+            Format::Plain => cri::each_escape(block, 0, &mut add),
+            Format::Cri => cri::each_unjudged(&self.partial, block, &mut add),
             Format::JsonFile => {
                 json_file::each_odd_escape(&self.escape, block, &mut add);
                 json_file::each_suspect(block, &mut add);
@@ -82,11 +78,11 @@ impl Candidates {
         if block.len() > line_bytes {
             each_longer(block, line_bytes, &mut add);
         }
-        if found.len() > from_search || !found.is_sorted_by_key(Candidate::start) {
-            // Of equal places the unjudged ones first, which are those that stay.
-            found.sort_unstable_by_key(|candidate| {
-                (candidate.start(), matches!(candidate, Candidate::Match(_)))
-            });
+        let is_ascending = found.is_sorted_by(|one, next| one.start() < next.start());
+        if !is_ascending {
+            // Of equal places the unjudged ones first, which are those that stay. What was found comes in
+            // ascending runs, which this way of sorting makes use of.
+            found.sort_by_key(|candidate| (candidate.start(), matches!(candidate, Candidate::Match(_))));
             found.dedup_by_key(|candidate| candidate.start());
         }
         run

@@ -116,6 +116,8 @@ impl DfaLanes {
     fn each_line_of_pieces(&self, block: &[u8], piece: usize, mut found: impl FnMut(usize)) {
         let mut pieces = Pieces { block, at: 0, size: piece };
         let mut lanes = [Lane { at: 0, end: 0, state: START }; LANES];
+        // A state tells of a match one byte behind it, and at the end of the block nothing follows.
+        let body = &block[..block.len().saturating_sub(1)];
         'chunks: loop {
             for lane in &mut lanes {
                 if lane.at < lane.end {
@@ -126,7 +128,7 @@ impl DfaLanes {
             }
             // A lane may run over the end of its piece: that next line is found by whoever has its piece.
             let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f)] =
-                lanes.map(|lane| block[lane.at..].first_chunk())
+                lanes.map(|lane| body[lane.at..].first_chunk())
             else {
                 break;
             };
@@ -317,6 +319,14 @@ mod tests {
                 lines.scan(0, |at, line| Some(std::mem::replace(at, *at + line.len()))).collect();
             assert_eq!(starts(&lanes, &block, piece), expected, "{piece}");
         }
+    }
+
+    #[test]
+    fn finds_a_match_at_the_end_of_a_block_that_ends_with_a_chunk() {
+        let lanes = DfaLanes::new(&parse(r"\d")).unwrap();
+        let line = "x".repeat(CHUNK - 1);
+        let block = [format!("{line}\n").repeat(LANES - 1), format!("{line}7")].concat();
+        assert_eq!(starts(&lanes, block.as_bytes(), 1), [(LANES - 1) * CHUNK]);
     }
 
     #[test]

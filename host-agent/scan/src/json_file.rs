@@ -5,12 +5,15 @@
 
 use memchr::{memchr, memchr2, memmem, memrchr};
 
+use crate::json_text::Text;
 use crate::record::Stream;
 use crate::source::LineHead;
 use crate::time;
 
 /// How deep unknown members may nest before the line counts as malformed.
 const DEPTH_MAX: usize = 32;
+
+const ESCAPE: u8 = 0x1b;
 
 /// Takes a line (without its newline) apart and decodes its message, without the final newline, into
 /// `message`, which is cleared first. `None` when the line isn't of this form.
@@ -33,25 +36,28 @@ pub(crate) fn parse_head(line: &[u8]) -> Option<LineHead> {
     read(line, |text| Some(!ends_in_newline(text.string()?)))
 }
 
-/// Calls `found` with the start of every line of a block that may be partial: each that isn't plainly
-/// in the form and member order that Docker writes, ending in a newline.
+/// Calls `found` with the start of every line of a block that may be partial, each that isn't plainly in the
+/// form and member order that Docker writes, ending in a newline; and of every line that holds an escape
+/// character.
 pub(crate) fn each_suspect(block: &[u8], mut found: impl FnMut(usize)) {
     let (mut start, mut time) = (0, 0);
     while start < block.len() {
-        // No full line is shorter than its members' names.
-        let from = block.len().min(start + BEFORE_LOG.len());
-        let end = match memchr(b'\n', &block[start..from]) {
-            Some(newline) => start + newline,
-            None => memchr(b'\n', &block[from..]).map_or(block.len(), |newline| from + newline),
-        };
-        let line = &block[start..end];
+        // What every full line begins with needs no search for the line's end.
+        let from = if block[start..].starts_with(BEFORE_LOG) { start + BEFORE_LOG.len() } else { start };
+        let stop = memchr2(b'\n', ESCAPE, &block[from..]).map_or(block.len(), |at| from + at);
+        if block.get(stop) == Some(&ESCAPE) {
+            found(start);
+            start = memchr(b'\n', &block[stop..]).map_or(block.len(), |at| stop + at) + 1;
+            continue;
+        }
+        let line = &block[start..stop];
         if !is_full_like_the_last(line, time) {
             match plainly_full(line) {
                 Some(length) => time = length,
                 None => found(start),
             }
         }
-        start = end + 1;
+        start = stop + 1;
     }
 }
 
@@ -78,10 +84,9 @@ fn is_full_like_the_last(line: &[u8], time: usize) -> bool {
         && holds_no_quote(&tail[..time])
 }
 
-/// Calls `found` with the start of every line of a block whose message may hold an escape character, or
-/// that writes printable ASCII by number, as no known writer does but for `<`, `>` and `&`.
+/// Calls `found` with the start of every line of a block that writes an escape character by number, or that
+/// does so with printable ASCII, as no known writer does but for `<`, `>` and `&`.
 pub(crate) fn each_odd_escape(finder: &memmem::Finder<'_>, block: &[u8], mut found: impl FnMut(usize)) {
-    crate::cri::each_escape(block, &mut found);
     let mut from = 0;
     while let Some(at) = finder.find(&block[from..]).map(|at| from + at) {
         from = at + 4;
@@ -105,7 +110,7 @@ pub(crate) fn escape_finder() -> memmem::Finder<'static> {
 
 /// Reads a line's members. `log` reads the value of `log` and tells whether it is partial.
 fn read<'a>(line: &'a [u8], mut log: impl FnMut(&mut Text<'a>) -> Option<bool>) -> Option<LineHead> {
-    let mut text = Text { line, at: 0 };
+    let mut text = Text::new(line);
     let (mut partial, mut stream, mut time) = (None, Stream::Stdout, None);
     text.expect(b'{')?;
     loop {
@@ -129,8 +134,7 @@ fn read<'a>(line: &'a [u8], mut log: impl FnMut(&mut Text<'a>) -> Option<bool>) 
             _ => return None,
         }
     }
-    text.skip_spaces();
-    if text.at < line.len() {
+    if !text.is_at_end() {
         return None;
     }
     Some(LineHead { time: time?, stream, partial: partial? })
@@ -165,154 +169,6 @@ fn ends_in_newline(text: &[u8]) -> bool {
     };
     // The backslash counts only when it isn't itself escaped.
     before.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
-}
-
-/// Length of the run that starts here and has neither a quote nor a backslash. In log text these come
-/// every few bytes, so short runs are looked at eight bytes at a time before memchr is called in.
-fn plain_run(text: &[u8]) -> usize {
-    const SHORT: usize = 64;
-    const ONES: u64 = u64::MAX / 255;
-    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
-    for (index, word) in text.as_chunks().0.iter().take(SHORT / 8).enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found = has_zero(word ^ (ONES * u64::from(b'"'))) | has_zero(word ^ (ONES * u64::from(b'\\')));
-        if found != 0 {
-            // The lowest mark is exact; only those above it may be false.
-            return index * 8 + found.trailing_zeros() as usize / 8;
-        }
-    }
-    let done = (text.len() / 8 * 8).min(SHORT);
-    memchr2(b'"', b'\\', &text[done..]).map_or(text.len(), |at| done + at)
-}
-
-/// Reads what follows `\u`: one unit, or two when they are a surrogate pair. A lone surrogate becomes
-/// the replacement character. `None` when no unit follows.
-fn decode_unit(text: &[u8]) -> Option<(char, usize)> {
-    let first = hex(text.get(..4)?)?;
-    if let Some(char) = char::from_u32(first) {
-        return Some((char, 4));
-    }
-    let second = text.get(4..6).filter(|mark| *mark == b"\\u").and_then(|_| text.get(6..10)?.into());
-    Some(match (first, second.and_then(hex)) {
-        (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) => {
-            let point = 0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00);
-            (char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER), 10)
-        }
-        _ => (char::REPLACEMENT_CHARACTER, 4),
-    })
-}
-
-fn hex(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |sum, &digit| Some(sum * 16 + char::from(digit).to_digit(16)?))
-}
-
-/// A JSON text that is read once, from left to right.
-struct Text<'a> {
-    line: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Text<'a> {
-    fn skip_spaces(&mut self) {
-        while matches!(self.line.get(self.at), Some(b' ' | b'\t' | b'\r')) {
-            self.at += 1;
-        }
-    }
-
-    fn next(&mut self) -> Option<u8> {
-        self.skip_spaces();
-        let byte = *self.line.get(self.at)?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn expect(&mut self, byte: u8) -> Option<()> {
-        (self.next()? == byte).then_some(())
-    }
-
-    /// A string's text between its quotes, still escaped. Escapes are checked, raw control characters
-    /// and invalid UTF-8 are let through: a writer may produce them and the message is bytes.
-    fn string(&mut self) -> Option<&'a [u8]> {
-        self.expect(b'"')?;
-        let start = self.at;
-        loop {
-            self.at += plain_run(self.line.get(self.at..)?);
-            if *self.line.get(self.at)? == b'"' {
-                self.at += 1;
-                return Some(&self.line[start..self.at - 1]);
-            }
-            self.at += match self.line.get(self.at + 1)? {
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
-                b'u' => self.line.get(self.at + 2..self.at + 6).and_then(hex).map(|_| 6)?,
-                _ => return None,
-            };
-        }
-    }
-
-    /// Appends what a string stands for. Refuses and lets through what [`Text::string`] does.
-    fn decoded_string(&mut self, out: &mut Vec<u8>) -> Option<()> {
-        self.expect(b'"')?;
-        loop {
-            let rest = self.line.get(self.at..)?;
-            let run = plain_run(rest);
-            out.extend_from_slice(&rest[..run]);
-            self.at += run + 1;
-            if *rest.get(run)? == b'"' {
-                return Some(());
-            }
-            self.at += 1;
-            out.push(match *rest.get(run + 1)? {
-                byte @ (b'"' | b'\\' | b'/') => byte,
-                b'n' => b'\n',
-                b'r' => b'\r',
-                b't' => b'\t',
-                b'b' => 8,
-                b'f' => 12,
-                b'u' => {
-                    let (char, used) = decode_unit(&rest[run + 2..])?;
-                    out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
-                    self.at += used;
-                    continue;
-                }
-                _ => return None,
-            });
-        }
-    }
-
-    fn skip_value(&mut self, depth: usize) -> Option<()> {
-        self.skip_spaces();
-        match self.line.get(self.at)? {
-            b'"' => self.string().map(|_| ()),
-            open @ (b'{' | b'[') => {
-                let (is_object, depth) = (*open == b'{', depth.checked_sub(1)?);
-                let close = if is_object { b'}' } else { b']' };
-                self.at += 1;
-                self.skip_spaces();
-                if *self.line.get(self.at)? == close {
-                    self.at += 1;
-                    return Some(());
-                }
-                loop {
-                    if is_object {
-                        self.string()?;
-                        self.expect(b':')?;
-                    }
-                    self.skip_value(depth)?;
-                    match self.next()? {
-                        b',' => {}
-                        end if end == close => return Some(()),
-                        _ => return None,
-                    }
-                }
-            }
-            _ => {
-                let scalar = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
-                let length = self.line[self.at..].iter().take_while(|byte| scalar(byte)).count();
-                self.at += length;
-                (length > 0).then_some(())
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -374,6 +230,7 @@ mod tests {
             ("{}\n".to_owned(), true),
             (line(r"x\n", "stdout", r#"1","log":"","t":"25Z"#), true),
             ("\n".to_owned(), true),
+            (line("\x1b[1mred\\n", "stdout", "1970-01-01T00:00:01.25Z"), true),
             (line(r"d\n", "stdout", "1970-01-01T00:00:01.25Z"), false),
         ];
         let (mut block, mut expected) = (String::new(), Vec::new());
