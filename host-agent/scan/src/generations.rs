@@ -41,8 +41,6 @@ impl Age {
 #[derive(Default)]
 pub(crate) struct Generations {
     by_age: BTreeMap<Age, LogFile>,
-    /// A file was gone between the listing and a look at it: it may have another name by now.
-    vanished: bool,
 }
 
 impl Generations {
@@ -54,10 +52,8 @@ impl Generations {
         }
         let metadata = match fs::metadata(&file.path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !file.kind.is_symlink() => {
-                self.vanished = true;
-                return;
-            }
+            // Gone between the listing and this look at it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !file.kind.is_symlink() => return,
             // Such as a link that leads nowhere: the search says so, as a gap.
             Err(_) => {
                 let input = Input::Plain(file.path.clone());
@@ -92,11 +88,6 @@ impl Generations {
             }
         }
         name.strip_suffix("-json.log").unwrap_or_default().to_owned()
-    }
-
-    /// Whether the listing that these come from was overtaken by a rotation.
-    pub(crate) fn is_overtaken(&self) -> bool {
-        self.vanished
     }
 
     /// The files, oldest first.
