@@ -228,9 +228,10 @@ impl Run<'_, '_, '_> {
         let mut listed_all = changes.all;
         let mut containers = BTreeSet::new();
         for dir in &changes.names {
-            match follow.lanes_in(dir).first() {
-                Some(lane) => drop(containers.insert(*lane)),
-                // A pod's directory, or the root.
+            // Earlier instances of the container, which have ended, are in the same directory.
+            match follow.lanes_in(dir).into_iter().find(|lane| !follow.sources[*lane].ended) {
+                Some(lane) => drop(containers.insert(lane)),
+                // A pod's directory, the root, or one of a container that may be started anew.
                 None => listed_all = true,
             }
         }
@@ -315,6 +316,8 @@ impl Run<'_, '_, '_> {
                         LogSet { files: Vec::new(), source: source.set.source.clone(), ..set.clone() };
                     self.lanes[lane].feed.update(set.files);
                 }
+                // Read to its end when the next instance came.
+                Some(_) if follow.known.keys().any(|other| instance.is_older_than(other)) => continue,
                 _ if follow.selects(&set.source) => {
                     set.dirs.iter().for_each(|dir| follow.plan.watcher.watch(dir));
                     self.add_lane(set, None);
