@@ -12,6 +12,7 @@ use crate::files::Files;
 use crate::format::DETECT_BYTES;
 use crate::gap::GapReason;
 use crate::generations::{Age, Entry, Generations, entries};
+use crate::inode::Inode;
 use crate::lines::Lines;
 use crate::probe::stamp_near;
 use crate::reader::{Keep, is_gzip, open_regular};
@@ -151,7 +152,7 @@ pub fn file_set(path: &Path) -> Result<LogSet, ScanError> {
         dirs: vec![
             path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
         ],
-        files: vec![LogFile { input, size: metadata.len(), identity: crate::files::identity(&metadata) }],
+        files: vec![LogFile { input, size: metadata.len(), identity: Some(Inode::of(&metadata)) }],
     })
 }
 

@@ -5,6 +5,7 @@ use std::fs::{self, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::inode::Inode;
 use crate::source::{Input, LogFile};
 
 /// How old a file of a set is, by its name. Orders from old to new.
@@ -63,7 +64,7 @@ impl Generations {
         };
         let path = file.path.clone();
         let input = if is_gzip { Input::Gzip(path) } else { Input::Plain(path) };
-        let identity = crate::files::identity(&metadata);
+        let identity = Some(Inode::of(&metadata));
         self.by_age.insert(age, LogFile { input, size: metadata.len(), identity });
     }
 
