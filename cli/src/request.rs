@@ -254,6 +254,7 @@ fn look(args: &LogsArgs, spec: &QuerySpec) -> Look {
         terminal,
         width: terminal_width(&stdout),
         show_token: args.output.show_token,
+        follow: args.range.follow,
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct Look {
     pub(crate) width: usize,
     /// Whether the token is wanted that goes on from where the search stands.
     pub(crate) show_token: bool,
+    /// Whether the search waits for more, so that nothing may be kept for its end.
+    pub(crate) follow: bool,
 }
 
 /// A column of text output.
@@ -149,7 +151,7 @@ impl View {
                 self.progress.clear();
                 report::say(&notice);
             }
-            Event::Gap(gap) => self.gap(gap),
+            Event::Gap(gap) => return self.gap(gap),
             Event::Progress(progress) => self.progress.show(&progress),
             Event::Counts(counts) => self.counts.extend(counts),
             Event::Histogram(buckets) => self.buckets.extend(buckets),
@@ -274,13 +276,20 @@ impl View {
         }
     }
 
-    fn gap(&mut self, gap: Gap) {
-        if self.look.stats && self.look.format == Format::Jsonl || self.look.quiet {
+    fn gap(&mut self, gap: Gap) -> Flow {
+        let as_object = self.look.stats && self.look.format == Format::Jsonl;
+        if as_object && self.look.follow && !self.look.quiet {
+            jsonl::push_gap(&mut self.out.buffer, &gap, self.labels.get(&gap.source));
+            if !self.out.is_file && !self.flush() {
+                return Flow::Stop;
+            }
+        } else if as_object || self.look.quiet {
             self.gaps.push(gap);
         } else {
             self.progress.clear();
             report::gap(&gap, self.labels.get(&gap.source));
         }
+        Flow::Continue
     }
 
     /// Counts, aggregates, gaps, filters and summary.

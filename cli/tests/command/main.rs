@@ -5,6 +5,7 @@ mod counts;
 mod demo;
 mod exit_codes;
 mod filters;
+mod follow;
 mod formats;
 mod inputs;
 mod listings;

@@ -12,6 +12,7 @@ use crate::files::Files;
 use crate::format::DETECT_BYTES;
 use crate::gap::GapReason;
 use crate::generations::{Age, Entry, Generations, entries};
+use crate::inode::Inode;
 use crate::lines::Lines;
 use crate::probe::stamp_near;
 use crate::reader::{Keep, is_gzip, open_regular};
@@ -99,46 +100,29 @@ impl LogRoot {
 /// What [`LogRoot::list_visiting`] calls for each directory.
 pub type Visit<'a> = dyn FnMut(&Path, &Source) -> bool + 'a;
 
-/// The files of `set` as they are listed now, and those of other instances of the same container. Lists until
-/// two listings agree, since one that a rotation overtakes may lack a file.
+/// The files of `set` as they are listed now, and those of other instances of the same container.
 ///
 /// Empty when nothing is left.
 pub fn list_again(set: &LogSet) -> Vec<LogSet> {
-    let list = || -> Vec<LogSet> {
-        let Some(dir) = set.dirs.first() else {
-            return Vec::new();
-        };
-        match &set.files[..] {
-            // A single file that was named: its directory is nobody's.
-            [LogFile { input, .. }] if set.source.pod.is_empty() && set.source.container_id.is_empty() => {
-                input.path().and_then(|path| file_set(path).ok()).into_iter().collect()
-            }
-            _ if set.source.pod.is_empty() => {
-                let name = set.source.container_id.clone();
-                let kind = fs::metadata(dir).map(|metadata| metadata.file_type());
-                let entry = kind.map(|kind| Entry { name, path: dir.clone(), kind });
-                entry.ok().and_then(|entry| docker_set(&entry)).into_iter().collect()
-            }
-            _ => {
-                let source = Source { restart: 0, container_id: String::new(), ..set.source.clone() };
-                list_container(dir, &source).unwrap_or_default()
-            }
+    let Some(dir) = set.dirs.first() else {
+        return Vec::new();
+    };
+    match &set.files[..] {
+        // A single file that was named: its directory is nobody's.
+        [LogFile { input, .. }] if set.source.pod.is_empty() && set.source.container_id.is_empty() => {
+            input.path().and_then(|path| file_set(path).ok()).into_iter().collect()
         }
-    };
-    let identities = |sets: &[LogSet]| -> Vec<_> {
-        let file = |file: &LogFile| (file.input.path().map(Path::to_owned), file.identity);
-        sets.iter().flat_map(|set| set.files.iter().map(file)).collect()
-    };
-    let mut listed = list();
-    for _ in 1..LISTINGS {
-        let again = list();
-        let agree = identities(&again) == identities(&listed);
-        listed = again;
-        if agree {
-            break;
+        _ if set.source.pod.is_empty() => {
+            let name = set.source.container_id.clone();
+            let kind = fs::metadata(dir).map(|metadata| metadata.file_type());
+            let entry = kind.map(|kind| Entry { name, path: dir.clone(), kind });
+            entry.ok().and_then(|entry| docker_set(&entry)).into_iter().collect()
+        }
+        _ => {
+            let source = Source { restart: 0, container_id: String::new(), ..set.source.clone() };
+            list_container(dir, &source).unwrap_or_default()
         }
     }
-    listed
 }
 
 /// One file that a user named; a FIFO is read like standard input. Compression is told by content.
@@ -168,7 +152,7 @@ pub fn file_set(path: &Path) -> Result<LogSet, ScanError> {
         dirs: vec![
             path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
         ],
-        files: vec![LogFile { input, size: metadata.len(), identity: crate::files::identity(&metadata) }],
+        files: vec![LogFile { input, size: metadata.len(), identity: Some(Inode::of(&metadata)) }],
     })
 }
 
@@ -269,20 +253,37 @@ fn unreadable_set(dir: &Path, source: Source, error: &io::Error) -> Option<LogSe
     (!is_gone).then(|| LogSet { source, files: vec![file], dirs: vec![dir.to_owned()] })
 }
 
-/// How often a directory is listed again because a rotation overtook the listing. A rotation takes
-/// milliseconds and the next one is seconds away.
+/// How often a directory is listed until two listings agree. A rotation takes milliseconds and the next one is
+/// seconds away.
 const LISTINGS: usize = 5;
+
+/// Lists until two listings agree. One that a rotation overtakes may lack a file: when the live file is renamed
+/// behind the listing of names and a new one made before it is looked at, the new one stands for both.
+fn settled(mut list: impl FnMut() -> io::Result<Vec<LogSet>>) -> io::Result<Vec<LogSet>> {
+    let identities = |sets: &[LogSet]| -> Vec<_> {
+        let file = |file: &LogFile| (file.input.path().map(Path::to_owned), file.identity);
+        sets.iter().flat_map(|set| set.files.iter().map(file)).collect()
+    };
+    let mut listed = list()?;
+    for _ in 1..LISTINGS {
+        let again = list()?;
+        let agree = identities(&again) == identities(&listed);
+        listed = again;
+        if agree {
+            break;
+        }
+    }
+    Ok(listed)
+}
 
 /// The instances of one container.
 fn list_container(dir: &Path, source: &Source) -> io::Result<Vec<LogSet>> {
-    let mut restarts = generations(&entries(dir)?);
-    for _ in 1..LISTINGS {
-        if !restarts.values().any(Generations::is_overtaken) {
-            break;
-        }
-        restarts = generations(&entries(dir)?);
-    }
-    let sets = restarts.into_iter().map(|(restart, mut generations)| {
+    settled(|| Ok(container_sets(&entries(dir)?, dir, source)))
+}
+
+/// The instances of one container whose directory has these entries.
+fn container_sets(files: &[Entry], dir: &Path, source: &Source) -> Vec<LogSet> {
+    let sets = generations(files).into_iter().map(|(restart, mut generations)| {
         let mut source = Source { restart, ..source.clone() };
         let mut dirs = vec![dir.to_owned()];
         if let Some(target) = generations.link_target() {
@@ -291,7 +292,7 @@ fn list_container(dir: &Path, source: &Source) -> io::Result<Vec<LogSet>> {
         }
         LogSet { source, files: generations.into_files(), dirs }
     });
-    Ok(sets.filter(|set| !set.files.is_empty()).collect())
+    sets.filter(|set| !set.files.is_empty()).collect()
 }
 
 /// The name of the file that an instance of a container writes to, in kubelet's layout.
@@ -322,12 +323,16 @@ fn generations(files: &[Entry]) -> BTreeMap<u32, Generations> {
 }
 
 fn docker_set(container: &Entry) -> Option<LogSet> {
-    let mut generations = Generations::default();
     let live = container.path.join(format!("{}-json.log", container.name));
-    let id = generations.add_docker_siblings(&live);
-    let source = Source { container: id.clone(), container_id: id, ..Source::default() };
-    let files = generations.into_files();
-    (!files.is_empty()).then_some(LogSet { source, files, dirs: vec![container.path.clone()] })
+    let list = || {
+        let mut generations = Generations::default();
+        let id = generations.add_docker_siblings(&live);
+        let source = Source { container: id.clone(), container_id: id, ..Source::default() };
+        let set = LogSet { source, files: generations.into_files(), dirs: vec![container.path.clone()] };
+        Ok(vec![set])
+    };
+    let set = settled(list).ok()?.pop()?;
+    (!set.files.is_empty()).then_some(set)
 }
 
 #[cfg(test)]

@@ -131,3 +131,21 @@ fn times_at_both_ends() {
     let gone = times(&sets[0]);
     assert!(gone.oldest.is_none() && gone.problem.is_some_and(|problem| problem.contains("0.log")));
 }
+
+#[test]
+fn a_rotation_behind_the_listing_hides_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "0.log", LINE);
+    let mut rotations = 1;
+    let sets = settled(|| {
+        let listed = entries(dir.path())?;
+        if rotations > 0 {
+            rotations -= 1;
+            fs::rename(dir.path().join("0.log"), dir.path().join("0.log.20260102-030405"))?;
+            write(dir.path(), "0.log", LINE);
+        }
+        Ok(container_sets(&listed, dir.path(), &Source::default()))
+    })
+    .unwrap();
+    assert_eq!(names(&sets[0]), ["plain 0.log.20260102-030405", "plain 0.log"]);
+}

@@ -2,13 +2,13 @@
 //! that is followed changes is [`growth`](crate::growth)'s part.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::format::{self, DETECT_BYTES};
 use crate::gap::{Gap, GapReason};
 use crate::growth::Growth;
+use crate::inode::Inode;
 use crate::interrupt::Interrupt;
 use crate::position::Head;
 use crate::reader::{Fault, FileReader, Keep, open_regular};
@@ -168,7 +168,7 @@ impl Files {
     /// one file as another.
     pub(crate) fn note_identities(&mut self) {
         for Slot { file, .. } in &mut self.slots {
-            let found = || file.input.path().and_then(|path| identity(&fs::metadata(path).ok()?));
+            let found = || file.input.path().and_then(|path| Some(Inode::of(&fs::metadata(path).ok()?)));
             file.identity = file.identity.or_else(found);
         }
     }
@@ -332,11 +332,11 @@ impl Files {
         };
         let known = *known;
         match open_regular(path) {
-            Ok(opened) if known.is_none() || known == identity_of(&opened) => {
+            Ok(opened) if known.is_none() || known == Inode::of_open(&opened) => {
                 FileReader::open(input, Some(opened), &self.keep)
             }
             // Another file has taken the name, or none has it: a rotation went by.
-            result => match known.and_then(|known| renamed(path, known)) {
+            result => match known.and_then(|known| known.find_beside(path)) {
                 Some(opened) => FileReader::open(input, Some(opened), &self.keep),
                 None => self.open_compressed(path, result.err()),
             },
@@ -405,22 +405,4 @@ impl Files {
         };
         self.gaps.push((file, gap));
     }
-}
-
-pub(crate) fn identity(metadata: &fs::Metadata) -> Option<(u64, u64)> {
-    Some((metadata.dev(), metadata.ino()))
-}
-
-fn identity_of(file: &File) -> Option<(u64, u64)> {
-    identity(&file.metadata().ok()?)
-}
-
-/// Finds a file that was renamed within its directory.
-fn renamed(path: &Path, known: (u64, u64)) -> Option<File> {
-    let target = fs::canonicalize(path.parent()?).ok()?;
-    fs::read_dir(target).ok()?.flatten().find_map(|entry| {
-        let metadata = entry.metadata().ok()?;
-        let opened = (identity(&metadata)? == known).then(|| open_regular(&entry.path()))?.ok()?;
-        (identity_of(&opened)? == known).then_some(opened)
-    })
 }

@@ -5,6 +5,7 @@ use std::fs::{self, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::inode::Inode;
 use crate::source::{Input, LogFile};
 
 /// How old a file of a set is, by its name. Orders from old to new.
@@ -41,8 +42,6 @@ impl Age {
 #[derive(Default)]
 pub(crate) struct Generations {
     by_age: BTreeMap<Age, LogFile>,
-    /// A file was gone between the listing and a look at it: it may have another name by now.
-    vanished: bool,
 }
 
 impl Generations {
@@ -54,10 +53,8 @@ impl Generations {
         }
         let metadata = match fs::metadata(&file.path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !file.kind.is_symlink() => {
-                self.vanished = true;
-                return;
-            }
+            // Gone between the listing and this look at it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !file.kind.is_symlink() => return,
             // Such as a link that leads nowhere: the search says so, as a gap.
             Err(_) => {
                 let input = Input::Plain(file.path.clone());
@@ -67,7 +64,7 @@ impl Generations {
         };
         let path = file.path.clone();
         let input = if is_gzip { Input::Gzip(path) } else { Input::Plain(path) };
-        let identity = crate::files::identity(&metadata);
+        let identity = Some(Inode::of(&metadata));
         self.by_age.insert(age, LogFile { input, size: metadata.len(), identity });
     }
 
@@ -92,11 +89,6 @@ impl Generations {
             }
         }
         name.strip_suffix("-json.log").unwrap_or_default().to_owned()
-    }
-
-    /// Whether the listing that these come from was overtaken by a rotation.
-    pub(crate) fn is_overtaken(&self) -> bool {
-        self.vanished
     }
 
     /// The files, oldest first.

@@ -28,6 +28,7 @@ mod gap;
 mod generations;
 mod growth;
 mod gzip;
+mod inode;
 mod interrupt;
 pub mod json_file;
 mod json_text;
@@ -58,6 +59,7 @@ pub use discover::{
     times,
 };
 pub use gap::{Gap, GapReason, ScanStats};
+pub use inode::Inode;
 pub use interrupt::Interrupt;
 pub use pattern::{Case, Matcher, MessageRegex, PatternError, PatternLimits, PatternSpec};
 pub use position::{FileId, Left, OpenRecord, Position};

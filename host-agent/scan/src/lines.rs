@@ -40,6 +40,11 @@ impl Line {
     pub(crate) fn place(&self) -> Place {
         (self.file, self.start)
     }
+
+    /// Whether its newline is there.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.end < self.next
+    }
 }
 
 /// The lines of a set.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::{Files, State};
 use crate::gap::GapReason;
+use crate::inode::Inode;
 use crate::lines::Place;
 use crate::reader::Fault;
 use crate::scanner::Scanner;
@@ -48,8 +49,8 @@ impl Head {
 /// A file, in terms that outlast renaming and compressing it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileId {
-    /// Device and inode, where it is a file on disk.
-    pub(crate) identity: Option<(u64, u64)>,
+    /// Where it is a file on disk.
+    pub(crate) identity: Option<Inode>,
     pub(crate) head: Head,
 }
 

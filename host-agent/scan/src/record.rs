@@ -25,7 +25,8 @@ impl Flags {
     pub const MALFORMED: Flags = Flags(1 << 1);
     /// A neighbour of a match, not a match.
     pub const CONTEXT: Flags = Flags(1 << 2);
-    /// The writer's line has no end: its last part (CRI tag `P`, json-file without `\n`) has no successor.
+    /// The writer's line has no end: its last part (CRI tag `P`, json-file without `\n`) has no successor, or the
+    /// line in the file has no newline yet.
     pub const UNFINISHED: Flags = Flags(1 << 3);
     /// Records were left out between this one and the one before it of the same source
     /// (only set when context was asked for, and never on the first).

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::inode::Inode;
 use crate::record::Stream;
 
 /// The identity of one container instance, taken from the path of its log.
@@ -43,9 +44,9 @@ pub struct LogFile {
     pub input: Input,
     /// Size in bytes as found on disk (compressed, for gzip); 0 for streams.
     pub size: u64,
-    /// Device and inode as found when the file was listed, so that a rotation after that doesn't pass off
-    /// another file as this one. `None` where it wasn't looked at: then the first look counts.
-    pub identity: Option<(u64, u64)>,
+    /// As found when the file was listed, so that a rotation after that doesn't pass off another file as this
+    /// one. `None` where it wasn't looked at: then the first look counts.
+    pub identity: Option<Inode>,
 }
 
 /// Where the bytes of a [`LogFile`] come from.

@@ -144,6 +144,11 @@ impl Units {
         if head.is_none() && format != Format::Plain {
             flags.set(Flags::MALFORMED);
         }
+        // A runtime ends every line: this one is still being written, or its writer died.
+        let goes_on = head.is_some_and(|head| head.partial);
+        if format != Format::Plain && !goes_on && !line.is_ended() && !flags.has(Flags::TRUNCATED) {
+            flags.set(Flags::UNFINISHED);
+        }
         self.lines.note_head(line, head);
         Unit { line, head, flags, text }
     }
@@ -249,6 +254,9 @@ impl Units {
                 unit.flags.set(Flags::TRUNCATED);
                 self.lines.cut = true;
             }
+        }
+        if !at.is_ended() && !unit.flags.has(Flags::TRUNCATED) {
+            unit.flags.set(Flags::UNFINISHED);
         }
         self.scratch = joined;
         run

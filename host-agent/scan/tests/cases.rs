@@ -359,3 +359,31 @@ fn scanners_stepped_in_turn_do_not_disturb_each_other() {
         assert!(batch.records.iter().all(|record| batch.message(record).starts_with(own.as_bytes())));
     }
 }
+
+#[test]
+fn a_line_that_is_still_being_written_is_marked() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("0.log");
+    for (torn, message, malformed) in [
+        ("2026-11-24T10:00:02Z stdout F hal", "hal", false),
+        ("2026-11-24T10:00:02Z stdout P hal", "hal", false),
+        ("2026-11-24T10:0", "2026-11-24T10:0", true),
+    ] {
+        fs::write(&path, format!("{}{torn}", cri(1, "whole"))).unwrap();
+        for direction in BOTH {
+            let mut scanner = Scanner::new(set(vec![Input::Plain(path.clone())]), 0, search("", direction));
+            let (mut batch, mut found) = (RecordBatch::default(), Vec::new());
+            while scanner.step(&mut batch) == Step::More {
+                found.extend(batch.records.iter().map(|record| {
+                    let message = String::from_utf8_lossy(batch.message(record)).into_owned();
+                    (message, record.flags.has(Flags::UNFINISHED), record.flags.has(Flags::MALFORMED))
+                }));
+                batch.clear();
+            }
+            if direction == Direction::Backward {
+                found.reverse();
+            }
+            assert_eq!(found, [("whole".to_owned(), false, false), (message.to_owned(), true, malformed)]);
+        }
+    }
+}

@@ -54,6 +54,8 @@ struct Placed {
     raw: Vec<u8>,
     time: i64,
     plain: bool,
+    /// Its newline is there.
+    ended: bool,
     /// Stream, partial, message; `None` when the line has no head.
     good: Option<(Stream, bool, Vec<u8>)>,
 }
@@ -88,12 +90,13 @@ impl Log {
                 };
                 let offset = content.len() as u64;
                 content.extend_from_slice(&raw);
-                if at + 1 < file.lines.len() || file.final_newline || raw.is_empty() {
+                let ended = at + 1 < file.lines.len() || file.final_newline || raw.is_empty();
+                if ended {
                     content.push(b'\n');
                 }
                 let size = content.len() as u64 - offset;
                 let good = good.filter(|_| kind == Kind::Cri || raw.len() <= cap);
-                lines.push(Placed { file: index as u32, offset, size, raw, time, plain, good });
+                lines.push(Placed { file: index as u32, offset, size, raw, time, plain, ended, good });
             }
             contents.push(content);
         }
@@ -114,6 +117,9 @@ impl Log {
                 None => {
                     if !line.plain {
                         flags.set(Flags::MALFORMED);
+                        if !line.ended && line.raw.len() <= limit {
+                            flags.set(Flags::UNFINISHED);
+                        }
                     }
                     let before = self.before(index, join, |placed| placed.good.is_some());
                     let near = before.filter(|_| !line.plain).map(|at| self.lines[at].time);
@@ -133,7 +139,7 @@ impl Log {
                         joined.extend_from_slice(part);
                         (partial, at) = (*goes_on, next);
                     }
-                    if partial && joined.len() <= limit {
+                    if (partial || !self.lines[at].ended) && joined.len() <= limit {
                         flags.set(Flags::UNFINISHED);
                     }
                     (joined, *stream, Some(line.time), Some(line.time))

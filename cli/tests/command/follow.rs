@@ -1,0 +1,109 @@
+//! Searches that wait for more.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::Child;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::program::Weir;
+
+/// How long a line may take that is waited for.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A running follow, and the objects that it shows. It is killed when dropped.
+struct Follow {
+    child: Child,
+    objects: Receiver<Value>,
+}
+
+impl Follow {
+    fn start(logs: &Path, flags: &[&str]) -> Follow {
+        let dir = logs.to_str().expect("a path of ours");
+        let args = ["logs", "--dir", dir, "--all", "--follow", "--stats", "--show-token", "-o", "jsonl"];
+        let mut command = Weir::new(args.iter().chain(flags)).into_command();
+        command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().expect("weir starts");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let (send, objects) = channel();
+        std::thread::spawn(move || {
+            let objects =
+                stdout.lines().map_while(Result::ok).map_while(|line| serde_json::from_str(&line).ok());
+            // Whoever listens may have heard enough.
+            objects.map_while(|object: Value| send.send(object).ok()).for_each(drop);
+        });
+        Follow { child, objects }
+    }
+
+    /// Waits for an object that is wanted.
+    #[track_caller]
+    fn wait_for(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let left = DEADLINE.saturating_sub(start.elapsed());
+            let object = self.objects.recv_timeout(left).unwrap_or_else(|error| panic!("{what}: {error}"));
+            if wanted(&object) {
+                return object;
+            }
+        }
+    }
+}
+
+impl Drop for Follow {
+    fn drop(&mut self) {
+        self.child.kill().expect("our child");
+        self.child.wait().expect("our child");
+    }
+}
+
+fn line(message: &str) -> String {
+    format!("2026-11-24T10:00:00Z stdout F {message}\n")
+}
+
+#[test]
+fn a_restarted_container_is_followed_after_its_first_instance_has_ended() {
+    let root = tempfile::tempdir().expect("a folder");
+    let dir = root.path().join("ns_pod_uid/app");
+    fs::create_dir_all(&dir).expect("a folder");
+    fs::write(dir.join("0.log"), line("first")).expect("a file");
+    let follow = Follow::start(root.path(), &[]);
+    follow.wait_for("the first instance", |object| object["message"] == "first");
+    fs::write(dir.join("1.log"), line("second")).expect("a file");
+    follow.wait_for("the second instance", |object| object["message"] == "second");
+    // The first one ends a second later, which isn't shown.
+    let start = Instant::now();
+    for round in 1.. {
+        let message = format!("round {round}");
+        let rotated = dir.join(format!("1.log.20261124-{:06}", 100_000 + round));
+        fs::rename(dir.join("1.log"), rotated).expect("renamed");
+        fs::write(dir.join("1.log"), line(&message)).expect("a file");
+        let shown = follow.wait_for(&message, |object| object["message"] != Value::Null);
+        assert_eq!((shown["message"].as_str(), shown["restart"].as_u64()), (Some(message.as_str()), Some(1)));
+        if start.elapsed() > Duration::from_secs(3) {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_gap_is_told_as_an_object_while_the_search_goes_on() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (kept, deleted) = (root.path().join("ns_kept_uid/app"), root.path().join("ns_deleted_uid/app"));
+    for dir in [&kept, &deleted] {
+        fs::create_dir_all(dir).expect("a folder");
+        fs::write(dir.join("0.log"), line("before")).expect("a file");
+    }
+    let follow = Follow::start(root.path(), &[]);
+    for _ in [&kept, &deleted] {
+        follow.wait_for("a record", |object| object["message"] == "before");
+    }
+    let token = follow.wait_for("a token", |object| object["type"] == "resume");
+    drop(follow);
+    fs::remove_dir_all(deleted).expect("removed");
+    let follow = Follow::start(root.path(), &["--resume", token["token"].as_str().expect("a text")]);
+    let gap = follow.wait_for("a gap", |object| object["type"] == "gap");
+    assert_eq!((gap["pod"].as_str(), gap["reason"].as_str()), (Some("deleted"), Some("rotated-away")));
+}

@@ -1,0 +1,207 @@
+//! Weir on a node of its own: a kubelet and a containerd write, rotate, compress and delete logs, and what `weir` and
+//! `weir-agent` tell of them is compared with what the writers say they wrote and with a reader of our own.
+//!
+//! `scripts/e2e` builds what this needs and runs it in namespaces of its own.
+
+mod agent;
+mod answer;
+mod disk;
+mod follow;
+mod image;
+mod node;
+mod past;
+mod process;
+mod report;
+mod trail;
+mod wait;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+
+use crate::agent::Agent;
+use crate::answer::Weir;
+use crate::follow::Following;
+use crate::node::{Container, Node, Rotations};
+use crate::past::{Live, Quiet};
+use crate::report::Report;
+
+/// Runs Weir against logs that a real kubelet and containerd write.
+#[derive(Parser)]
+struct Args {
+    /// The `weir` to test
+    #[arg(long)]
+    weir: PathBuf,
+    /// The `weir-agent` to test
+    #[arg(long)]
+    agent: PathBuf,
+    /// kubelet
+    #[arg(long)]
+    kubelet: PathBuf,
+    /// The workload: `weir-e2e-writer`, linked statically
+    #[arg(long)]
+    writer: PathBuf,
+    /// Empty folder for everything that the node keeps
+    #[arg(long)]
+    state: PathBuf,
+}
+
+/// Rotations that each container of `steady` must see.
+const ROTATIONS: usize = 6;
+
+/// How long the workload may take for its rotations, restarts and deletions. Kubelet removes a deleted pod's logs up
+/// to a minute after its end.
+const WORKLOAD: Duration = Duration::from_secs(180);
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let mut report = Report::default();
+    let started = Instant::now();
+    if let Err(error) = run(&args, &mut report) {
+        report.check("the test runs to its end", Err(error));
+    }
+    report.end(started.elapsed())
+}
+
+fn run(args: &Args, report: &mut Report) -> Result<()> {
+    let mut node = Node::start(&args.state, &args.kubelet, &args.writer)?;
+    std::fs::create_dir_all(node::LOGS)?;
+    let mut agent = Agent::start(&args.agent, &args.state)?;
+    let cache = args.state.join("cache");
+    let local = Weir::new(args.weir.clone(), Vec::new(), cache.clone());
+    let remote = Weir::new(args.weir.clone(), vec!["--agent".to_owned(), agent.url.clone()], cache);
+
+    let mut follows = [
+        Following::start("follow a folder", &local, &args.state)?,
+        Following::start("follow, killed and resumed", &local, &args.state)?,
+        Following::start("follow an agent that restarts", &remote, &args.state)?,
+    ];
+    let worked = work(&mut node, &mut agent, [&local, &remote], &mut follows);
+    report.check("searches while kubelet rotates", worked);
+    node.stop_writing(&["doomed"])?;
+    settle(&node)?;
+    for follow in &mut follows {
+        let ended = follow.end(&node.runs()?);
+        report.check(follow.name, ended);
+    }
+    node.suspend_kubelet()?;
+    for (name, weir) in [("folder", &local), ("agent", &remote)] {
+        quiet(name, weir, report)?;
+    }
+    node.resume_kubelet()?;
+    node.alive()
+}
+
+/// Runs the workload until everything has happened that the test is about, and searches all the while. Of the follows,
+/// the second is killed before a rotation and resumed behind it, and the third's agent is restarted.
+fn work(
+    node: &mut Node,
+    agent: &mut Agent,
+    weirs: [&Weir; 2],
+    [steady, killed, remote]: &mut [Following<'_>; 3],
+) -> Result<String> {
+    let short = |name| Container { name, form: "short", rate: 500, crash_after: None };
+    let long = Container { name: "long", form: "long", rate: 10, crash_after: None };
+    let pieces = Container { name: "pieces", form: "pieces", rate: 100, crash_after: None };
+    node.run_pod("steady", &[short("short"), long, pieces])?;
+    node.run_pod("crash", &[Container { crash_after: Some(4000), ..short("short") }])?;
+    node.run_pod("doomed", &[short("short")])?;
+
+    let mut rotations = Rotations::default();
+    let mut live = Live::default();
+    let (mut deleted, mut late) = (false, false);
+    let mut to_come = VecDeque::from([Turn::Kill, Turn::Resume, Turn::RestartAgent]);
+    let start = Instant::now();
+    loop {
+        node.alive()?;
+        agent.alive()?;
+        [&mut *steady, &mut *killed, &mut *remote].into_iter().try_for_each(Following::alive)?;
+        rotations.look()?;
+        if let Some(turn) = to_come.pop_front_if(|turn| rotations.of("steady", "short") >= turn.after()) {
+            match turn {
+                Turn::Kill => killed.kill()?,
+                Turn::Resume => killed.resume()?,
+                Turn::RestartAgent => agent.restart()?,
+            }
+        }
+        if !deleted && rotations.of("doomed", "short") >= 2 {
+            node.delete_pod("doomed")?;
+            deleted = true;
+        }
+        if deleted && !late {
+            node.run_pod("late", &[short("short")])?;
+            late = true;
+        }
+        if late && to_come.is_empty() && done(node, &rotations)? {
+            break;
+        }
+        ensure!(start.elapsed() < WORKLOAD, "the workload takes too long: {:?}", rotations);
+        live.search(weirs[(live.searches % 2) as usize])?;
+    }
+    let Live { searches, lines, told, incomplete } = live;
+    Ok(format!(
+        "{searches} searches, {lines} lines, {told} in told gaps, {incomplete} incomplete answers, {rotations}"
+    ))
+}
+
+/// What happens to those who follow.
+enum Turn {
+    Kill,
+    Resume,
+    RestartAgent,
+}
+
+impl Turn {
+    /// After how many rotations.
+    fn after(&self) -> usize {
+        match self {
+            Turn::Kill => 2,
+            Turn::Resume => 3,
+            Turn::RestartAgent => 4,
+        }
+    }
+}
+
+/// Whether all of the workload has happened.
+fn done(node: &Node, rotations: &Rotations) -> Result<bool> {
+    let rotated =
+        ["short", "long", "pieces"].iter().all(|container| rotations.of("steady", container) >= ROTATIONS)
+            && rotations.of("late", "short") >= 2;
+    let restarted = node.runs()?.iter().any(|run| run.writer == "crash-short" && run.number >= 2);
+    let gone = !disk::files(Path::new(node::LOGS))?.iter().any(|file| file.source.pod == "doomed-node");
+    Ok(rotated && restarted && gone)
+}
+
+/// Waits until the runtime has written all that the idle writers gave it.
+fn settle(node: &Node) -> Result<()> {
+    wait::until("the runtime has written everything", Duration::from_secs(30), || {
+        let written = past::on_disk()?;
+        let runs = node.runs()?;
+        let alive = runs.iter().filter(|run| run.account.iter().all(|stream| stream.idle));
+        let mut lines = alive.flat_map(|run| {
+            let streams = weir_e2e_writer::Stream::BOTH.into_iter().zip(&run.account);
+            streams.map(|(stream, progress)| ((run.writer.clone(), run.number, stream), progress.done))
+        });
+        Ok(lines
+            .all(|(key, done)| written.get(&key).map_or(0, |trail| trail.last_whole()) == done)
+            .then_some(()))
+    })
+}
+
+/// Exact comparisons, once nothing changes any more.
+fn quiet(name: &str, weir: &Weir, report: &mut Report) -> Result<()> {
+    let records = disk::read(Path::new(node::LOGS))?;
+    let quiet = Quiet { weir, records: &records };
+    let mut check = |what: &str, result| report.check(&format!("{name}: {what}"), result);
+    check("all records", quiet.all());
+    check("oldest and newest", quiet.ends());
+    check("text across split lines", quiet.split_lines());
+    check("spans of time", quiet.windows());
+    check("counts", quiet.counts());
+    check("the previous container", quiet.previous("crash-node", "short"));
+    Ok(())
+}
