@@ -236,7 +236,7 @@ impl Run<'_, '_, '_> {
         for lane in &mut self.lanes {
             lane.feed.interrupted_by(self.interrupt.clone());
         }
-        self.give_all_positions();
+        self.give_positions_from(0);
     }
 
     /// Reads and hands on what has come by `now`. Returns when something is due without anything being
@@ -363,6 +363,8 @@ impl Run<'_, '_, '_> {
                 _ if follow.selects(&set.source) => {
                     let (listed, created) = (set.files.len(), changes.created(&set.dirs, &live_names(&set)));
                     self.add_lane(set, None);
+                    // Even if nothing is given of it before the reader is gone, it isn't forgotten.
+                    self.give_positions_from(self.lanes.len() - 1);
                     if created.is_some_and(|created| created > listed) {
                         self.lanes
                             .iter_mut()

@@ -326,9 +326,9 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         self.collector.flush(positions);
     }
 
-    /// Tells where the search of all sources stands.
-    pub(crate) fn give_all_positions(&mut self) {
-        let positions: Vec<_> = (0..self.lanes.len()).filter_map(|index| self.position(index)).collect();
+    /// Tells where the search stands in the lanes from number `first` on.
+    pub(crate) fn give_positions_from(&mut self, first: usize) {
+        let positions: Vec<_> = (first..self.lanes.len()).filter_map(|index| self.position(index)).collect();
         if !positions.is_empty() {
             self.collector.give(Event::Positions(positions));
         }
@@ -364,7 +364,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         self.stop_reading();
         self.collector.release();
         self.flush();
-        self.give_all_positions();
+        self.give_positions_from(0);
         self.collector.finish();
         (0..self.lanes.len()).for_each(|index| self.tell_end(index));
         for stage in std::mem::take(&mut self.stages) {

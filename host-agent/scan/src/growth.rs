@@ -110,7 +110,8 @@ impl Files {
 
     /// Notes a file's first bytes, or finds that they are others now: then it was emptied and written anew.
     fn check_head(&mut self, file: usize, before: u64, len: u64) -> Result<u64, Fault> {
-        if len == before {
+        // What is looked at was written to: as long as before, the newest file may hold something else.
+        if len == before && file + 1 < self.count() {
             return Ok(len);
         }
         let Some(bytes) = self.first_bytes(file) else {

@@ -221,6 +221,17 @@ impl Scanner {
         Some((file, offset))
     }
 
+    /// The newest file that begins no later than a time.
+    fn last_begun_before(&mut self, time: i64) -> Option<usize> {
+        let lines = &mut self.units.lines;
+        let all = (lines.files.first..lines.files.count()).rev();
+        let mut begun = all.map(|file| {
+            let first = lines.line_at(file, 0);
+            (file, first.and_then(|first| lines.head(first)).is_some_and(|head| head.time <= time))
+        });
+        begun.find(|(_, is_older)| *is_older).map(|(file, _)| file)
+    }
+
     /// Goes on from a position that a scan of the same log, in the same direction, told. When its file is
     /// gone, that is a gap, and the scan starts with what is left.
     pub fn resume(&mut self, position: &Position) {
@@ -259,8 +270,9 @@ impl Scanner {
             }
             None => {
                 lost = true;
-                // Behind the file before, or, when that is gone too, at the oldest: the oldest are deleted first.
+                // Behind the file before, or, when that is gone too, behind those that are older by their times.
                 let left = position.left.as_ref().and_then(|left| self.units.lines.files.find(&left.file));
+                let left = left.or_else(|| self.last_begun_before(position.time?));
                 match left {
                     _ if self.backward() => self.file = None,
                     Some(left) if left + 1 == self.units.lines.files.count() => {

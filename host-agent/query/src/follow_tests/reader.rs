@@ -23,6 +23,8 @@ struct Given {
     flags: Flags,
     /// When.
     phase: Phase,
+    /// Over which connection.
+    connection: usize,
 }
 
 /// A part of what a query gives.
@@ -108,6 +110,7 @@ impl Reader {
                             time: record.time,
                             flags: record.flags,
                             phase,
+                            connection: self.connections,
                         });
                     }
                     self.note(positions);
@@ -176,7 +179,8 @@ impl Reader {
             let known = given.text.split_once(':').and_then(|(number, _)| number.parse::<usize>().ok());
             let Some(record) = known.filter(|record| *record < log.records.len()) else {
                 // The rest of a record whose first part is lost.
-                if log.lost().next().is_some() && given.text.bytes().all(|byte| byte == b'x') {
+                let is_cut = log.lost().next().is_some() || !gaps.is_empty();
+                if is_cut && given.text.bytes().all(|byte| byte == b'x') {
                     continue;
                 }
                 return Err(format!("'{}' was never written", given.text));
@@ -185,7 +189,9 @@ impl Reader {
             let written = &log.records[record];
             let is_whole =
                 given.text == written.text && (written.ended || given.flags.has(Flags::UNFINISHED));
-            if !is_whole && !(written.lost && written.text.starts_with(&given.text)) {
+            // A record that reaches across a gap is cut there.
+            let is_cut = written.lost || (written.reaches_across_files() && !gaps.is_empty());
+            if !is_whole && !(is_cut && written.text.starts_with(&given.text)) {
                 return Err(format!("record {record} came out as '{}'", given.text));
             }
             if given.flags.has(Flags::LATE) || written.straggler {
@@ -238,7 +244,7 @@ impl Reader {
             let newer = self.given[..index]
                 .iter()
                 .rev()
-                .take_while(|before| before.phase == Phase::Live)
+                .take_while(|before| before.phase == Phase::Live && before.connection == given.connection)
                 .find(|before| before.instance != given.instance && before.time > given.time);
             if let (Some(newer), false) = (newer, given.flags.has(Flags::LATE)) {
                 return Err(format!(

@@ -39,6 +39,13 @@ pub(super) struct Written {
     pub(super) straggler: bool,
 }
 
+impl Written {
+    /// Whether its parts may be in several files, or on both sides of where one was emptied.
+    pub(super) fn reaches_across_files(&self) -> bool {
+        self.inodes.len() > 1
+    }
+}
+
 /// The log of one instance of a container.
 pub(super) struct Log {
     pub(super) pod: usize,
@@ -327,12 +334,18 @@ impl World {
             return;
         }
         let Some(out) = &entry.out else { return };
-        out.set_len(0).expect("emptied");
         let number = inode(out);
-        entry.destroy(number, &|record| given(log, record));
         let in_it = |record: &Written| record.inodes.contains(&number) && !record.emptied;
         let is_known =
             (0..entry.records.len()).any(|record| in_it(&entry.records[record]) && given(log, record));
+        // Nothing on disk would tell that the end of a line which begins in an older file isn't the next thing.
+        let reaches_in =
+            |record: &Written| in_it(record) && record.inodes.iter().any(|inode| *inode != number);
+        if !is_known && (entry.open.iter().any(Option::is_some) || entry.records.iter().any(reaches_in)) {
+            return;
+        }
+        out.set_len(0).expect("emptied");
+        entry.destroy(number, &|record| given(log, record));
         for record in entry.records.iter_mut().filter(|record| in_it(record)) {
             record.traceless = record.lost && !is_known;
             record.emptied = true;
