@@ -61,7 +61,7 @@ impl Producer {
     /// Takes an event; waits while the queue is full.
     pub(crate) fn send(&self, event: Event) -> Flow {
         let sent = match event {
-            Event::Records { batch, positions } => self.send_records(&batch, positions),
+            Event::Records { batch, positions } => self.send_records(batch, positions),
             event => self.send_response(convert::response(event)),
         };
         match sent {
@@ -83,11 +83,9 @@ impl Producer {
 
     /// Records of one event go together, so that a client never has some of them without the positions behind
     /// them.
-    fn send_records(&self, batch: &RecordBatch, positions: Vec<SourcePosition>) -> Result<(), Closed> {
+    fn send_records(&self, batch: RecordBatch, positions: Vec<SourcePosition>) -> Result<(), Closed> {
         let mut state = self.shared.lock();
-        for record in &batch.records {
-            state.open.push(batch, record);
-        }
+        state.open.append(batch);
         state.open.note(positions);
         if state.open.bytes() >= BATCH_BYTES || state.open.len() >= BATCH_RECORDS {
             state = self.room(state)?;
