@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::sys::resource::UsageWho;
 
-use crate::cost::{Cost, cpu_time, milliseconds, on_one_processor, run};
+use crate::cost::{Cost, cpu_time, milliseconds, on_processors, run};
 use crate::tree::text;
 use crate::{RUNS, Setup, table};
 
@@ -114,7 +114,7 @@ impl Row<'_> {
         let unmapped = [&["--no-mmap"], &rg[..]].concat();
         let mut best = [Cost::MAX; 3];
         for _ in 0..RUNS {
-            best[0] = best[0].best(on_one_processor(|| run(&setup.weir, &self.weir)));
+            best[0] = best[0].best(on_processors(1, || run(&setup.weir, &self.weir)));
             best[1] = best[1].best(run(&setup.rg, &rg));
             best[2] = best[2].best(run(&setup.rg, &unmapped));
         }

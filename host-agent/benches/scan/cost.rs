@@ -44,14 +44,16 @@ pub(crate) fn run(program: &Path, arguments: &[impl AsRef<OsStr>]) -> Cost {
     Cost { cpu: cpu_time(UsageWho::RUSAGE_CHILDREN) - before, wall }
 }
 
-/// Runs `f` and what it starts on one processor only, so that a command finds room for one thread.
-pub(crate) fn on_one_processor<T>(f: impl FnOnce() -> T) -> T {
+/// Runs `f` and what it starts on the first `count` of our processors, so that a command finds room for as many
+/// threads.
+pub(crate) fn on_processors<T>(count: usize, f: impl FnOnce() -> T) -> T {
     let this = Pid::from_raw(0);
     let all = sched_getaffinity(this).expect("our own processors");
-    let first = (0..CpuSet::count()).find(|cpu| all.is_set(*cpu) == Ok(true)).expect("a processor");
-    let mut one = CpuSet::new();
-    one.set(first).expect("a processor that there is");
-    sched_setaffinity(this, &one).expect("our own processors");
+    let mut some = CpuSet::new();
+    for cpu in (0..CpuSet::count()).filter(|cpu| all.is_set(*cpu) == Ok(true)).take(count) {
+        some.set(cpu).expect("a processor that there is");
+    }
+    sched_setaffinity(this, &some).expect("our own processors");
     let value = f();
     sched_setaffinity(this, &all).expect("our own processors");
     value

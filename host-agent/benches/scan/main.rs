@@ -35,6 +35,19 @@ struct Setup {
     tree: Tree,
 }
 
+/// Measures and prints one table.
+type Print = fn(&Setup);
+
+/// Every table by its name.
+const TABLES: [(&str, Print); 6] = [
+    ("compare", compare::print),
+    ("threads", threads::print),
+    ("skip", skip::print),
+    ("follow", follow::print),
+    ("serve", serve::print),
+    ("memory", memory::print),
+];
+
 fn main() {
     // `cargo test --benches` runs this too; without the flag of `cargo bench` there is nothing to measure.
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -54,15 +67,7 @@ fn main() {
     };
 
     println!("A log of {mebibytes} MiB, {}, best of {RUNS}.", cost::version(&setup.rg));
-    let tables: [(&str, fn(&Setup)); 6] = [
-        ("compare", compare::print),
-        ("threads", threads::print),
-        ("skip", skip::print),
-        ("follow", follow::print),
-        ("serve", serve::print),
-        ("memory", memory::print),
-    ];
-    for (name, print) in tables {
+    for (name, print) in TABLES {
         if wanted.is_empty() || wanted.split_whitespace().any(|word| name.contains(word)) {
             print(&setup);
         }
