@@ -11,7 +11,17 @@ pub(crate) fn print(setup: &Setup) {
     table::head(
         "Two threads against one",
         "A rare literal, counted. The ratio is of Weir's wall times; `rg -j2` uses one thread for a single file.",
-        &["what", "one: CPU ms", "two: CPU ms", "one: wall ms", "two: wall ms", "goal", "ratio"],
+        &[
+            "what",
+            "one: CPU ms",
+            "two: CPU ms",
+            "one: wall ms",
+            "two: wall ms",
+            "goal",
+            "ratio",
+            "rg -j2: CPU ms",
+            "rg -j2: wall ms",
+        ],
     );
     let count = ["--count", "-e", "needle-in-the-log"];
     let tree = &setup.tree;
