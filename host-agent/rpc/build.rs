@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // The arenas of a batch and uploaded components are taken out of the frame without a copy.
         .bytes(".weir.v1.RecordBatch")
         .bytes(".weir.v1.Component")
+        .codec_path("crate::codec::MessageCodec")
         .compile_fds(descriptors)?;
     Ok(())
 }

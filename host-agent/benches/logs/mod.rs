@@ -34,7 +34,8 @@ pub(crate) fn json_line(cri: &str) -> String {
     format!("{{\"log\":\"{message}\\n\",\"stream\":\"stdout\",\"time\":\"{time}\"}}\n")
 }
 
-/// A line as an HTTP server in a container writes them, about 200 bytes; one in twenty is an error.
+/// A line as an HTTP server in a container writes them, about 200 bytes, ten each second; one in twenty is an
+/// error.
 fn cri_line(number: u64) -> String {
     // A few rounds of a multiplicative generator: the same log in every run.
     let random = |salt: u64| {
@@ -49,14 +50,15 @@ fn cri_line(number: u64) -> String {
     } else {
         String::new()
     };
-    let seconds = number / 1000;
+    let seconds = number / 10;
     format!(
-        "2026-11-24T{:02}:{:02}:{:02}.{:09}Z stdout F ts={number} level={level} msg=\"GET {path}\" status={} user=u{:05} \
+        "2026-11-{:02}T{:02}:{:02}:{:02}.{:09}Z stdout F ts={number} level={level} msg=\"GET {path}\" status={} user=u{:05} \
          bytes={} duration={}us agent=\"Mozilla/5.0 (X11; Linux x86_64) Gecko\"{needle}{id}\n",
-        10 + seconds / 3600 % 14,
+        1 + seconds / 86_400 % 28,
+        seconds / 3600 % 24,
         seconds / 60 % 60,
         seconds % 60,
-        number % 1000 * 1_000_000,
+        number % 10 * 100_000_000,
         [200, 200, 200, 304, 404, 500][(random(4) % 6) as usize],
         random(5) % 100_000,
         random(6) % 65_536,

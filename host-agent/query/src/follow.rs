@@ -156,11 +156,12 @@ impl Follow {
         });
     }
 
-    /// The lanes whose files are in a directory.
+    /// The lanes whose files are in a directory, which is spelt as in their sets: as text, since taking paths apart
+    /// costs more than reading what is new.
     fn lanes_in(&self, dir: &Path) -> Vec<usize> {
         let lanes = self.sources.iter().enumerate();
         lanes
-            .filter(|(_, source)| source.set.dirs.iter().any(|known| known == dir))
+            .filter(|(_, source)| source.set.dirs.iter().any(|known| known.as_os_str() == dir.as_os_str()))
             .map(|(lane, _)| lane)
             .collect()
     }
@@ -495,7 +496,7 @@ impl Run<'_, '_, '_> {
     fn press(&self, pressing: &mut BTreeSet<usize>, index: usize, now: Instant) {
         let Some(follow) = &self.follow else { return };
         let lane = &self.lanes[index];
-        let alone = self.lanes.iter().filter(|lane| !lane.is_done()).count() < 2;
+        let alone = self.lanes.iter().filter(|lane| !lane.is_done()).nth(1).is_none();
         let is_due = || {
             let arrived = follow.sources[index].arrived;
             alone || arrived.is_none_or(|arrived| arrived + follow.plan.hold <= now)

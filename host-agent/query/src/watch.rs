@@ -174,6 +174,8 @@ impl Watcher {
         let Some(inotify) = &self.inotify else { return };
         let mut buffer = [MaybeUninit::uninit(); EVENT_BYTES];
         let mut events = Reader::new(inotify, &mut buffer);
+        // One line is one event: paths are compared for the first of a directory only.
+        let mut noted = BTreeSet::new();
         loop {
             let event = match events.next() {
                 Ok(event) => event,
@@ -193,11 +195,12 @@ impl Watcher {
             {
                 changes.created.entry(dir.clone()).or_default().push(name.to_owned());
             }
-            let changed = match what.contains(ReadFlags::MODIFY) {
+            let is_content = what.contains(ReadFlags::MODIFY);
+            let changed = match is_content {
                 true => &mut changes.content,
                 false => &mut changes.names,
             };
-            if !changed.contains(dir) {
+            if noted.insert((watch, is_content)) {
                 changed.insert(dir.clone());
             }
             if what.contains(ReadFlags::IGNORED)

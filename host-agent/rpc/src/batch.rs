@@ -27,24 +27,47 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Copies `record` of `batch` to the end.
+    /// Takes the records of `batch` to the end, column by column. Its buffer becomes the column of messages where
+    /// that is all it holds and nothing was collected before; else messages are copied.
     ///
     /// # Panics
     /// When a column of bytes would pass 4 GiB; callers take batches long before.
-    pub(crate) fn push(&mut self, batch: &RecordBatch, record: &Record) {
-        self.messages.extend_from_slice(batch.message(record));
-        self.ends.push(end(&self.messages));
-        self.times.push(record.time.unwrap_or(NO_TIME));
-        self.sources.push(record.source);
-        self.files.push(record.file);
-        self.offsets.push(record.offset);
-        self.streams.push(match record.stream {
+    pub(crate) fn append(&mut self, batch: RecordBatch) {
+        let records = &batch.records;
+        self.append_fields(&batch);
+        self.times.extend(records.iter().map(|record| record.time.unwrap_or(NO_TIME)));
+        self.sources.extend(records.iter().map(|record| record.source));
+        self.files.extend(records.iter().map(|record| record.file));
+        self.offsets.extend(records.iter().map(|record| record.offset));
+        self.streams.extend(records.iter().map(|record| match record.stream {
             Stream::Stdout => 0,
             Stream::Stderr => 1,
-        });
-        self.flags.push(record.flags.bits());
-        self.fields.extend_from_slice(batch.fields(record));
-        self.field_ends.push(end(&self.fields));
+        }));
+        self.flags.extend(records.iter().map(|record| record.flags.bits()));
+        if self.messages.is_empty() && is_dense(&batch) {
+            self.ends.extend(records.iter().map(|record| record.end));
+            self.messages = batch.bytes;
+        } else {
+            let bytes = records.iter().map(|record| (record.end - record.start) as usize).sum();
+            self.messages.reserve(bytes);
+            self.ends.reserve(records.len());
+            for record in records {
+                self.messages.extend_from_slice(batch.message(record));
+                self.ends.push(end(&self.messages));
+            }
+        }
+    }
+
+    fn append_fields(&mut self, batch: &RecordBatch) {
+        if batch.records.iter().all(|record| record.fields_start == record.fields_end) {
+            let end = end(&self.fields);
+            self.field_ends.extend(std::iter::repeat_n(end, batch.records.len()));
+            return;
+        }
+        for record in &batch.records {
+            self.fields.extend_from_slice(batch.fields(record));
+            self.field_ends.push(end(&self.fields));
+        }
     }
 
     /// Notes where the search of the sources stands behind what was pushed.
@@ -80,6 +103,13 @@ impl Columns {
             positions: wire_positions(taken.positions.into_iter()),
         }
     }
+}
+
+/// Whether the messages are all that a batch's buffer holds, one behind the other.
+fn is_dense(batch: &RecordBatch) -> bool {
+    let mut at = 0;
+    let follows = |record: &Record| record.start == std::mem::replace(&mut at, record.end);
+    batch.records.iter().all(follows) && at as usize == batch.bytes.len()
 }
 
 /// Positions for the wire, from numbers of sources and what is handed back for them.
@@ -195,11 +225,10 @@ mod tests {
         (vec(any::<u8>(), 0..20), fields, time, place, any::<bool>(), 0..64_u8)
     }
 
-    fn batch(rows: &[Row]) -> RecordBatch {
+    fn batch(rows: &[Row], between: &[u8]) -> RecordBatch {
         let mut batch = RecordBatch::default();
         for (message, fields, time, (source, file, offset), stderr, flags) in rows {
-            // What lies between messages must not travel.
-            batch.bytes.extend_from_slice(b"prefix ");
+            batch.bytes.extend_from_slice(between);
             let (start, end) = batch.append(message);
             let (fields_start, fields_end) = batch.append(fields);
             batch.records.push(Record {
@@ -220,21 +249,28 @@ mod tests {
 
     fn encode(batch: &RecordBatch) -> v1::RecordBatch {
         let mut columns = Columns::default();
-        batch.records.iter().for_each(|record| columns.push(batch, record));
+        columns.append(batch.clone());
         columns.take()
     }
 
     proptest! {
+        /// In one message, however many batches there were, and whatever lies between their messages.
         #[test]
-        fn records_survive_the_wire(rows in vec(row(), 1..20)) {
-            let sent = batch(&rows);
-            let wire = encode(&sent);
+        fn records_survive_the_wire(
+            batches in vec((vec(row(), 1..12), prop_oneof![Just(&b""[..]), Just(&b"prefix "[..])]), 1..4),
+        ) {
+            let sent: Vec<RecordBatch> = batches.iter().map(|(rows, between)| batch(rows, between)).collect();
+            let mut columns = Columns::default();
+            sent.iter().for_each(|batch| columns.append(batch.clone()));
+            prop_assert_eq!(columns.len(), sent.iter().map(|batch| batch.records.len()).sum::<usize>());
+            let wire = columns.take();
             prop_assert!(!wire.messages.windows(7).any(|window| window == b"prefix "));
             let received = records(wire).expect("a batch of our own");
-            prop_assert_eq!(received.records.len(), sent.records.len());
-            for (theirs, ours) in received.records.iter().zip(&sent.records) {
-                prop_assert_eq!(received.message(theirs), sent.message(ours));
-                prop_assert_eq!(received.fields(theirs), sent.fields(ours));
+            let all = sent.iter().flat_map(|batch| batch.records.iter().map(move |record| (batch, record)));
+            prop_assert_eq!(received.records.len(), all.clone().count());
+            for (theirs, (batch, ours)) in received.records.iter().zip(all) {
+                prop_assert_eq!(received.message(theirs), batch.message(ours));
+                prop_assert_eq!(received.fields(theirs), batch.fields(ours));
                 let placed = Record {
                     start: ours.start, end: ours.end,
                     fields_start: ours.fields_start, fields_end: ours.fields_end,
@@ -276,9 +312,25 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_of_messages_alone_is_not_copied() {
+        let row = |message: &[u8]| (message.to_vec(), Vec::new(), None, (0, 0, 0), false, 0);
+        let dense = batch(&[row(b"a"), row(b""), row(b"bc")], b"");
+        let buffer = dense.bytes.as_ptr();
+        let mut columns = Columns::default();
+        columns.append(dense);
+        let wire = columns.take();
+        assert_eq!(
+            (wire.messages.as_ptr(), &wire.messages[..], &wire.ends[..]),
+            (buffer, &b"abc"[..], &[1, 1, 3][..])
+        );
+        let loose = batch(&[row(b"a"), row(b"bc")], b"prefix ");
+        assert_eq!(&encode(&loose).messages[..], b"abc");
+    }
+
+    #[test]
     fn without_fields_there_is_no_column_of_their_ends() {
         let rows = [(b"a".to_vec(), Vec::new(), None, (0, 0, 0), false, 0)];
-        let wire = encode(&batch(&rows));
+        let wire = encode(&batch(&rows, b"prefix "));
         assert!(wire.field_ends.is_empty());
         assert_eq!(wire.times, [NO_TIME]);
     }

@@ -138,7 +138,7 @@ pub(crate) fn response(event: Event) -> v1::QueryResponse {
         }
         Event::Records { batch: records, positions } => {
             let mut columns = batch::Columns::default();
-            records.records.iter().for_each(|record| columns.push(&records, record));
+            columns.append(records);
             columns.note(positions);
             WireEvent::Records(columns.take())
         }

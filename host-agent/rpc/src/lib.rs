@@ -8,6 +8,7 @@
 mod address;
 mod batch;
 pub mod client;
+mod codec;
 mod connection;
 mod convert;
 mod filter_service;

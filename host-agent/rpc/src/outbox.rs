@@ -32,6 +32,10 @@ const BATCH_RECORDS: usize = 8 << 10;
 /// Responses that wait for the client at most; the open batch comes on top.
 const QUEUE: usize = 4;
 
+/// Bytes of messages and fields at which the queue is full, however few responses they are in: a search by several
+/// threads gives larger events than one thread does. The records of one event may pass it.
+const QUEUE_BYTES: usize = QUEUE * BATCH_BYTES;
+
 /// How long an open batch waits for more.
 const LINGER: Duration = Duration::from_millis(5);
 
@@ -61,7 +65,7 @@ impl Producer {
     /// Takes an event; waits while the queue is full.
     pub(crate) fn send(&self, event: Event) -> Flow {
         let sent = match event {
-            Event::Records { batch, positions } => self.send_records(&batch, positions),
+            Event::Records { batch, positions } => self.send_records(batch, positions),
             event => self.send_response(convert::response(event)),
         };
         match sent {
@@ -83,11 +87,9 @@ impl Producer {
 
     /// Records of one event go together, so that a client never has some of them without the positions behind
     /// them.
-    fn send_records(&self, batch: &RecordBatch, positions: Vec<SourcePosition>) -> Result<(), Closed> {
+    fn send_records(&self, batch: RecordBatch, positions: Vec<SourcePosition>) -> Result<(), Closed> {
         let mut state = self.shared.lock();
-        for record in &batch.records {
-            state.open.push(batch, record);
-        }
+        state.open.append(batch);
         state.open.note(positions);
         if state.open.bytes() >= BATCH_BYTES || state.open.len() >= BATCH_RECORDS {
             state = self.room(state)?;
@@ -109,7 +111,7 @@ impl Producer {
     /// Waits until the queue has room.
     fn room<'a>(&self, mut state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>, Closed> {
         state.wake();
-        let full = |state: &mut State| state.closed.is_none() && state.queue.len() >= QUEUE;
+        let full = |state: &mut State| state.closed.is_none() && state.is_full();
         let (mut state, timeout) = self
             .shared
             .room
@@ -149,7 +151,7 @@ impl Stream for Responses {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
-        if let Some(response) = state.queue.pop_front() {
+        if let Some(response) = state.pop() {
             shared.room.notify_one();
             return Poll::Ready(Some(Ok(self.taken(response))));
         }
@@ -157,7 +159,7 @@ impl Stream for Responses {
             // The end is told once; the error, if there is one, once too.
             let end = std::mem::replace(end, Ok(()));
             state.queue_open();
-            return match (state.queue.pop_front(), end) {
+            return match (state.pop(), end) {
                 (Some(response), end) => {
                     state.end = Some(end);
                     Poll::Ready(Some(Ok(self.taken(response))))
@@ -176,7 +178,7 @@ impl Stream for Responses {
             return Poll::Pending;
         }
         state.queue_open();
-        match state.queue.pop_front() {
+        match state.pop() {
             Some(response) => Poll::Ready(Some(Ok(self.taken(response)))),
             None => Poll::Pending,
         }
@@ -217,6 +219,8 @@ impl Shared {
 #[derive(Default)]
 struct State {
     queue: VecDeque<v1::QueryResponse>,
+    /// Of messages and fields in the queue.
+    queued_bytes: usize,
     open: Columns,
     waker: Option<Waker>,
     closed: Option<Closed>,
@@ -225,8 +229,21 @@ struct State {
 }
 
 impl State {
+    fn is_full(&self) -> bool {
+        self.queue.len() >= QUEUE || self.queued_bytes >= QUEUE_BYTES
+    }
+
+    fn pop(&mut self) -> Option<v1::QueryResponse> {
+        let response = self.queue.pop_front()?;
+        if let Some(v1::query_response::Event::Records(batch)) = &response.event {
+            self.queued_bytes -= batch.messages.len() + batch.fields.len();
+        }
+        Some(response)
+    }
+
     fn queue_open(&mut self) {
         if self.open.len() > 0 {
+            self.queued_bytes += self.open.bytes();
             let records = v1::query_response::Event::Records(self.open.take());
             self.queue.push_back(v1::QueryResponse { event: Some(records) });
         }

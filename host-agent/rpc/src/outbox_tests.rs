@@ -108,6 +108,32 @@ async fn a_full_queue_stops_the_search_until_the_client_reads() {
 }
 
 #[tokio::test]
+async fn few_large_responses_fill_the_queue_too() {
+    let (producer, mut responses, _cancel) = new(Duration::from_millis(1));
+    let message = "x".repeat(QUEUE_BYTES);
+    assert_eq!(producer.send(records(&[&message])), Flow::Continue);
+    // The queue is empty when the first comes, and full with it.
+    assert_eq!(producer.send(records(&[&message])), Flow::Stop);
+    let first = responses.next().await.expect("a response").expect("no error");
+    assert_eq!(describe(&first).len(), message.len() + 2);
+    assert_eq!(producer.finish(Ok(())), Err(Closed::Stalled));
+}
+
+#[tokio::test]
+async fn room_is_there_again_when_large_responses_were_taken() {
+    let (producer, mut responses, _cancel) = new(NEVER);
+    let search = std::thread::spawn(move || {
+        let message = "x".repeat(QUEUE_BYTES);
+        for _ in 0..10 {
+            assert_eq!(producer.send(records(&[&message])), Flow::Continue);
+        }
+        producer.finish(Ok(()))
+    });
+    assert_eq!(rest(&mut responses).await.len(), 10);
+    assert_eq!(search.join().expect("the search ends"), Ok(()));
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_frees_a_waiting_search() {
     let (producer, responses, cancel) = new(NEVER);
     let search = std::thread::spawn(move || {
