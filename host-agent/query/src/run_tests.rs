@@ -215,7 +215,8 @@ fn stopped_after<T>(
     look: impl FnOnce(&Run) -> T,
 ) -> T {
     let plan = plan(engine, spec, way);
-    let (bench, threads, cancel) = (Bench::default(), plan.threads, Cancel::default());
+    let cancel = Cancel::default();
+    let (bench, threads) = (Bench::new(cancel.clone()), plan.threads);
     let mut left = batches;
     let mut sink = |event: Event| {
         if matches!(event, Event::Records { .. }) {

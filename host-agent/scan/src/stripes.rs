@@ -125,7 +125,9 @@ impl Scanner {
         let mut at = start;
         while at < to {
             let left = usize::try_from(to - at).unwrap_or(usize::MAX);
-            let size = self.search.limits.block_bytes.min(left.saturating_add(OVERHANG));
+            let block = self.search.limits.block_bytes;
+            // What is left after a block was cut at a line's end is no block of its own.
+            let size = if left <= block + block / 4 { left + OVERHANG } else { block };
             let lines = &mut self.units.lines;
             if lines.take_block_after(file, at, size).is_none() {
                 break;
