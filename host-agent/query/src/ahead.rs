@@ -32,7 +32,7 @@ impl Run<'_, '_, '_> {
     pub(crate) fn fetch(&mut self, index: usize) {
         // What only this thread can get on with isn't handed out.
         if self.lanes[index].feed.outstanding() == 0
-            && let Some(job) = self.claim(index, self.crew.size() > 0)
+            && let Some(job) = self.claim(index)
         {
             self.read_ahead(index);
             self.work(job);
@@ -77,31 +77,36 @@ impl Run<'_, '_, '_> {
         let most = most * self.crew.size() - queued;
         let mut jobs = Vec::with_capacity(most);
         while jobs.len() < most && self.lanes[index].feed.outstanding() < OUTSTANDING {
-            let Some(job) = self.claim(index, true) else { break };
+            let Some(job) = self.claim_ahead(index) else { break };
             jobs.push(job);
         }
         while jobs.len() < most
             && let Some(next) = self.line.pop_front()
         {
             self.lanes[next].is_in_line = false;
-            jobs.extend(self.claim(next, true));
+            jobs.extend(self.claim_ahead(next));
         }
         self.crew.submit(jobs);
     }
 
-    fn claim(&mut self, index: usize, ahead: bool) -> Option<Job> {
+    /// Claims the next piece of a lane that isn't due, or that has more to do than this thread can.
+    fn claim_ahead(&mut self, index: usize) -> Option<Job> {
+        if self.lanes[index].may_wait { None } else { self.claim(index) }
+    }
+
+    fn claim(&mut self, index: usize) -> Option<Job> {
+        let stripes = self.stripes && self.crew.size() > 0;
         let lane = &mut self.lanes[index];
-        if ahead && lane.may_wait {
-            return None;
-        }
         let known = lane.feed.stats().bytes_read;
-        let steps = match self.ordered {
-            true => Steps { bytes: known.min(STEPS_BYTES), batch: 1 },
-            false => {
-                Steps { bytes: self.bytes_accepted.max(known).min(ANY_ORDER_BYTES), batch: ANY_ORDER_BATCH }
-            }
+        let steps = if lane.may_wait {
+            // The next step may be long in coming, and others wait to know how far this source is.
+            Steps { bytes: 0, batch: 1 }
+        } else if self.ordered {
+            Steps { bytes: known.min(STEPS_BYTES), batch: 1 }
+        } else {
+            Steps { bytes: self.bytes_accepted.max(known).min(ANY_ORDER_BYTES), batch: ANY_ORDER_BATCH }
         };
-        lane.feed.claim(index, steps, ahead && self.stripes)
+        lane.feed.claim(index, steps, stripes)
     }
 
     /// Starts the other threads if there is enough for them to do.

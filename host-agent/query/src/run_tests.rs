@@ -306,3 +306,59 @@ fn a_lane_knows_what_was_given_of_it_while_stripes_are_under_way() {
         assert!(under_way > 0, "{direction:?}");
     }
 }
+
+/// A pipe is only read when its records are due: what is read of it ahead could keep a query from its end.
+#[test]
+fn a_pipe_is_merged_with_files_that_threads_read() {
+    let root = tempfile::tempdir().unwrap();
+    let engine = two_logs(root.path(), 10_000);
+    let whole = answer(&engine, &errors(), ALONE);
+    let mut plan = plan(&engine, &errors(), TOGETHER);
+    let content = std::fs::read(log_file(root.path(), 1)).unwrap();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let writing = std::thread::spawn(move || writer.write_all(&content).unwrap());
+    plan.sets[1].files = weir_scan::pipe_set(File::from(std::os::fd::OwnedFd::from(reader)), "-").files;
+    let mut given = Answer::default();
+    plan.run(&Cancel::default(), &mut |event| {
+        given.take(event);
+        Flow::Continue
+    });
+    writing.join().unwrap();
+    assert_eq!(given, whole);
+}
+
+/// What a thread can't read ahead is told as it is without it: once, and with the records before it.
+#[test]
+fn a_file_that_shrinks_under_several_threads_is_one_gap() {
+    for direction in [Direction::Forward, Direction::Backward] {
+        for way in [TOGETHER, Way { threads: 1, ..TOGETHER }] {
+            let root = tempfile::tempdir().unwrap();
+            let engine = two_logs(root.path(), 20_000);
+            let plan = plan(&engine, &QuerySpec { direction, ..errors() }, way);
+            let path = log_file(root.path(), 0);
+            let len = std::fs::metadata(&path).unwrap().len();
+            let (mut gaps, mut batches, mut summary) = (Vec::new(), 0, Summary::default());
+            plan.run(&Cancel::default(), &mut |event| {
+                match event {
+                    Event::Records { .. } => {
+                        batches += 1;
+                        if batches == 3 {
+                            File::options().write(true).open(&path).unwrap().set_len(len / 2).unwrap();
+                        }
+                    }
+                    Event::Gap(gap) => gaps.push(gap),
+                    Event::Summary(end) => summary = end,
+                    _ => {}
+                }
+                Flow::Continue
+            });
+            let reasons: Vec<_> = gaps.iter().map(|gap| (gap.source, gap.reason.as_str())).collect();
+            assert_eq!(reasons, [(0, "shrunk")], "{direction:?} {way:?}");
+            assert_eq!(summary.incomplete.len(), 1);
+        }
+    }
+}
+
+fn log_file(root: &Path, number: usize) -> std::path::PathBuf {
+    root.join(format!("ns_pod-{number}_00000000-0000-0000-0000-000000000001/app/0.log"))
+}
