@@ -28,6 +28,8 @@ struct Cost {
 /// One row of the table.
 struct Row {
     what: &'static str,
+    /// Threads of `weir`.
+    threads: usize,
     weir: Vec<String>,
     rg: Vec<String>,
 }
@@ -114,46 +116,67 @@ impl Logs {
         vec![
             Row {
                 what: "rare literal, counted",
+                threads: 1,
                 weir: count(&["-e", "needle-in-the-log"], &cri),
                 rg: rg(&["-c", "needle-in-the-log", &cri]),
             },
             Row {
                 what: "rare literal, `-i`, counted",
+                threads: 1,
                 weir: count(&["-i", "-e", "needle-in-the-log"], &cri),
                 rg: rg(&["-ic", "needle-in-the-log", &cri]),
             },
             Row {
                 what: "alternation, counted",
+                threads: 1,
                 weir: count(&["-e", "GET /(about|contact)"], &cri),
                 rg: rg(&["-c", "GET /(about|contact)", &cri]),
             },
             Row {
                 what: "5 % of lines out",
+                threads: 1,
                 weir: rg(&["logs", "--file", &cri, "-e", "level=error", "-o", "raw"]),
                 rg: rg(&["level=error", &cri]),
             },
             Row {
                 what: "no literal, counted",
+                threads: 1,
                 weir: count(&["-e", no_literal], &cri),
                 rg: rg(&["-c", no_literal, &cri]),
             },
             Row {
                 what: "gzip, an eighth of the log, counted",
+                threads: 1,
                 weir: count(&["-e", "needle-in-the-log"], &gzip),
                 rg: rg(&["-z", "-c", "needle-in-the-log", &gzip]),
             },
             Row {
                 what: "500 files, counted",
+                threads: 1,
                 weir: rg(&["logs", "--dir", &many, "--count", "-e", "needle-in-the-log"]),
                 rg: rg(&["-j1", "--no-ignore", "-c", "needle-in-the-log", &many]),
             },
             Row {
+                what: "rare literal, counted, 2 threads (`rg` has one for a file)",
+                threads: 2,
+                weir: count(&["-e", "needle-in-the-log"], &cri),
+                rg: rg(&["-c", "needle-in-the-log", &cri]),
+            },
+            Row {
+                what: "500 files, counted, 2 threads each",
+                threads: 2,
+                weir: rg(&["logs", "--dir", &many, "--count", "-e", "needle-in-the-log"]),
+                rg: rg(&["-j2", "--no-ignore", "-c", "needle-in-the-log", &many]),
+            },
+            Row {
                 what: "json-file, rare literal, counted",
+                threads: 1,
                 weir: count(&["-e", "needle-in-the-log"], &json),
                 rg: rg(&["-c", "needle-in-the-log", &json]),
             },
             Row {
                 what: "the last 100 of 5 %",
+                threads: 1,
                 weir: rg(&["logs", "--file", &cri, "-e", "level=error", "--tail", "100", "-o", "raw"]),
                 rg: rg(&["level=error", &cri]),
             },
@@ -165,7 +188,8 @@ impl Logs {
 fn duel(weir: &Path, row: &Row) -> (Cost, Cost) {
     let mut best: Option<(Cost, Cost)> = None;
     for _ in 0..RUNS {
-        let ours = run(weir, &row.weir);
+        let threads = ["--threads".to_owned(), row.threads.to_string()];
+        let ours = run(weir, &[&row.weir[..], &threads[..]].concat());
         let theirs = run(Path::new("rg"), &row.rg);
         best = Some(match best {
             None => (ours, theirs),

@@ -2,24 +2,23 @@
 //! list, and end with the query.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Scope};
+
+use weir_scan::Interrupt;
 
 use crate::Cancel;
 use crate::job::{Done, Hand, Job};
 
 /// What a query's threads share.
 pub(crate) struct Bench {
-    cancel: Cancel,
-
     state: Mutex<State>,
     /// Told when there is a job, or none will come.
     work: Condvar,
     /// Told when there is a result.
     result: Condvar,
-    /// The results of jobs aren't wanted any more.
-    stop: AtomicBool,
+    /// Set when the results of jobs aren't wanted any more.
+    interrupt: Interrupt,
 }
 
 /// Bytes of results that wait for the query's own thread: while there are more, the others begin nothing for the
@@ -194,14 +193,14 @@ impl Drop for Crew<'_, '_> {
 
 impl Bench {
     /// For a query that ends with `cancel`.
-    pub(crate) fn new(cancel: Cancel) -> Bench {
+    pub(crate) fn new(cancel: &Cancel) -> Bench {
         let (work, result) = (Condvar::new(), Condvar::new());
-        Bench { cancel, state: Mutex::default(), work, result, stop: AtomicBool::new(false) }
+        Bench { state: Mutex::default(), work, result, interrupt: cancel.interrupt().part() }
     }
 
-    /// Whether nobody waits for the results of jobs.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.cancel.is_cancelled()
+    /// What the scanners of jobs look at.
+    pub(crate) fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
     }
 
     /// The state is whole between any two statements, so that a panic elsewhere can't have torn it.
@@ -210,7 +209,7 @@ impl Bench {
     }
 
     fn close(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.interrupt.interrupt();
         self.lock().closed = true;
         self.work.notify_all();
     }

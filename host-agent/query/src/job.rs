@@ -108,7 +108,7 @@ impl Steps {
         loop {
             let step = scanner.step(batch);
             let enough = batch_bytes(batch) >= self.batch || scanner.stats().bytes_read >= until;
-            if step != Step::More || enough || bench.is_stopped() {
+            if step != Step::More || enough || bench.interrupt().is_interrupted() {
                 return step;
             }
         }

@@ -29,7 +29,7 @@ impl Plan {
     /// Runs the query, blocking, and hands what it tells to `sink`. The last event is the summary, unless
     /// the sink asked to stop or `cancel` was set: then nothing more comes.
     pub fn run(self, cancel: &Cancel, sink: &mut dyn FnMut(Event) -> Flow) {
-        let (bench, threads) = (Bench::new(cancel.clone()), self.threads);
+        let (bench, threads) = (Bench::new(cancel), self.threads);
         std::thread::scope(|scope| {
             let crew = Crew::new(scope, &bench, threads);
             Run::new(self, sink, crew).run(cancel);
@@ -200,7 +200,8 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
 
     fn run(mut self, cancel: &Cancel) {
         self.interrupt = cancel.interrupt();
-        self.lanes.iter_mut().for_each(|lane| lane.feed.interrupted_by(self.interrupt.clone()));
+        let interrupt = self.crew.bench().interrupt();
+        self.lanes.iter_mut().for_each(|lane| lane.feed.interrupted_by(interrupt.clone()));
         self.merge(cancel);
         if self.follow.is_some() && self.collector.goes_live() && !cancel.is_cancelled() {
             self.follow(cancel);

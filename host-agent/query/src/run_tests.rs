@@ -216,7 +216,7 @@ fn stopped_after<T>(
 ) -> T {
     let plan = plan(engine, spec, way);
     let cancel = Cancel::default();
-    let (bench, threads) = (Bench::new(cancel.clone()), plan.threads);
+    let (bench, threads) = (Bench::new(&cancel), plan.threads);
     let mut left = batches;
     let mut sink = |event: Event| {
         if matches!(event, Event::Records { .. }) {

@@ -74,11 +74,6 @@ impl Scanner {
         fork
     }
 
-    /// Whether `stripe` is of the file that this scanner was forked for.
-    pub fn is_for(&self, stripe: Stripe) -> bool {
-        self.file == Some(stripe.file)
-    }
-
     /// Searches one stripe and appends its records to `batch`, in scan order. `None` when not all of it
     /// could be read: then the batch means nothing, and neither this stripe nor one behind it may be passed.
     pub fn search_stripe(&mut self, stripe: Stripe, batch: &mut RecordBatch) -> Option<StripeEnd> {

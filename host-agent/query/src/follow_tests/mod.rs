@@ -93,7 +93,7 @@ fn live(
     left: &mut usize,
 ) -> bool {
     let cancel = Cancel::default();
-    let bench = Bench::new(cancel.clone());
+    let bench = Bench::new(&cancel);
     let plan = engine.plan(&reader.spec()).expect("a query that can be followed");
     std::thread::scope(|scope| {
         let crew = Crew::new(scope, &bench, 1);
