@@ -14,6 +14,10 @@ const ALONE_BLOCKS: u64 = 4;
 /// second, so that no thread has to wait for the query's own.
 const JOBS: (usize, usize) = (4, 16);
 
+/// Bytes of results that wait for their turn: from so many on, the others begin nothing for the source that is due. Of
+/// all other sources it is as much, or as much as their own merged records can be.
+const WAITING_BYTES: usize = 256 << 10;
+
 /// Jobs of one source that are handed out and not accepted.
 const OUTSTANDING: usize = 64;
 
@@ -51,7 +55,8 @@ impl Run<'_, '_, '_> {
 
     /// Notes that the next piece of a lane can be claimed, if it is known by now.
     pub(crate) fn line_up(&mut self, index: usize) {
-        if !std::mem::replace(&mut self.lanes[index].is_in_line, true) {
+        let lane = &mut self.lanes[index];
+        if !lane.feed.has_ended() && !std::mem::replace(&mut lane.is_in_line, true) {
             self.line.push_back(index);
         }
     }
@@ -67,8 +72,14 @@ impl Run<'_, '_, '_> {
         if self.crew.size() == 0 && !self.start() {
             return;
         }
-        let due_bytes = self.lanes[index].feed.waiting_bytes();
-        let (results, queued) = self.crew.exchange(Held { due: index, due_bytes, bytes: self.waiting.0 });
+        let merged = if self.ordered { self.lanes.len() * self.lane_bytes() } else { 0 };
+        let (results, queued) = self.crew.exchange(Held {
+            due: index,
+            due_bytes: self.lanes[index].feed.waiting_bytes(),
+            bytes: self.waiting.0,
+            most_of_due: WAITING_BYTES,
+            most_of_others: WAITING_BYTES.max(merged),
+        });
         self.put(results);
         let (least, most) = JOBS;
         if queued >= least * self.crew.size() {
@@ -80,7 +91,10 @@ impl Run<'_, '_, '_> {
             let Some(job) = self.claim_ahead(index) else { break };
             jobs.push(job);
         }
-        while jobs.len() < most
+        // One by one, they would be handed out as slowly as threads fall asleep and wake up.
+        let enough = self.line.len() >= (self.lanes.len() / 4).clamp(1, least);
+        while enough
+            && jobs.len() < most
             && let Some(next) = self.line.pop_front()
         {
             self.lanes[next].is_in_line = false;
@@ -94,15 +108,22 @@ impl Run<'_, '_, '_> {
         if self.lanes[index].may_wait { None } else { self.claim(index) }
     }
 
+    /// Bytes of records after which steps of one source end where many are merged.
+    fn lane_bytes(&self) -> usize {
+        self.block_bytes / 8
+    }
+
     fn claim(&mut self, index: usize) -> Option<Job> {
-        let stripes = self.stripes && self.crew.size() > 0;
+        let (stripes, lane_bytes) = (self.stripes && self.crew.size() > 0, self.lane_bytes());
         let lane = &mut self.lanes[index];
         let known = lane.feed.stats().bytes_read;
         let steps = if lane.may_wait {
             // The next step may be long in coming, and others wait to know how far this source is.
             Steps { bytes: 0, batch: 1 }
         } else if self.ordered {
-            Steps { bytes: known.min(STEPS_BYTES), batch: 1 }
+            // With a limit, every match may be the last that is wanted.
+            let batch = if self.limited { 1 } else { lane_bytes };
+            Steps { bytes: known.min(STEPS_BYTES), batch }
         } else {
             Steps { bytes: self.bytes_accepted.max(known).min(ANY_ORDER_BYTES), batch: ANY_ORDER_BATCH }
         };

@@ -21,10 +21,6 @@ pub(crate) struct Bench {
     interrupt: Interrupt,
 }
 
-/// Bytes of results that wait for the query's own thread: while there are more, the others begin nothing for the
-/// source that is due; and the same for all other sources together.
-const WAITING_BYTES: usize = 256 << 10;
-
 #[derive(Default)]
 struct State {
     queue: VecDeque<Job>,
@@ -50,12 +46,18 @@ pub(crate) struct Held {
     pub(crate) due_bytes: usize,
     /// Bytes of all results.
     pub(crate) bytes: usize,
+    /// From so many bytes on, the others begin nothing for the lane that is due.
+    pub(crate) most_of_due: usize,
+    /// From so many bytes on, they begin nothing for any other lane.
+    pub(crate) most_of_others: usize,
 }
 
 impl Held {
     fn has_room(&self, lane: usize) -> bool {
-        let bytes = if lane == self.due { self.due_bytes } else { self.bytes - self.due_bytes };
-        bytes < WAITING_BYTES
+        match lane == self.due {
+            true => self.due_bytes < self.most_of_due,
+            false => self.bytes - self.due_bytes < self.most_of_others,
+        }
     }
 
     fn add(&mut self, done: &Done) {

@@ -20,7 +20,7 @@ use crate::lane::Lane;
 use crate::neighbours::Neighbours;
 use crate::plan::Plan;
 use crate::resume::{self, ResumeKey, SourcePosition};
-use crate::{Cancel, Output};
+use crate::{Cancel, Limit, Output};
 
 /// Least time between two progress events.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -52,6 +52,8 @@ pub(crate) struct Run<'a, 'scope, 'env> {
     pub(crate) line: VecDeque<usize>,
     /// Pieces of one file may be searched at once.
     pub(crate) stripes: bool,
+    /// Not all matches are wanted.
+    pub(crate) limited: bool,
     pub(crate) follow: Option<Follow>,
     pub(crate) context: Context,
     /// Bytes of neighbours that are kept where filters drop matches; `None` when nothing is to be regrouped.
@@ -119,6 +121,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             block_bytes: plan.search.limits.block_bytes,
             line: VecDeque::new(),
             stripes: plan.stripes,
+            limited: plan.limit != Limit::All,
             follow: plan.follow.map(Follow::new),
             context,
             regroup: (wants_context && !stages.is_empty()).then_some(plan.search.limits.context_bytes),
