@@ -297,3 +297,54 @@ impl Feed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use weir_scan::{Direction, ScanLimits, Search, file_set};
+
+    use super::*;
+    use crate::Cancel;
+    use crate::crew::Bench;
+    use crate::job::Hand;
+
+    /// What stands behind a piece that can't be read whole is claimed anew, by steps, or records would be missing.
+    #[test]
+    fn nothing_behind_a_piece_that_cannot_be_read_is_accepted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        std::fs::write(&path, "a line\n".repeat(1000)).unwrap();
+        let limits = ScanLimits { block_bytes: 700, stripe_bytes: 700, ..ScanLimits::default() };
+        let search = Search { direction: Direction::Backward, limits, ..Search::default() };
+        let mut feed = Feed::new(Scanner::new(file_set(&path).unwrap(), 0, Arc::new(search)), false);
+        let (mut hand, bench, mut batch) =
+            (Hand::default(), Bench::new(&Cancel::default()), RecordBatch::default());
+        let steps = Steps { bytes: 0, batch: 1 };
+
+        let first = feed.claim(0, steps, true).unwrap();
+        feed.put(first.run(&mut hand, &bench));
+        assert_eq!(feed.accept(&mut batch), []);
+        let stripes: Vec<Job> = (0..4).map(|_| feed.claim(0, steps, true).unwrap()).collect();
+        // The first step read less than the last 700 of 7000 bytes; the end of the first stripe gets lost.
+        File::options().write(true).open(&path).unwrap().set_len(5670).unwrap();
+        let mut done: Vec<Done> = stripes.into_iter().map(|job| job.run(&mut hand, &bench)).collect();
+        let late = done.pop().unwrap();
+        done.into_iter().for_each(|done| feed.put(done));
+        assert!(feed.waiting_bytes() > 0, "the second stripe was read");
+
+        assert_eq!(feed.accept(&mut batch), []);
+        assert_eq!((feed.outstanding(), feed.waiting_bytes(), feed.is_ready()), (0, 0, false));
+        feed.put(late);
+        assert!(!feed.is_ready());
+        let (mut lines, mut gaps) = (0, Vec::new());
+        while !feed.has_ended() {
+            let job = feed.claim(0, steps, true).unwrap();
+            assert!(matches!(job.work, Work::Steps { .. }));
+            feed.put(job.run(&mut hand, &bench));
+            gaps.extend(feed.accept(&mut batch));
+            lines += batch.records.len();
+        }
+        assert_eq!((lines, gaps.len()), (810, 1), "all that is left, and that something is lost");
+    }
+}
