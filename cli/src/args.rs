@@ -1,6 +1,7 @@
 //! The command line as typed. Nothing here is checked beyond its form: [`request`](crate::request) turns
 //! it into something that can run.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -113,6 +114,9 @@ pub(crate) struct LogsArgs {
     pub(crate) filters: FilterArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    /// Search with N threads, where no agent does it [default: one for each processor, within the CPU quota]
+    #[arg(short = 'j', long, value_name = "N", help_heading = "Where to search")]
+    pub(crate) threads: Option<NonZeroUsize>,
 }
 
 /// What a message must match.

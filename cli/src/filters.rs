@@ -14,7 +14,7 @@ use crate::visible;
 
 /// Lists filters, or describes one.
 pub(crate) fn run(args: &FiltersArgs) -> Result<Exit, Failure> {
-    let mut target = Choice::for_filters(&args.agent)?.open()?;
+    let mut target = Choice::for_filters(&args.agent)?.open(1)?;
     let mut out = Out::stdout().map_err(Failure::Output)?;
     let filters = match &args.name {
         Some(name) => vec![target.filter(name)?],

@@ -16,7 +16,7 @@ const RECONNECT: (Duration, Duration) = (Duration::from_millis(200), Duration::f
 /// Searches, and shows what is found. A search that follows goes on where it stood when its agent was away.
 pub(crate) fn run(args: &LogsArgs) -> Result<Exit, Failure> {
     let request = LogsRequest::new(args)?;
-    let mut target = request.choice.open()?;
+    let mut target = request.choice.open(request.threads)?;
     if let Some(note) = &request.note {
         report::say(note);
     }

@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use jiff::ZonedDateTime;
 use weir_query::{
     Case, Context, Direction, Limit, Matcher, Output, PatternLimits, PatternSpec, QuerySpec, ResumeToken,
-    time::parse_step, time::parse_time,
+    available_threads, time::parse_step, time::parse_time,
 };
 
 use crate::args::{ColorChoice, Format, LogsArgs, OutputArgs, PatternArgs, RangeArgs};
@@ -24,6 +25,8 @@ const DEFAULT_TAIL: u64 = 10;
 pub(crate) struct LogsRequest {
     /// Whom to ask.
     pub(crate) choice: Choice,
+    /// Threads that search, where no agent does.
+    pub(crate) threads: usize,
     /// What to ask.
     pub(crate) spec: QuerySpec,
     /// How to show the answer.
@@ -42,6 +45,13 @@ impl LogsRequest {
                  and give a pattern with -e"
             )));
         }
+        if matches!(choice, Choice::Agent(_)) && args.threads.is_some() {
+            return Err(Failure::refused(
+                "--threads is for a search in this process; an agent's config says how many threads it has \
+                 (limits.query.threads)",
+            ));
+        }
+        let threads = args.threads.map_or_else(available_threads, NonZeroUsize::get);
         let pattern = pattern(&args.pattern, &args.target.file)?;
         let (since, until) = times(&args.range)?;
         let output = output(&args.output)?;
@@ -73,7 +83,7 @@ impl LogsRequest {
             format!("the last {DEFAULT_TAIL} records, as nothing says which; --all gives everything, --tail N more")
         });
         let look = look(args, &spec);
-        Ok(LogsRequest { choice, spec, look, note })
+        Ok(LogsRequest { choice, threads, spec, look, note })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::visible;
 
 /// Lists sources.
 pub(crate) fn run(args: &SourcesArgs) -> Result<Exit, Failure> {
-    let mut target = Choice::new(&args.target)?.open()?;
+    let mut target = Choice::new(&args.target)?.open(1)?;
     let sources = target.sources(&args.sources)?;
     let mut out = Out::stdout().map_err(Failure::Output)?;
     match args.output {

@@ -55,10 +55,10 @@ impl Choice {
         Ok(endpoint(args)?.map_or_else(|| Choice::Local(Inputs::Files(Vec::new())), Choice::Agent))
     }
 
-    /// Makes it ready to be asked.
-    pub(crate) fn open(self) -> Result<Target, Failure> {
+    /// Makes it ready to be asked. What is searched here is searched by `threads`.
+    pub(crate) fn open(self, threads: usize) -> Result<Target, Failure> {
         match self {
-            Choice::Local(inputs) => Ok(Target::Local(Box::new(local_engine(inputs)?))),
+            Choice::Local(inputs) => Ok(Target::Local(Box::new(local_engine(inputs, threads)?))),
             Choice::Agent(endpoint) => {
                 let runtime = Builder::new_current_thread()
                     .enable_all()
@@ -257,7 +257,7 @@ fn read_token(path: &Path) -> Result<String, Failure> {
     }
 }
 
-fn local_engine(inputs: Inputs) -> Result<Engine, Failure> {
+fn local_engine(inputs: Inputs, threads: usize) -> Result<Engine, Failure> {
     if let Inputs::Root(dir) = &inputs {
         check_dir(dir)?;
     }
@@ -265,6 +265,7 @@ fn local_engine(inputs: Inputs) -> Result<Engine, Failure> {
         .map_err(|error| Failure::failed(format!("cannot find this program's own file: {error}")))?;
     let mut config = EngineConfig::new(inputs, Compiler::Child { program, args: vec!["compile".into()] });
     config.cache_dir = cache_dir();
+    config.limits.threads = threads;
     let builtin: Vec<(&str, &'static [u8])> =
         weir_filters::all().iter().map(|filter| (filter.name, filter.component)).collect();
     match Engine::new(config.clone(), &builtin) {

@@ -54,6 +54,8 @@ pub struct QuerySettings {
     pub held_bytes: Option<u64>,
     /// [`QueryLimits::merge_bytes`].
     pub merge_bytes: Option<u64>,
+    /// [`QueryLimits::threads`].
+    pub threads: Option<u64>,
 }
 
 /// The `limits.filter` section.
@@ -142,6 +144,7 @@ impl Limits {
         set(&mut query.line_bytes, set_to.line_bytes, "limits.query.line_bytes", 1024..=48 * MIB)?;
         set(&mut query.held_bytes, set_to.held_bytes, "limits.query.held_bytes", MIB..=16 * GIB)?;
         set(&mut query.merge_bytes, set_to.merge_bytes, "limits.query.merge_bytes", MIB..=GIB)?;
+        set(&mut query.threads, set_to.threads, "limits.query.threads", 1..=64)?;
 
         let (filter, set_to) = (&mut limits.filter, &settings.filter);
         set(&mut filter.memory_bytes, set_to.memory_bytes, "limits.filter.memory_bytes", MIB..=4 * GIB)?;
@@ -229,6 +232,7 @@ mod tests {
             ("{max_queries: 0}", "limits.max_queries"),
             ("{stall_seconds: 100000}", "limits.stall_seconds"),
             ("{query: {line_bytes: 1}}", "limits.query.line_bytes"),
+            ("{query: {threads: 0}}", "limits.query.threads"),
             ("{filter: {batch_milliseconds: 0}}", "limits.filter.batch_milliseconds"),
             ("{sandbox: {instances: 18446744073709551615}}", "limits.sandbox.instances"),
         ] {

@@ -54,6 +54,8 @@ fn refused() {
         (&["logs", "--dir", "DIR", "--since", "1m", "--until", "5m"], &["--since 1m", "--until 5m"]),
         (&["logs", "--dir", "DIR", "--histogram", "often"], &["--histogram", "often"]),
         (&["logs", "--dir", "DIR", "--head", "x"], &["--head", "x"]),
+        (&["logs", "--dir", "DIR", "--threads", "0"], &["--threads", "0"]),
+        (&["logs", "--agent", "http://127.0.0.1:1", "-j", "2"], &["--threads", "limits.query.threads"]),
         (&["logs", "--dir", "DIR", "--head", "1", "--tail", "1"], &["--head", "--tail"]),
         (&["logs", "--dir", "DIR", "--count", "--histogram", "1m"], &["--count", "--histogram"]),
         (&["logs", "--dir", "DIR", "--per-source"], &["--per-source", "--count"]),

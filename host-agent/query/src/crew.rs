@@ -2,28 +2,30 @@
 //! list, and end with the query.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Scope};
 
-use crate::job::{Done, Job};
+use weir_scan::Interrupt;
+
+use crate::Cancel;
+use crate::job::{Done, Hand, Job};
 
 /// What a query's threads share.
-#[derive(Default)]
 pub(crate) struct Bench {
     state: Mutex<State>,
     /// Told when there is a job, or none will come.
     work: Condvar,
     /// Told when there is a result.
     result: Condvar,
-    /// Jobs end early.
-    stop: AtomicBool,
+    /// Set when the results of jobs aren't wanted any more.
+    interrupt: Interrupt,
 }
 
 #[derive(Default)]
 struct State {
     queue: VecDeque<Job>,
     done: Vec<Done>,
+    held: Held,
     /// Jobs that threads of the crew have taken and not finished.
     running: usize,
     /// Threads that wait for a job.
@@ -33,6 +35,37 @@ struct State {
     closed: bool,
     /// A thread has panicked.
     broken: bool,
+}
+
+/// What waits for the query's own thread.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Held {
+    /// Lane that is due.
+    pub(crate) due: usize,
+    /// Bytes of its results.
+    pub(crate) due_bytes: usize,
+    /// Bytes of all results.
+    pub(crate) bytes: usize,
+    /// From so many bytes on, the others begin nothing for the lane that is due.
+    pub(crate) most_of_due: usize,
+    /// From so many bytes on, they begin nothing for any other lane.
+    pub(crate) most_of_others: usize,
+}
+
+impl Held {
+    fn has_room(&self, lane: usize) -> bool {
+        match lane == self.due {
+            true => self.due_bytes < self.most_of_due,
+            false => self.bytes - self.due_bytes < self.most_of_others,
+        }
+    }
+
+    fn add(&mut self, done: &Done) {
+        self.bytes += done.bytes();
+        if done.lane == self.due {
+            self.due_bytes += done.bytes();
+        }
+    }
 }
 
 /// The threads of one query. When it is dropped, they end within a block.
@@ -81,24 +114,26 @@ impl<'scope, 'env> Crew<'scope, 'env> {
         self.started
     }
 
-    /// How many jobs wait for a thread or are being done.
-    pub(crate) fn busy(&self) -> usize {
-        let state = self.bench.lock();
-        state.queue.len() + state.running
-    }
-
-    /// Hands out a job.
-    pub(crate) fn submit(&self, job: Job) {
+    /// Hands out jobs.
+    pub(crate) fn submit(&self, jobs: Vec<Job>) {
         let mut state = self.bench.lock();
-        state.queue.push_back(job);
-        if state.idle > 0 {
+        for _ in 0..jobs.len().min(state.idle) {
             self.bench.work.notify_one();
         }
+        state.queue.extend(jobs);
     }
 
-    /// The results that are there.
-    pub(crate) fn results(&self) -> Vec<Done> {
-        std::mem::take(&mut self.bench.lock().done)
+    /// Tells what the query's own thread holds. Returns the results that are there, and how many jobs nobody has
+    /// begun.
+    pub(crate) fn exchange(&self, held: Held) -> (Vec<Done>, usize) {
+        let mut state = self.bench.lock();
+        let results = std::mem::take(&mut state.done);
+        state.held = held;
+        results.iter().for_each(|done| state.held.add(done));
+        if state.idle > 0 && state.next().is_some() {
+            self.bench.work.notify_one();
+        }
+        (results, state.queue.len())
     }
 
     /// Results, or a job, one of `lane` before others; waits for one or the other. At least one job must be
@@ -111,7 +146,7 @@ impl<'scope, 'env> Crew<'scope, 'env> {
                 return Turn::Results(std::mem::take(&mut state.done));
             }
             let of_lane = state.queue.iter().position(|job| job.lane == lane);
-            if let Some(job) = state.queue.remove(of_lane.unwrap_or(0)) {
+            if let Some(job) = of_lane.or_else(|| state.next()).and_then(|at| state.queue.remove(at)) {
                 return Turn::Job(job);
             }
             assert!(state.running > 0, "a job that was handed out is queued, running or done");
@@ -146,9 +181,9 @@ impl<'scope, 'env> Crew<'scope, 'env> {
         (queue, results)
     }
 
-    /// What a job of the query's own thread looks at.
-    pub(crate) fn stop_flag(&self) -> &'env AtomicBool {
-        &self.bench.stop
+    /// What a job of the query's own thread is done for.
+    pub(crate) fn bench(&self) -> &'env Bench {
+        self.bench
     }
 }
 
@@ -159,22 +194,34 @@ impl Drop for Crew<'_, '_> {
 }
 
 impl Bench {
+    /// For a query that ends with `cancel`.
+    pub(crate) fn new(cancel: &Cancel) -> Bench {
+        let (work, result) = (Condvar::new(), Condvar::new());
+        Bench { state: Mutex::default(), work, result, interrupt: cancel.interrupt().part() }
+    }
+
+    /// What the scanners of jobs look at.
+    pub(crate) fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
     /// The state is whole between any two statements, so that a panic elsewhere can't have torn it.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn close(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.interrupt.interrupt();
         self.lock().closed = true;
         self.work.notify_all();
     }
 
     /// Does jobs until there are no more.
     fn work(&self) {
+        let mut hand = Hand::default();
         while let Some(job) = self.take() {
             let mut running = Running { bench: self, done: None };
-            running.done = Some(job.run(&self.stop));
+            running.done = Some(job.run(&mut hand, self));
         }
     }
 
@@ -184,7 +231,7 @@ impl Bench {
             if state.closed {
                 return None;
             }
-            if let Some(job) = state.queue.pop_front() {
+            if let Some(job) = state.next().and_then(|at| state.queue.remove(at)) {
                 state.running += 1;
                 return Some(job);
             }
@@ -192,6 +239,13 @@ impl Bench {
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
         }
+    }
+}
+
+impl State {
+    /// The first job that may be begun.
+    fn next(&self) -> Option<usize> {
+        self.queue.iter().position(|job| self.held.has_room(job.lane))
     }
 }
 
@@ -206,7 +260,10 @@ impl Drop for Running<'_> {
         let mut state = self.bench.lock();
         state.running -= 1;
         match self.done.take() {
-            Some(done) => state.done.push(done),
+            Some(done) => {
+                state.held.add(&done);
+                state.done.push(done);
+            }
             None => state.broken = true,
         }
         if state.awaited {

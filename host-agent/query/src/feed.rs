@@ -5,20 +5,18 @@
 //! same way every time.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use weir_scan::{FileId, Gap, Interrupt, LogFile, Position, RecordBatch, ScanStats, Scanner, Step, Stripe};
 
-use crate::job::{Done, Job, Outcome, Work};
-
-/// Most bytes that one job of steps reads before it gives its result; the first ones read less.
-const STEPS_BYTES: u64 = 256 << 10;
+use crate::job::{Done, Job, Original, Outcome, Steps, Work};
 
 /// A source's scanner, what was claimed of the source, and the results that wait for their turn.
 pub(crate) struct Feed {
     /// `None` while a job has it, or its result waits.
     scanner: Option<Box<Scanner>>,
-    /// The stripe claimed last; `None` while the source is read by steps.
-    stripe: Option<Stripe>,
+    /// The stripe claimed last, and what it is searched by a fork of; `None` while the source is read by steps.
+    striped: Option<(Stripe, Arc<Original>)>,
     /// Cleared once a stripe couldn't be read: then steps tell what is wrong.
     may_stripe: bool,
     /// Number of the next job.
@@ -50,44 +48,11 @@ pub(crate) struct Stand {
     pub(crate) files: Vec<(u32, FileId)>,
 }
 
-/// Results that wait for their turn.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Waiting {
-    pub(crate) results: usize,
-    /// What their records hold.
-    pub(crate) bytes: usize,
-}
-
 /// What a source's scanner tells of itself.
 #[derive(Clone, Copy, Default)]
 struct Told {
     frontier: Option<i64>,
     stats: ScanStats,
-}
-
-/// Forks that have no stripe at the moment: a few, whichever source they are of.
-#[derive(Default)]
-pub(crate) struct Forks(VecDeque<(usize, Box<Scanner>)>);
-
-/// Most forks that are kept.
-const FORKS: usize = 4;
-
-impl Forks {
-    fn take(&mut self, lane: usize, scanner: &Scanner, stripe: Stripe) -> Box<Scanner> {
-        let known = self.0.iter().position(|(of, fork)| *of == lane && fork.is_for(stripe));
-        match known.and_then(|at| self.0.remove(at)) {
-            Some((_, fork)) => fork,
-            None => Box::new(scanner.fork()),
-        }
-    }
-
-    /// Keeps a fork for its next stripe.
-    pub(crate) fn keep(&mut self, lane: usize, fork: Box<Scanner>) {
-        if self.0.len() == FORKS {
-            self.0.pop_front();
-        }
-        self.0.push_back((lane, fork));
-    }
 }
 
 impl Feed {
@@ -97,7 +62,7 @@ impl Feed {
         let stand = positions.then(|| Stand { behind: scanner.position(), ..Stand::default() });
         Feed {
             scanner: Some(Box::new(scanner)),
-            stripe: None,
+            striped: None,
             may_stripe: true,
             claimed: 0,
             accepted: 0,
@@ -148,32 +113,33 @@ impl Feed {
         usize::try_from(self.claimed - self.accepted).expect("few jobs are outstanding")
     }
 
-    /// The results that wait for their turn.
-    pub(crate) fn waiting(&self) -> Waiting {
-        Waiting { results: self.waiting.iter().flatten().count(), bytes: self.waiting_bytes }
+    /// Bytes of the results that wait for their turn.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
     }
 
-    /// Claims the next piece of the source, which is lane number `lane`; stripes only with `forks`. `None` when
+    /// Claims the next piece of the source, which is lane number `lane`: a stripe if there may be `stripes`, or `steps`. `None` when
     /// nothing is left, or it isn't known what is next before a result was accepted.
-    pub(crate) fn claim(&mut self, lane: usize, forks: Option<&mut Forks>) -> Option<Job> {
+    pub(crate) fn claim(&mut self, lane: usize, steps: Steps, stripes: bool) -> Option<Job> {
         if self.ended || self.idle {
             return None;
         }
         let scanner = self.scanner.as_deref_mut()?;
-        if let Some(forks) = forks.filter(|_| self.may_stripe)
-            && let Some(stripe) = scanner.next_stripe(self.stripe)
-        {
-            self.stripe = Some(stripe);
-            let fork = forks.take(lane, scanner, stripe);
-            return Some(self.job(lane, Work::Stripe { fork, stripe }));
+        let last = self.striped.as_ref().map(|(stripe, _)| *stripe);
+        if let Some(stripe) = scanner.next_stripe(last).filter(|_| stripes && self.may_stripe) {
+            let original = match self.striped.take() {
+                Some((_, original)) => original,
+                None => Arc::new(Original::new(scanner)),
+            };
+            self.striped = Some((stripe, Arc::clone(&original)));
+            return Some(self.job(lane, Work::Stripe { original, stripe }));
         }
         if self.outstanding() > 0 {
             return None;
         }
-        self.stripe = None;
-        let bytes = self.told.stats.bytes_read.min(STEPS_BYTES);
+        self.striped = None;
         let scanner = self.scanner.take()?;
-        Some(self.job(lane, Work::Steps { scanner, bytes }))
+        Some(self.job(lane, Work::Steps { scanner, steps }))
     }
 
     fn job(&mut self, lane: usize, work: Work) -> Job {
@@ -208,7 +174,7 @@ impl Feed {
     }
 
     /// Accepts the next result, if it is there. Its records go to `batch`; returns the gaps that were met.
-    pub(crate) fn accept(&mut self, batch: &mut RecordBatch, forks: &mut Forks) -> Vec<Gap> {
+    pub(crate) fn accept(&mut self, batch: &mut RecordBatch) -> Vec<Gap> {
         let Some(done) = self.waiting.pop_front_if(|next| next.is_some()).flatten() else {
             return Vec::new();
         };
@@ -221,7 +187,7 @@ impl Feed {
                 let gaps = scanner.take_gaps();
                 (self.scanner.insert(scanner), gaps)
             }
-            Outcome::Stripe { fork, end } => {
+            Outcome::Stripe(end) => {
                 let scanner =
                     self.scanner.as_mut().expect("stripes are only claimed while the scanner is here");
                 let Some(end) = end else {
@@ -230,7 +196,6 @@ impl Feed {
                     return Vec::new();
                 };
                 scanner.pass_stripe(&end);
-                forks.keep(done.lane, fork);
                 (scanner, Vec::new())
             }
         };
@@ -309,7 +274,7 @@ impl Feed {
     /// Accepts none of what was claimed so far.
     pub(crate) fn forget(&mut self) {
         self.accepted = self.claimed;
-        self.stripe = None;
+        self.striped = None;
         self.waiting_bytes = 0;
         for done in std::mem::take(&mut self.waiting).into_iter().flatten() {
             self.waste(done);
@@ -328,7 +293,58 @@ impl Feed {
                 self.wasted = scanner.stats().bytes_read - self.told.stats.bytes_read;
                 self.scanner = Some(scanner);
             }
-            Outcome::Stripe { end, .. } => self.wasted += end.map_or(0, |end| end.bytes_read()),
+            Outcome::Stripe(end) => self.wasted += end.map_or(0, |end| end.bytes_read()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use weir_scan::{Direction, ScanLimits, Search, file_set};
+
+    use super::*;
+    use crate::Cancel;
+    use crate::crew::Bench;
+    use crate::job::Hand;
+
+    /// What stands behind a piece that can't be read whole is claimed anew, by steps, or records would be missing.
+    #[test]
+    fn nothing_behind_a_piece_that_cannot_be_read_is_accepted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        std::fs::write(&path, "a line\n".repeat(1000)).unwrap();
+        let limits = ScanLimits { block_bytes: 700, stripe_bytes: 700, ..ScanLimits::default() };
+        let search = Search { direction: Direction::Backward, limits, ..Search::default() };
+        let mut feed = Feed::new(Scanner::new(file_set(&path).unwrap(), 0, Arc::new(search)), false);
+        let (mut hand, bench, mut batch) =
+            (Hand::default(), Bench::new(&Cancel::default()), RecordBatch::default());
+        let steps = Steps { bytes: 0, batch: 1 };
+
+        let first = feed.claim(0, steps, true).unwrap();
+        feed.put(first.run(&mut hand, &bench));
+        assert_eq!(feed.accept(&mut batch), []);
+        let stripes: Vec<Job> = (0..4).map(|_| feed.claim(0, steps, true).unwrap()).collect();
+        // The first step read less than the last 700 of 7000 bytes; the end of the first stripe gets lost.
+        File::options().write(true).open(&path).unwrap().set_len(5670).unwrap();
+        let mut done: Vec<Done> = stripes.into_iter().map(|job| job.run(&mut hand, &bench)).collect();
+        let late = done.pop().unwrap();
+        done.into_iter().for_each(|done| feed.put(done));
+        assert!(feed.waiting_bytes() > 0, "the second stripe was read");
+
+        assert_eq!(feed.accept(&mut batch), []);
+        assert_eq!((feed.outstanding(), feed.waiting_bytes(), feed.is_ready()), (0, 0, false));
+        feed.put(late);
+        assert!(!feed.is_ready());
+        let (mut lines, mut gaps) = (0, Vec::new());
+        while !feed.has_ended() {
+            let job = feed.claim(0, steps, true).unwrap();
+            assert!(matches!(job.work, Work::Steps { .. }));
+            feed.put(job.run(&mut hand, &bench));
+            gaps.extend(feed.accept(&mut batch));
+            lines += batch.records.len();
+        }
+        assert_eq!((lines, gaps.len()), (810, 1), "all that is left, and that something is lost");
     }
 }

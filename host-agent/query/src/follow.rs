@@ -482,7 +482,7 @@ impl Run<'_, '_, '_> {
                 self.collector.take(batch, range);
                 self.flush_full(index);
             } else {
-                self.read(index, &mut heap);
+                self.read(index);
                 if let Some(follow) = &mut self.follow {
                     follow.sources[index].arrived = self.lanes[index].feed.is_caught_up().then_some(now);
                 }

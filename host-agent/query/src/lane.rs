@@ -2,7 +2,7 @@
 
 use weir_scan::{Context, Direction, Flags, Gap, OpenRecord, Position, Record, RecordBatch, Scanner, Source};
 
-use crate::feed::{Feed, Forks};
+use crate::feed::Feed;
 use crate::filter_stage::FilterStage;
 use crate::neighbours::Neighbours;
 
@@ -24,6 +24,8 @@ pub(crate) struct Lane {
     stopped_at: Option<Position>,
     /// Reading can wait for a writer, so it is done when the records are due and no sooner.
     pub(crate) may_wait: bool,
+    /// It is in the line of lanes of which a piece may be claimed.
+    pub(crate) is_in_line: bool,
     /// Gaps told so far.
     pub(crate) gaps: u64,
     pending: RecordBatch,
@@ -53,6 +55,7 @@ impl Lane {
             feed: Feed::new(scanner, positions),
             is_told: false,
             stopped_at: None,
+            is_in_line: false,
             source,
             gaps: 0,
             pending: RecordBatch::default(),
@@ -172,10 +175,10 @@ impl Lane {
 
     /// Accepts the result that is next and filters its records; returns the gaps that were met. To be called when
     /// no record is waiting.
-    pub(crate) fn accept(&mut self, stages: &mut [FilterStage], forks: &mut Forks) -> Vec<Gap> {
+    pub(crate) fn accept(&mut self, stages: &mut [FilterStage]) -> Vec<Gap> {
         self.pending.clear();
         self.next = 0;
-        let gaps = self.feed.accept(&mut self.pending, forks);
+        let gaps = self.feed.accept(&mut self.pending);
         if let Some(first) = stages.first_mut()
             && first.prefilter_in_scan()
         {
@@ -190,6 +193,14 @@ impl Lane {
             neighbours.apply(&mut self.pending);
         }
         gaps
+    }
+
+    /// Frees what no record is waiting in.
+    pub(crate) fn let_go(&mut self) {
+        if !self.is_ready() {
+            self.pending = RecordBatch::default();
+            self.next = 0;
+        }
     }
 
     /// Takes the waiting records up to the first that comes after `bound`, and as many as are given at once; at

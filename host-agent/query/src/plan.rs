@@ -42,6 +42,9 @@ pub struct Plan {
     pub(crate) node: String,
     /// Threads that search, the one that runs the plan included.
     pub(crate) threads: usize,
+    /// Whether pieces of one file may be searched at once: where sources are merged, each holds the records of
+    /// one piece.
+    pub(crate) stripes: bool,
     /// Whether the order of the records shows in the answer.
     pub(crate) ordered: bool,
 }
@@ -82,13 +85,14 @@ impl Planner<'_> {
         let mut watcher = spec.follow.then(Watcher::new);
         let sets = engine.select(&selectors, &spec.sources, watcher.as_mut())?;
         watcher.iter_mut().for_each(Watcher::begin);
+        let source_count = sets.len();
         // A filter may care for the order of what it sees, and a limit decides which matches count.
         let ordered = spec.output == Output::Records || spec.limit != Limit::All || !stages.is_empty();
         if ordered {
-            limits.block_bytes = (engine.config.limits.merge_bytes / sets.len().max(1))
+            limits.block_bytes = (engine.config.limits.merge_bytes / source_count.max(1))
                 .clamp(MIN_BLOCK_BYTES, limits.block_bytes.max(MIN_BLOCK_BYTES));
         }
-        limits.context_bytes = (limits.context_bytes / sets.len().max(1)).max(limits.line_bytes);
+        limits.context_bytes = (limits.context_bytes / source_count.max(1)).max(limits.line_bytes);
         // What was before a follow that is resumed was given then.
         let goes_on = spec.follow && !spec.resume.is_empty();
         let limit = if goes_on && matches!(spec.limit, Limit::Tail(_)) { Limit::All } else { spec.limit };
@@ -126,6 +130,8 @@ impl Planner<'_> {
             histogram_buckets: engine.config.limits.histogram_buckets,
             node: engine.config.node.clone(),
             threads: engine.config.limits.threads.max(1),
+            stripes: !ordered
+                || limits.stripe_bytes.saturating_mul(source_count) <= engine.config.limits.merge_bytes,
             ordered,
         })
     }

@@ -1,7 +1,7 @@
 //! The run of a plan: sources are merged by time, and read no further than that needs.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ use crate::collect::{Collector, CollectorConfig};
 use crate::crew::{Bench, Crew};
 use crate::engine::set_bytes;
 use crate::event::{Event, FilterStatus, Flow, Gap, Progress, SourceStatus};
-use crate::feed::Forks;
 use crate::filter_stage::FilterStage;
 use crate::follow::Follow;
+use crate::job::Hand;
 use crate::lane::Lane;
 use crate::neighbours::Neighbours;
 use crate::plan::Plan;
 use crate::resume::{self, ResumeKey, SourcePosition};
-use crate::{Cancel, Output};
+use crate::{Cancel, Limit, Output};
 
 /// Least time between two progress events.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -29,7 +29,7 @@ impl Plan {
     /// Runs the query, blocking, and hands what it tells to `sink`. The last event is the summary, unless
     /// the sink asked to stop or `cancel` was set: then nothing more comes.
     pub fn run(self, cancel: &Cancel, sink: &mut dyn FnMut(Event) -> Flow) {
-        let (bench, threads) = (Bench::default(), self.threads);
+        let (bench, threads) = (Bench::new(cancel), self.threads);
         std::thread::scope(|scope| {
             let crew = Crew::new(scope, &bench, threads);
             Run::new(self, sink, crew).run(cancel);
@@ -38,16 +38,22 @@ impl Plan {
 }
 
 /// Lanes that aren't done, by when each is due.
-pub(crate) type Due = BinaryHeap<Reverse<(i64, usize)>>;
+type Due = BinaryHeap<Reverse<(i64, usize)>>;
 
 pub(crate) struct Run<'a, 'scope, 'env> {
     pub(crate) lanes: Vec<Lane>,
     pub(crate) crew: Crew<'scope, 'env>,
-    pub(crate) forks: Forks,
+    pub(crate) hand: Hand,
     /// Over all lanes.
     pub(crate) waiting: Waiting,
     /// Bytes of blocks, the unit of what is read ahead.
     pub(crate) block_bytes: usize,
+    /// Lanes of which a piece may be claimed before they are due, in the order in which they came to it.
+    pub(crate) line: VecDeque<usize>,
+    /// Pieces of one file may be searched at once.
+    pub(crate) stripes: bool,
+    /// Not all matches are wanted.
+    pub(crate) limited: bool,
     pub(crate) follow: Option<Follow>,
     pub(crate) context: Context,
     /// Bytes of neighbours that are kept where filters drop matches; `None` when nothing is to be regrouped.
@@ -62,7 +68,7 @@ pub(crate) struct Run<'a, 'scope, 'env> {
     /// Where the search stands is told.
     positions: bool,
     /// The order of the records shows in the answer.
-    ordered: bool,
+    pub(crate) ordered: bool,
     pub(crate) collector: Collector<'a>,
     pub(crate) bytes_total: u64,
     /// Bytes that were read for what was accepted.
@@ -110,9 +116,12 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         let mut run = Run {
             lanes: Vec::with_capacity(plan.sets.len()),
             crew,
-            forks: Forks::default(),
+            hand: Hand::default(),
             waiting: Waiting::default(),
             block_bytes: plan.search.limits.block_bytes,
+            line: VecDeque::new(),
+            stripes: plan.stripes,
+            limited: plan.limit != Limit::All,
             follow: plan.follow.map(Follow::new),
             context,
             regroup: (wants_context && !stages.is_empty()).then_some(plan.search.limits.context_bytes),
@@ -194,7 +203,8 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
 
     fn run(mut self, cancel: &Cancel) {
         self.interrupt = cancel.interrupt();
-        self.lanes.iter_mut().for_each(|lane| lane.feed.interrupted_by(self.interrupt.clone()));
+        let interrupt = self.crew.bench().interrupt();
+        self.lanes.iter_mut().for_each(|lane| lane.feed.interrupted_by(interrupt.clone()));
         self.merge(cancel);
         if self.follow.is_some() && self.collector.goes_live() && !cancel.is_cancelled() {
             self.follow(cancel);
@@ -209,6 +219,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         let mut heap = BinaryHeap::with_capacity(self.lanes.len());
         for index in 0..self.lanes.len() {
             self.queue(&mut heap, index);
+            self.line_up(index);
         }
         while let Some(Reverse(place)) = heap.pop() {
             let index = self.lane_of(place);
@@ -226,8 +237,9 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
                 let (range, batch) = self.lanes[index].take_until(bound, self.direction);
                 self.collector.take(batch, range);
                 self.flush_full(index);
+                self.lanes[index].let_go();
             } else {
-                self.read(index, &mut heap);
+                self.read(index);
             }
             self.queue(&mut heap, index);
         }
@@ -266,15 +278,16 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         }
     }
 
-    pub(crate) fn read(&mut self, index: usize, due: &mut Due) {
+    pub(crate) fn read(&mut self, index: usize) {
         let before = self.lanes[index].feed.stats().bytes_read;
         if self.collector.is_due(self.lanes[index].may_wait) {
             self.flush();
         }
-        self.fetch(index, due);
+        self.fetch(index);
         let lane = &mut self.lanes[index];
-        let gaps = self.waiting.change(lane, |lane| lane.accept(&mut self.stages, &mut self.forks));
+        let gaps = self.waiting.change(lane, |lane| lane.accept(&mut self.stages));
         self.bytes_accepted += lane.feed.stats().bytes_read - before;
+        self.line_up(index);
         self.tell_gaps(index, gaps);
         if self.stages.iter().any(FilterStage::stopped) {
             (0..self.lanes.len()).for_each(|index| self.end(index));

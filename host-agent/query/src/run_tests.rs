@@ -215,7 +215,8 @@ fn stopped_after<T>(
     look: impl FnOnce(&Run) -> T,
 ) -> T {
     let plan = plan(engine, spec, way);
-    let (bench, threads, cancel) = (Bench::default(), plan.threads, Cancel::default());
+    let cancel = Cancel::default();
+    let (bench, threads) = (Bench::new(&cancel), plan.threads);
     let mut left = batches;
     let mut sink = |event: Event| {
         if matches!(event, Event::Records { .. }) {
@@ -304,4 +305,69 @@ fn a_lane_knows_what_was_given_of_it_while_stripes_are_under_way() {
         }
         assert!(under_way > 0, "{direction:?}");
     }
+}
+
+/// A pipe is only read when its records are due: what is read of it ahead could keep a query from its end.
+#[test]
+fn a_pipe_is_merged_with_files_that_threads_read() {
+    let root = tempfile::tempdir().unwrap();
+    let engine = two_logs(root.path(), 10_000);
+    let whole = answer(&engine, &errors(), ALONE);
+    let mut plan = plan(&engine, &errors(), TOGETHER);
+    let content = std::fs::read(log_file(root.path(), 1)).unwrap();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let writing = std::thread::spawn(move || writer.write_all(&content).unwrap());
+    plan.sets[1].files = weir_scan::pipe_set(File::from(std::os::fd::OwnedFd::from(reader)), "-").files;
+    let mut given = Answer::default();
+    plan.run(&Cancel::default(), &mut |event| {
+        given.take(event);
+        Flow::Continue
+    });
+    writing.join().unwrap();
+    assert_eq!(given, whole);
+}
+
+/// What a thread can't read ahead is told as it is without it: once, and with the records before it.
+#[test]
+fn a_file_that_shrinks_under_several_threads_is_one_gap() {
+    for direction in [Direction::Forward, Direction::Backward] {
+        for way in [TOGETHER, Way { threads: 1, ..TOGETHER }] {
+            let root = tempfile::tempdir().unwrap();
+            let engine = two_logs(root.path(), 20_000);
+            let spec = QuerySpec { direction, ..errors() };
+            let mut whole = answer(&engine, &spec, ALONE);
+            let plan = plan(&engine, &spec, way);
+            let path = log_file(root.path(), 0);
+            let len = std::fs::metadata(&path).unwrap().len();
+            let (mut gaps, mut batches) = (Vec::new(), 0);
+            let mut given = Answer::default();
+            plan.run(&Cancel::default(), &mut |event| {
+                if matches!(event, Event::Records { .. }) {
+                    batches += 1;
+                    if batches == 3 {
+                        File::options().write(true).open(&path).unwrap().set_len(len / 2).unwrap();
+                    }
+                }
+                match event {
+                    Event::Gap(gap) => gaps.push(gap),
+                    event => given.take(event),
+                }
+                Flow::Continue
+            });
+            let reasons: Vec<_> = gaps.iter().map(|gap| (gap.source, gap.reason.as_str())).collect();
+            assert_eq!(reasons, [(0, "shrunk")], "{direction:?} {way:?}");
+            assert_eq!(given.summary.incomplete.len(), 1);
+            // Of what is left of the file, and of the other one, nothing is missing or given twice.
+            let is_left = |record: &(u32, u32, u64, Option<i64>, String, u8)| {
+                record.0 == 1 || record.2 < len / 2 - 1000
+            };
+            whole.records.retain(is_left);
+            given.records.retain(is_left);
+            assert!(given.records == whole.records, "{direction:?} {way:?}");
+        }
+    }
+}
+
+fn log_file(root: &Path, number: usize) -> std::path::PathBuf {
+    root.join(format!("ns_pod-{number}_00000000-0000-0000-0000-000000000001/app/0.log"))
 }

@@ -144,13 +144,6 @@ impl Scanner {
         step
     }
 
-    /// How far the scan has come: index of a file, and where in it the next block starts (forward) or ends
-    /// (backward). Of a file that isn't open yet, its start or end. `None` behind the last file.
-    pub fn place(&self) -> Option<(usize, u64)> {
-        let otherwise = if self.backward() { u64::MAX } else { 0 };
-        self.file.map(|file| (file, self.offset.unwrap_or(otherwise)))
-    }
-
     /// What couldn't be read since this was asked for last.
     pub fn take_gaps(&mut self) -> Vec<Gap> {
         self.units.lines.files.take_gaps()

@@ -74,11 +74,6 @@ impl Scanner {
         fork
     }
 
-    /// Whether `stripe` is of the file that this scanner was forked for.
-    pub fn is_for(&self, stripe: Stripe) -> bool {
-        self.file == Some(stripe.file)
-    }
-
     /// Searches one stripe and appends its records to `batch`, in scan order. `None` when not all of it
     /// could be read: then the batch means nothing, and neither this stripe nor one behind it may be passed.
     pub fn search_stripe(&mut self, stripe: Stripe, batch: &mut RecordBatch) -> Option<StripeEnd> {
@@ -125,7 +120,9 @@ impl Scanner {
         let mut at = start;
         while at < to {
             let left = usize::try_from(to - at).unwrap_or(usize::MAX);
-            let size = self.search.limits.block_bytes.min(left.saturating_add(OVERHANG));
+            let block = self.search.limits.block_bytes;
+            // What is left after a block was cut at a line's end is no block of its own.
+            let size = if left <= block + block / 4 { left + OVERHANG } else { block };
             let lines = &mut self.units.lines;
             if lines.take_block_after(file, at, size).is_none() {
                 break;

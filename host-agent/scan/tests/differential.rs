@@ -196,8 +196,8 @@ proptest! {
         let bare = Asked { context: Context::default(), ..asked.clone() };
         for direction in [Direction::Forward, Direction::Backward] {
             let search = search(&bare, direction);
-            let (given, _) = scan_striped(set.clone(), &search, steps, ahead);
-            prop_assert_eq!(given, log.search(&search), "striped {:?}", direction);
+            let striped = scan_striped(set.clone(), &search, steps, ahead);
+            prop_assert_eq!(striped.given, log.search(&search), "striped {:?}", direction);
         }
         // The first line of a pipe tells its format: later ones can be long in coming.
         let good = |line: &Line| matches!(line, Line::Good { .. });
@@ -276,8 +276,9 @@ fn a_long_file_is_searched_in_stripes() {
     };
     for direction in [Direction::Forward, Direction::Backward] {
         let search = search(&asked, direction);
-        let (given, stripes) = scan_striped(set.clone(), &search, 0, 3);
-        assert_eq!(given, log.search(&search), "{direction:?}");
-        assert!(stripes > 20, "{stripes}");
+        let striped = scan_striped(set.clone(), &search, 0, 3);
+        assert_eq!(striped.given, log.search(&search), "{direction:?}");
+        assert!(striped.stripes > 20, "{}", striped.stripes);
+        assert_eq!(striped.lagging, 0, "{direction:?}");
     }
 }

@@ -92,7 +92,8 @@ fn live(
     now: &mut Instant,
     left: &mut usize,
 ) -> bool {
-    let (bench, cancel) = (Bench::default(), Cancel::default());
+    let cancel = Cancel::default();
+    let bench = Bench::new(&cancel);
     let plan = engine.plan(&reader.spec()).expect("a query that can be followed");
     std::thread::scope(|scope| {
         let crew = Crew::new(scope, &bench, 1);

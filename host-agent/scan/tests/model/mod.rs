@@ -312,20 +312,14 @@ pub(crate) fn scan(set: LogSet, search: &Arc<Search>) -> Vec<Expected> {
     scan.given
 }
 
-/// Runs a scan to its end, some of it by `ahead` stripes at a time, of which the last is searched first. Also
-/// tells how many there were.
-pub(crate) fn scan_striped(
-    set: LogSet,
-    search: &Arc<Search>,
-    steps: usize,
-    ahead: usize,
-) -> (Vec<Expected>, usize) {
+/// Runs a scan to its end, some of it by `ahead` stripes at a time, of which the last is searched first.
+pub(crate) fn scan_striped(set: LogSet, search: &Arc<Search>, steps: usize, ahead: usize) -> Striped {
     let mut scan = Scan::new(set, search);
-    let mut stripes = 0;
+    let (mut stripes, mut lagging) = (0, 0);
     loop {
         for _ in 0..=steps {
             if scan.step() == Step::End {
-                return (scan.given, stripes);
+                return Striped { given: scan.given, stripes, lagging };
             }
         }
         let mut claimed = Vec::new();
@@ -345,8 +339,17 @@ pub(crate) fn scan_striped(
         for (batch, end) in done.into_iter().rev() {
             scan.scanner.pass_stripe(&end);
             scan.take(&batch);
+            lagging += usize::from(scan.lags());
         }
     }
+}
+
+/// What came of a scan by stripes.
+pub(crate) struct Striped {
+    pub(crate) given: Vec<Expected>,
+    pub(crate) stripes: usize,
+    /// Stripes after which the frontier was not as far as the last record.
+    pub(crate) lagging: usize,
 }
 
 /// A scan, and what it gave.
@@ -375,6 +378,14 @@ impl Scan {
         batch.clear();
         self.batch = batch;
         step
+    }
+
+    fn lags(&self) -> bool {
+        let last = self.given.last().and_then(|record| record.time);
+        match self.direction {
+            Direction::Forward => last > self.frontier,
+            Direction::Backward => last.is_some_and(|last| self.frontier.is_none_or(|bound| last < bound)),
+        }
     }
 
     fn take(&mut self, batch: &RecordBatch) {

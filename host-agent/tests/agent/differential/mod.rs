@@ -82,10 +82,15 @@ fn answers_equal_the_plain_way() {
     let endpoint = Endpoint { cert: Some(client.cert), key: Some(client.key), ..trusted };
     let client = RefCell::new(runtime.block_on(Client::connect(&endpoint)).expect("a trusted agent"));
     let builtin: Vec<_> = weir_filters::all().iter().map(|filter| (filter.name, filter.component)).collect();
-    let mut config = EngineConfig::new(Inputs::Root(root.clone()), Compiler::InProcess);
-    // The smallest blocks that a query can ask for, so that trees of a few kilobytes span several.
-    config.limits.merge_bytes = 1;
-    let engine = Engine::new(config, &builtin).expect("an engine");
+    let engines: Vec<Engine> = (1..=4)
+        .map(|threads| {
+            let mut config = EngineConfig::new(Inputs::Root(root.clone()), Compiler::InProcess);
+            // The smallest blocks that a query can ask for, so that trees of a few kilobytes span several.
+            config.limits.merge_bytes = 1;
+            config.limits.threads = threads;
+            Engine::new(config, &builtin).expect("an engine")
+        })
+        .collect();
 
     let cases = std::env::var("WEIR_CASES").map_or(48, |text| text.parse().expect("WEIR_CASES is a number"));
     let seed =
@@ -103,7 +108,8 @@ fn answers_equal_the_plain_way() {
     });
     let queries = prop::collection::vec(queries::query(), 6);
     let case = Cell::new(0);
-    let outcome = runner.run(&(logs, queries), |(logs, queries)| {
+    let threads = prop::sample::select((1..=engines.len()).collect::<Vec<_>>());
+    let outcome = runner.run(&(logs, queries, threads), |(logs, queries, threads)| {
         // A namespace for each tree, so that one agent and one engine serve all of them.
         case.set(case.get() + 1);
         let namespace = format!("case{}", case.get());
@@ -117,8 +123,8 @@ fn answers_equal_the_plain_way() {
             }
             let query = Query { spec, condition: query.condition };
             let expected = expected(&sources, &query);
-            let local = run_local(&engine, &query.spec);
-            compare(&local, &expected, &query, "the engine")?;
+            let local = run_local(&engines[threads - 1], &query.spec);
+            compare(&local, &expected, &query, &format!("the engine with {threads} threads"))?;
             let mut remote = Answer::default();
             let mut sink = |event: Event| remote.take(event);
             runtime.block_on(client.borrow_mut().query(&query.spec, &mut sink)).expect("a whole answer");

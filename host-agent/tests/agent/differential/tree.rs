@@ -118,7 +118,9 @@ fn line() -> impl Strategy<Value = Line> {
 pub(super) fn log() -> impl Strategy<Value = Log> {
     (
         prop_oneof![3 => Just(Format::Cri), 1 => Just(Format::JsonFile)],
-        prop::collection::vec(line(), 1..40),
+        // Now and then a log that is worth several threads.
+        (prop::collection::vec(line(), 1..40), prop_oneof![24 => Just(1), 1 => 60..160usize])
+            .prop_map(|(lines, times)| vec![lines; times].concat()),
         prop::collection::vec(0u16..1000, 0..4),
         any::<bool>(),
         prop::bool::weighted(0.8),
