@@ -61,8 +61,11 @@ fn refused() {
         (&["logs", "--dir", "DIR", "--per-source"], &["--per-source", "--count"]),
         (&["logs", "--dir", "DIR", "-v"], &["-v", "-e"]),
         (&["logs", "--dir", "DIR", "-w"], &["-w", "-e"]),
-        (&["logs", "--dir", "DIR", "-f", "/no/such/patterns"], &["-f", "/no/such/patterns"]),
-        (&["logs", "--dir", "DIR", "-f", latin], &[latin, "line 2"]),
+        (
+            &["logs", "--dir", "DIR", "--pattern-file", "/no/such/patterns"],
+            &["--pattern-file", "/no/such/patterns"],
+        ),
+        (&["logs", "--dir", "DIR", "--pattern-file", latin], &[latin, "line 2"]),
         (&["logs", "--dir", "DIR", "-o", "xml"], &["xml", "jsonl"]),
         (&["logs", "--dir", "DIR", "--columns", "tiem"], &["tiem", "time"]),
         (&["logs", "--dir", "DIR", "-o", "raw", "--columns", "time"], &["--columns"]),

@@ -70,7 +70,7 @@ fn patterns() {
     assert_eq!(chosen(&tree, &["-x", "-e", ".*u5@example.com..", "--all"]), [5]);
     assert_eq!(chosen(&tree, &["-v", "-e", "info"]).len(), RECORDS / 3);
     let file = tree.write("patterns.txt", "u3@\r\nu4@\n");
-    assert_eq!(chosen(&tree, &["-f", file.to_str().expect("a plain path")]), [3, 4]);
+    assert_eq!(chosen(&tree, &["--pattern-file", file.to_str().expect("a plain path")]), [3, 4]);
 }
 
 #[test]
@@ -106,10 +106,14 @@ fn standard_input() {
     let outcome = Weir::new(["logs", "--file", "-", "--tail", "1"]).run_with_stdin_file(file).exits(0);
     assert_eq!(outcome.stdout(), "three\n");
 
-    let patterns =
-        Weir::new(["logs", "--dir", Tree::sample().arg(), "-f", "-", "--count"]).stdin("u1@\nu2@\n").run();
+    let patterns = Weir::new(["logs", "--dir", Tree::sample().arg(), "--pattern-file", "-", "--count"])
+        .stdin("u1@\nu2@\n")
+        .run();
     assert_eq!(patterns.exits(0).stdout(), "2\n");
-    Weir::new(["logs", "--file", "-", "-f", "-"]).run().exits(2).says(&["-f", "--file"]);
+    Weir::new(["logs", "--file", "-", "--pattern-file", "-"])
+        .run()
+        .exits(2)
+        .says(&["--pattern-file", "--file"]);
 }
 
 #[test]

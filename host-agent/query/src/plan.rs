@@ -56,6 +56,9 @@ impl Plan {
     }
 }
 
+/// Where an earlier search stood: for each set that is here, and in the sources that aren't any more.
+type Resume = (Vec<Option<Position>>, Vec<(Source, Position)>);
+
 /// A spec on its way to a [`Plan`].
 pub(crate) struct Planner<'a> {
     pub(crate) engine: &'a Engine,
@@ -158,7 +161,7 @@ impl Planner<'_> {
         sets: &[LogSet],
         selectors: &[Selector],
         direction: Direction,
-    ) -> Result<(Vec<Option<Position>>, Vec<(Source, Position)>), QueryError> {
+    ) -> Result<Resume, QueryError> {
         let known: HashMap<Instance, usize> =
             sets.iter().enumerate().map(|(index, set)| (Instance::of(&set.source), index)).collect();
         let mut resume = vec![None; sets.len()];

@@ -357,7 +357,8 @@ impl Files {
 
     /// The file before `file`, and, while it is watched, how much of it was read.
     pub(crate) fn left_behind(&mut self, file: usize) -> Option<Left> {
-        let before = file.checked_sub(1).filter(|before| *before >= self.first)?;
+        // What was in a file before it was emptied can't be found again.
+        let before = (self.first..file).rev().find(|before| !self.is_lost(*before))?;
         let is_watched = self.growth.is_some() && matches!(self.slot(before).file.input, Input::Plain(_));
         let slot = self.slot(before);
         let len = slot.len.filter(|_| is_watched && slot.done && matches!(slot.state, State::Open(_)));

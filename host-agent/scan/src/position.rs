@@ -132,6 +132,12 @@ impl Files {
         inode.or_else(|| all.clone().find(|file| id.head.bytes > 0 && self.begins_like(*file, id.head)))
     }
 
+    /// The file that has the inode, whatever is in it now.
+    fn find_inode(&self, id: &FileId) -> Option<usize> {
+        let same = |file: &usize| self.slots[file - self.first].file.identity == id.identity;
+        (self.first..self.count()).find(same).filter(|_| id.identity.is_some())
+    }
+
     fn begins_like(&mut self, file: usize, head: Head) -> bool {
         let was_closed = matches!(self.slot(file).state, State::Closed);
         let begins = self.first_bytes(file).is_some_and(|bytes| head.begins(&bytes));
@@ -221,17 +227,6 @@ impl Scanner {
         Some((file, offset))
     }
 
-    /// The newest file that begins no later than a time.
-    fn last_begun_before(&mut self, time: i64) -> Option<usize> {
-        let lines = &mut self.units.lines;
-        let all = (lines.files.first..lines.files.count()).rev();
-        let mut begun = all.map(|file| {
-            let first = lines.line_at(file, 0);
-            (file, first.and_then(|first| lines.head(first)).is_some_and(|head| head.time <= time))
-        });
-        begun.find(|(_, is_older)| *is_older).map(|(file, _)| file)
-    }
-
     /// Goes on from a position that a scan of the same log, in the same direction, told. When its file is
     /// gone, that is a gap, and the scan starts with what is left.
     pub fn resume(&mut self, position: &Position) {
@@ -270,11 +265,12 @@ impl Scanner {
             }
             None => {
                 lost = true;
-                // Behind the file before, or, when that is gone too, behind those that are older by their times.
+                // Emptied and written anew, or behind the file before, or, when that is gone too, at the oldest: the oldest are deleted first.
                 let left = position.left.as_ref().and_then(|left| self.units.lines.files.find(&left.file));
-                let left = left.or_else(|| self.last_begun_before(position.time?));
+                let emptied = self.units.lines.files.find_inode(&position.file);
                 match left {
                     _ if self.backward() => self.file = None,
+                    _ if emptied.is_some() => self.file = emptied,
                     Some(left) if left + 1 == self.units.lines.files.count() => {
                         (self.file, self.offset) = (Some(left), Some(self.units.lines.files.end(left)));
                     }

@@ -305,3 +305,20 @@ fn a_position_in_a_file_that_was_empty_is_behind_what_was_read() {
     let position = reader.position();
     assert_eq!(position.offset, 33, "{position:?}");
 }
+
+#[test]
+fn two_rotations_within_a_second_lose_nothing_while_following() {
+    let mut pod = Pod::new();
+    pod.write("oFa1");
+    let mut reader = Reader::new(pod.set());
+    assert_eq!(reader.read(&pod), "a1");
+    let first = pod.rotate();
+    pod.write("oFa2");
+    assert_eq!(reader.read(&pod), "a2");
+    pod.write("oFa3");
+    // The second rotation takes the first one's name, and its file is gone.
+    fs::rename(pod.path("0.log"), pod.path(&first)).unwrap();
+    pod.write("oFa4");
+    assert_eq!(reader.read(&pod), "a3 a4");
+    assert_eq!(reader.gaps, [""; 0]);
+}

@@ -123,10 +123,7 @@ fn live(
                     reader.take(events.take(), true);
                     world.actions.push("round".to_owned());
                 }
-                65..=69 => {
-                    world.was_away = true;
-                    return false;
-                }
+                65..=69 => return false,
                 _ => {}
             }
         }

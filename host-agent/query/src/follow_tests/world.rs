@@ -82,8 +82,6 @@ pub(super) struct World {
     pods: usize,
     /// The clock was set back.
     pub(super) stepped: bool,
-    /// The reader was killed.
-    pub(super) was_away: bool,
     pub(super) actions: Vec<String>,
 }
 
@@ -97,7 +95,6 @@ impl World {
             rotated_at: 0,
             pods: 0,
             stepped: false,
-            was_away: false,
             actions: Vec::new(),
         }
     }
@@ -225,9 +222,9 @@ impl World {
             return;
         }
         let mut name = format!("{}.log.20270115-{:06}", self.logs[log].restart, self.clock);
-        // The second of two rotations within a second takes the first one's name, and with it the file: whoever
+        // The second of two rotations within a second takes the first one's name, and with it the file: a reader that
         // goes on from a position in that has nothing left to tell where it was.
-        if self.was_away && self.logs[log].rotated.keys().any(|rotated| rotated.starts_with(&name)) {
+        if self.logs[log].rotated.keys().any(|rotated| rotated.starts_with(&name)) {
             self.clock += 1;
             name = format!("{}.log.20270115-{:06}", self.logs[log].restart, self.clock);
         }
