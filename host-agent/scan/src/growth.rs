@@ -264,7 +264,7 @@ impl Files {
         let begin = OnceCell::new();
         let begins = |head: Head| {
             let read = || Files::of_one(listed.clone(), self.keep.clone()).first_bytes(0).unwrap_or_default();
-            head.bytes > 0 && head.begins(begin.get_or_init(read))
+            head.is_telling() && head.begins(begin.get_or_init(read))
         };
         let slots = || (self.first..self.count()).zip(&self.slots).rev();
         let by_inode = slots().find(|(_, slot)| {

@@ -21,6 +21,9 @@ use crate::source::Input;
 /// How many bytes of a file tell it from others.
 pub(crate) const HEAD_BYTES: usize = 256;
 
+/// From so many first bytes on, they tell a file by themselves: a whole time in nanoseconds is among them.
+const TELLING_BYTES: u16 = 36;
+
 /// The first bytes of a file as a hash: positions travel to clients, who may not be meant to see log text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Head {
@@ -37,6 +40,11 @@ impl Head {
         hasher.write(bytes);
         let count = u16::try_from(bytes.len()).expect("HEAD_BYTES is below 2^16");
         Head { bytes: count, hash: hasher.finish() }
+    }
+
+    /// Whether no other file of the container begins like that.
+    pub(crate) fn is_telling(self) -> bool {
+        self.bytes >= TELLING_BYTES
     }
 
     /// Whether a file that begins with `bytes` can be the one that this was taken of, maybe when it was
@@ -129,7 +137,7 @@ impl Files {
             id.identity.is_some() && files.slots[file - files.first].file.identity == id.identity
         };
         let inode = all.clone().find(|file| same_inode(self, *file) && self.begins_like(*file, id.head));
-        inode.or_else(|| all.clone().find(|file| id.head.bytes > 0 && self.begins_like(*file, id.head)))
+        inode.or_else(|| all.clone().find(|file| id.head.is_telling() && self.begins_like(*file, id.head)))
     }
 
     /// The file that has the inode, whatever is in it now.
