@@ -121,8 +121,7 @@ impl Run<'_, '_, '_> {
             // The next step may be long in coming, and others wait to know how far this source is.
             Steps { bytes: 0, batch: 1 }
         } else if self.ordered {
-            // With a limit, every match may be the last that is wanted.
-            let batch = if self.limited { 1 } else { lane_bytes };
+            let batch = if self.ends_early { 1 } else { lane_bytes };
             Steps { bytes: known.min(STEPS_BYTES), batch }
         } else {
             Steps { bytes: self.bytes_accepted.max(known).min(ANY_ORDER_BYTES), batch: ANY_ORDER_BATCH }

@@ -52,8 +52,9 @@ pub(crate) struct Run<'a, 'scope, 'env> {
     pub(crate) line: VecDeque<usize>,
     /// Pieces of one file may be searched at once.
     pub(crate) stripes: bool,
-    /// Not all matches are wanted.
-    pub(crate) limited: bool,
+    /// Steps end with their first records: any match may be the last that is wanted, or, while following, records
+    /// that come late must stand first in what is accepted.
+    pub(crate) ends_early: bool,
     pub(crate) follow: Option<Follow>,
     pub(crate) context: Context,
     /// Bytes of neighbours that are kept where filters drop matches; `None` when nothing is to be regrouped.
@@ -121,7 +122,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             block_bytes: plan.search.limits.block_bytes,
             line: VecDeque::new(),
             stripes: plan.stripes,
-            limited: plan.limit != Limit::All,
+            ends_early: plan.limit != Limit::All || plan.follow.is_some(),
             follow: plan.follow.map(Follow::new),
             context,
             regroup: (wants_context && !stages.is_empty()).then_some(plan.search.limits.context_bytes),
