@@ -30,6 +30,8 @@ pub(crate) struct Head {
     /// How many bytes were hashed; 0 when the file was empty or wasn't looked at.
     pub(crate) bytes: u16,
     hash: u64,
+    /// There is a whole line among them.
+    has_line: bool,
 }
 
 impl Head {
@@ -39,12 +41,12 @@ impl Head {
         let mut hasher = FnvHasher::default();
         hasher.write(bytes);
         let count = u16::try_from(bytes.len()).expect("HEAD_BYTES is below 2^16");
-        Head { bytes: count, hash: hasher.finish() }
+        Head { bytes: count, hash: hasher.finish(), has_line: bytes.contains(&b'\n') }
     }
 
     /// Whether no other file of the container begins like that.
     pub(crate) fn is_telling(self) -> bool {
-        self.bytes >= TELLING_BYTES
+        self.bytes >= TELLING_BYTES || self.has_line
     }
 
     /// Whether a file that begins with `bytes` can be the one that this was taken of, maybe when it was
