@@ -9,7 +9,7 @@ use weir_scan::{Input, LogRoot, LogSet, SetTimes, Source};
 
 use crate::plan::{Plan, Planner};
 use crate::resume::ResumeKey;
-use crate::selector::Selector;
+use crate::selector::{self, Selector};
 use crate::watch::Watcher;
 use crate::{QueryError, QueryLimits, QuerySpec};
 
@@ -209,8 +209,7 @@ impl Engine {
         let mut sets = match &self.config.inputs {
             Inputs::Root(root) => {
                 let mut visit = |dir: &Path, source: &Source| {
-                    let wanted =
-                        selectors.is_empty() || selectors.iter().any(|selector| selector.may_take(source));
+                    let wanted = selector::may_take(selectors, source);
                     if let Some(watcher) = watcher.as_mut().filter(|_| wanted) {
                         watcher.watch(dir);
                     }
@@ -242,9 +241,7 @@ impl Engine {
                 });
             }
         }
-        if !selectors.is_empty() {
-            sets.retain(|set| selectors.iter().any(|selector| selector.takes(&set.source)));
-        }
+        sets.retain(|set| selector::take(selectors, &set.source));
         // Files keep the order in which they were named; a folder's sources go by identity.
         if matches!(self.config.inputs, Inputs::Root(_)) {
             sets.sort_by(|a, b| a.source.cmp(&b.source));

@@ -40,9 +40,7 @@ pub(crate) struct Feed {
 /// Where a search stands, in terms that outlast it.
 #[derive(Default)]
 pub(crate) struct Stand {
-    /// Before what was accepted last.
-    pub(crate) before: Option<Position>,
-    /// Behind it.
+    /// Behind what was accepted last.
     pub(crate) behind: Option<Position>,
     /// The files of what was accepted last.
     pub(crate) files: Vec<(u32, FileId)>,
@@ -202,7 +200,7 @@ impl Feed {
         self.told = Told { frontier: scanner.frontier(), stats: scanner.stats() };
         *batch = done.batch;
         if let Some(stand) = &mut self.stand {
-            stand.before = std::mem::replace(&mut stand.behind, scanner.position());
+            stand.behind = scanner.position();
             let mut files: Vec<u32> = batch.records.iter().map(|record| record.file).collect();
             files.dedup();
             let id = |file: u32| scanner.file_id(file).map(|id| (file, id));

@@ -16,7 +16,7 @@ use weir_scan::{
 use crate::collect::Live;
 use crate::event::Event;
 use crate::run::Run;
-use crate::selector::Selector;
+use crate::selector::{self, Selector};
 use crate::watch::{self, Changes, Watcher};
 use crate::{Cancel, Inputs};
 
@@ -191,8 +191,7 @@ impl Follow {
     }
 
     fn selects(&self, source: &Source) -> bool {
-        let selectors = &self.plan.selectors;
-        selectors.is_empty() || selectors.iter().any(|selector| selector.takes(source))
+        selector::take(&self.plan.selectors, source)
     }
 }
 
@@ -305,8 +304,7 @@ impl Run<'_, '_, '_> {
         if let Inputs::Root(root) = plan.inputs.clone() {
             let mut seen = BTreeSet::new();
             let listed = LogRoot::new(root).list_visiting(&mut |dir, source| {
-                let wanted = plan.selectors.is_empty()
-                    || plan.selectors.iter().any(|selector| selector.may_take(source));
+                let wanted = selector::may_take(&plan.selectors, source);
                 if wanted {
                     plan.watcher.watch(dir);
                     seen.insert(dir.to_owned());
@@ -450,9 +448,8 @@ impl Run<'_, '_, '_> {
 
     /// Tells the end of sources that have been read to theirs, and lets go of them.
     fn retire(&mut self) {
-        let ended = |follow: &crate::follow::Follow, lane: usize| follow.sources[lane].ended;
         for index in 0..self.lanes.len() {
-            let is_over = self.follow.as_ref().is_some_and(|follow| ended(follow, index));
+            let is_over = self.follow.as_ref().is_some_and(|follow| follow.sources[index].ended);
             if is_over && self.lanes[index].is_done() && !self.lanes[index].is_told {
                 self.tell_end(index);
                 self.lanes[index].feed.drop_scanner();

@@ -12,7 +12,7 @@ use crate::engine::{Engine, parse_selectors};
 use crate::filter_stage::{Prefilter, StagePlan};
 use crate::follow::{FollowPlan, Instance};
 use crate::resume::{self, ResumeKey};
-use crate::selector::Selector;
+use crate::selector::{self, Selector};
 use crate::spec::{FilterRef, FilterSpec};
 use crate::watch::Watcher;
 use crate::{Limit, Output, QueryError, QuerySpec};
@@ -170,7 +170,7 @@ impl Planner<'_> {
             let position = resume::open(&self.engine.resume_key, &source, direction, sealed)?;
             match known.get(&Instance::of(&source)) {
                 Some(&index) => resume[index] = Some(position),
-                None if selectors.is_empty() || selectors.iter().any(|selector| selector.takes(&source)) => {
+                None if selector::take(selectors, &source) => {
                     gone.push((source, position));
                 }
                 None => {}

@@ -57,6 +57,16 @@ impl Selector {
     }
 }
 
+/// Whether any of the selectors takes `source`; without one, every source is taken.
+pub(crate) fn take(selectors: &[Selector], source: &Source) -> bool {
+    selectors.is_empty() || selectors.iter().any(|selector| selector.takes(source))
+}
+
+/// Whether any of the selectors may take a source of which only the parts that aren't empty are known.
+pub(crate) fn may_take(selectors: &[Selector], known: &Source) -> bool {
+    selectors.is_empty() || selectors.iter().any(|selector| selector.may_take(known))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

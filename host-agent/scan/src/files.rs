@@ -104,18 +104,9 @@ impl Files {
     /// The same files for another scanner: what is open and plain is shared, and what is known of a file
     /// stays known.
     pub(crate) fn fork(&self) -> Files {
-        Files {
-            source: self.source.clone(),
-            number: self.number,
-            keep: self.keep.clone(),
-            slots: self.slots.iter().map(Slot::fork).collect(),
-            first: self.first,
-            gaps: Vec::new(),
-            bytes_read: 0,
-            edge: None,
-            needed: None,
-            growth: None,
-        }
+        let set = LogSet { source: self.source.clone(), files: Vec::new(), dirs: Vec::new() };
+        let slots = self.slots.iter().map(Slot::fork).collect();
+        Files { slots, first: self.first, ..Files::new(set, self.number, self.keep.clone()) }
     }
 
     /// Whether a fork can share a file: it is open, any part of it can be read at any time, and nothing is added

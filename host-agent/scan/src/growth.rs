@@ -397,9 +397,4 @@ impl Files {
     pub(crate) fn is_known_end(&self, file: usize, offset: u64) -> bool {
         self.slots[file - self.first].len == Some(offset)
     }
-
-    /// Whether none of the files has a name any more.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.slots.iter().all(|slot| !slot.named)
-    }
 }

@@ -27,6 +27,11 @@ impl OpenRuns {
         self.starts.iter().map(|(line, time)| (line.place(), *time))
     }
 
+    /// The oldest file that one of them starts in.
+    pub(crate) fn oldest_file(&self) -> Option<usize> {
+        self.starts().map(|((file, _), _)| file).min()
+    }
+
     /// Waits for the end of the record that starts with a line of that time.
     pub(crate) fn wait_for(&mut self, line: Line, time: Option<i64>) {
         self.starts.push((line, time));
@@ -90,7 +95,7 @@ impl Scanner {
     pub fn update(&mut self, listed: Vec<LogFile>, created: Option<usize>) {
         let files = &mut self.units.lines.files;
         let at = self.file.unwrap_or_else(|| files.count().saturating_sub(1));
-        let reach = self.open_runs.starts().map(|((file, _), _)| file).min().unwrap_or(at);
+        let reach = self.open_runs.oldest_file().unwrap_or(at);
         files.update(listed, created, at, reach);
         self.file = self.file.or_else(|| (files.count() > files.first).then_some(files.first));
         self.look();
@@ -119,11 +124,6 @@ impl Scanner {
         self.file.is_some_and(|file| {
             file + 1 == files.count() && files.is_known_end(file, self.offset.unwrap_or(0))
         })
-    }
-
-    /// Whether no file of the set was in the last listing.
-    pub fn is_gone(&self) -> bool {
-        self.units.lines.files.is_gone()
     }
 
     /// Gives the records whose end has come meanwhile.

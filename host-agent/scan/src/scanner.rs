@@ -179,7 +179,7 @@ impl Scanner {
         if self.read_straggler(candidates, batch) {
             return Step::More;
         }
-        self.units.lines.files.needed = self.open_runs.starts().map(|((file, _), _)| file).min();
+        self.units.lines.files.needed = self.open_runs.oldest_file();
         let told = self.units.lines.files.gap_count();
         let Some(file) = self.next_block() else {
             return self.at_end(batch);
