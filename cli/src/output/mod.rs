@@ -146,7 +146,10 @@ impl View {
                 self.place.note(positions);
                 return self.records(&batch);
             }
-            Event::Positions(positions) => self.place.note(positions),
+            Event::Positions(positions) => {
+                self.place.note_live();
+                self.place.note(positions);
+            }
             Event::Notice(notice) => {
                 self.progress.clear();
                 report::say(&notice);

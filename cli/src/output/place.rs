@@ -31,6 +31,11 @@ impl Place {
         }
     }
 
+    /// Takes note of that everything there was is shown, and what comes now is new.
+    pub(crate) fn note_live(&mut self) {
+        self.token.live = true;
+    }
+
     /// What to go on with.
     pub(crate) fn token(&self) -> &ResumeToken {
         &self.token

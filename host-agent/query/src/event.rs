@@ -27,7 +27,8 @@ pub enum Event {
         /// Where the search of each of their sources stands behind them.
         positions: Vec<SourcePosition>,
     },
-    /// Where the search of sources stands that may have got there without giving a record.
+    /// Where the search of sources stands that may have got there without giving a record. The first one, empty
+    /// when there are no sources, tells that what was there was given and that the search follows from now on.
     Positions(Vec<SourcePosition>),
     /// Something that whoever waits for more should know, in a sentence.
     Notice(String),

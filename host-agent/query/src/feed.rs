@@ -42,8 +42,17 @@ pub(crate) struct Feed {
 pub(crate) struct Stand {
     /// Behind what was accepted last.
     pub(crate) behind: Option<Position>,
+    /// Where the records start that are open there: number of the file, offset.
+    pub(crate) open: Vec<(u32, u64)>,
     /// The files of what was accepted last.
     pub(crate) files: Vec<(u32, FileId)>,
+}
+
+impl Stand {
+    /// Of a scanner that has just begun.
+    fn of(scanner: &mut Scanner) -> Stand {
+        Stand { behind: scanner.position(), open: scanner.open_records().collect(), files: Vec::new() }
+    }
 }
 
 /// What a source's scanner tells of itself.
@@ -57,7 +66,7 @@ impl Feed {
     /// A feed that has given nothing yet. With `positions`, [`Feed::stand`] is known.
     pub(crate) fn new(mut scanner: Scanner, positions: bool) -> Feed {
         let told = Told { frontier: scanner.frontier(), stats: scanner.stats() };
-        let stand = positions.then(|| Stand { behind: scanner.position(), ..Stand::default() });
+        let stand = positions.then(|| Stand::of(&mut scanner));
         Feed {
             scanner: Some(Box::new(scanner)),
             striped: None,
@@ -201,6 +210,7 @@ impl Feed {
         *batch = done.batch;
         if let Some(stand) = &mut self.stand {
             stand.behind = scanner.position();
+            stand.open = scanner.open_records().collect();
             let mut files: Vec<u32> = batch.records.iter().map(|record| record.file).collect();
             files.dedup();
             let id = |file: u32| scanner.file_id(file).map(|id| (file, id));
@@ -258,7 +268,7 @@ impl Feed {
         self.wasted += self.told.stats.bytes_read;
         self.told = Told { frontier: None, stats: ScanStats::default() };
         if let Some(stand) = &mut self.stand {
-            *stand = Stand { behind: scanner.position(), ..Stand::default() };
+            *stand = Stand::of(&mut scanner);
         }
         self.scanner = Some(scanner);
         (self.idle, self.ended) = (false, false);

@@ -30,6 +30,10 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// what it holds.
 const CLOSE_AFTER: Duration = Duration::from_secs(1);
 
+/// What to tell the reader when the kernel's queue of events was full.
+const LOST_EVENTS: &str = "the kernel dropped events, so everything was listed again: what a pod wrote that came and went \
+                           meanwhile isn't here; fewer sources, or a higher fs.inotify.max_queued_events, help";
+
 /// What following needs, from the plan.
 pub(crate) struct FollowPlan {
     pub(crate) watcher: Watcher,
@@ -58,6 +62,12 @@ impl Instance {
         Instance { namespace, pod, uid, container, restart }
     }
 
+    /// Whether it is of a pod, or, where that is known, of a container.
+    pub(crate) fn is_below(&self, source: &Source) -> bool {
+        let is_pod = (&self.namespace, &self.pod, &self.uid) == (&source.namespace, &source.pod, &source.uid);
+        is_pod && (source.container.is_empty() || self.container == source.container)
+    }
+
     /// The container, whichever instance of it.
     fn container(&self) -> Instance {
         Instance { restart: 0, ..self.clone() }
@@ -66,12 +76,12 @@ impl Instance {
 
 /// What is known of the sources that are followed.
 pub(crate) struct Follow {
-    plan: FollowPlan,
+    pub(crate) plan: FollowPlan,
     /// The past is over: sources that come are new, and read from their start.
     is_live: bool,
     /// Instances that are over from the beginning were told from the others.
     is_swept: bool,
-    known: HashMap<Instance, usize>,
+    pub(crate) known: HashMap<Instance, usize>,
     /// By number of the lane.
     pub(crate) sources: Vec<Followed>,
     /// The newest record given, and its lane; and the newest given of any other lane.
@@ -89,9 +99,9 @@ pub(crate) struct Followed {
     /// When the records that wait in the lane were read.
     arrived: Option<Instant>,
     /// When nothing more is expected of it.
-    closes: Option<Instant>,
+    pub(crate) closes: Option<Instant>,
     /// Its files were gone when that was set.
-    gone: bool,
+    pub(crate) gone: bool,
     ended: bool,
 }
 
@@ -286,7 +296,8 @@ impl Run<'_, '_, '_> {
                 self.lanes[lane].feed.look();
             }
         }
-        if let Some(notice) = notice {
+        let lost = changes.all.then(|| LOST_EVENTS.to_owned());
+        for notice in notice.into_iter().chain(lost) {
             self.collector.give(Event::Notice(notice));
         }
     }
@@ -321,6 +332,7 @@ impl Run<'_, '_, '_> {
                 unknown.entry(Instance::of(&set.source).container()).or_default().push(set);
             }
             plan.watcher.keep(|dir| seen.contains(dir));
+            self.note_passed(changes, &seen, now);
         }
         let Some(follow) = &self.follow else { return };
         let known: BTreeMap<Instance, usize> =
@@ -410,12 +422,7 @@ impl Run<'_, '_, '_> {
             let instance = Instance::of(&set.source);
             let is_known = self.follow.as_ref().is_none_or(|follow| follow.known.contains_key(&instance));
             if !here.contains(&instance) && !is_known && !set.source.pod.is_empty() {
-                self.add_lane(set, None);
-                let lane = self.lanes.len() - 1;
-                self.lanes[lane].feed.note_missed();
-                if let Some(follow) = &mut self.follow {
-                    (follow.sources[lane].closes, follow.sources[lane].gone) = (Some(now), true);
-                }
+                self.add_missed(set, now);
             }
         }
     }

@@ -161,16 +161,16 @@ impl Lane {
             Some(OpenRecord { file, offset, time: record.time })
         };
         let mut open: Vec<OpenRecord> = late.iter().filter_map(open_record).collect();
-        let at = match rest.first() {
-            None => behind.clone(),
-            Some(first) => {
-                let (file, offset) = id(first)?;
-                Position { file, offset, open: Vec::new(), time: first.time, ..behind.clone() }
-            }
+        let Some(first) = rest.first() else {
+            open.extend(behind.open.iter().cloned());
+            return Some(Position { open, ..behind });
         };
-        let is_before = |open: &&OpenRecord| !open.file.is_same(&at.file) || open.offset < at.offset;
-        open.extend(behind.open.iter().filter(is_before).cloned());
-        Some(Position { open, ..at })
+        // Those that start behind it are met again.
+        let is_before = |place: &(u32, u64)| *place < (first.file, first.offset);
+        let before = behind.open.iter().zip(&stand.open).filter(|(_, place)| is_before(place));
+        open.extend(before.map(|(open, _)| open.clone()));
+        let (file, offset) = id(first)?;
+        Some(Position { file, offset, open, time: first.time, ..behind })
     }
 
     /// Accepts the result that is next and filters its records; returns the gaps that were met. To be called when

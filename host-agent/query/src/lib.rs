@@ -22,6 +22,7 @@ mod job;
 mod lane;
 mod limits;
 mod neighbours;
+mod passed;
 mod plan;
 mod resume;
 mod run;

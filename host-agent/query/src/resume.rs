@@ -160,6 +160,9 @@ pub(crate) fn open(
 pub struct ResumeToken {
     /// Start of the time range, nanoseconds since the epoch: what "an hour ago" was when the search began.
     pub since: Option<i64>,
+    /// The search has told that it follows: what was there when it began was given, and a source that isn't named
+    /// came later.
+    pub live: bool,
     positions: BTreeMap<SourceKey, Vec<u8>>,
 }
 
@@ -181,9 +184,9 @@ impl ResumeToken {
         })
     }
 
-    /// Whether it says nothing of any source.
+    /// Whether it is of a search that hasn't given anything.
     pub fn is_empty(&self) -> bool {
-        self.positions.is_empty()
+        self.positions.is_empty() && !self.live
     }
 }
 
@@ -220,7 +223,7 @@ mod tests {
     }
 
     fn token() -> ResumeToken {
-        let mut token = ResumeToken { since: Some(7), ..ResumeToken::default() };
+        let mut token = ResumeToken { since: Some(7), live: true, ..ResumeToken::default() };
         token.note(&source("a"), vec![1, 2, 3]);
         token.note(&source("b"), vec![]);
         token.note(&source("a"), vec![4]);

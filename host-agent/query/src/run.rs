@@ -342,10 +342,8 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
 
     /// Tells where the search stands in the lanes from number `first` on.
     pub(crate) fn give_positions_from(&mut self, first: usize) {
-        let positions: Vec<_> = (first..self.lanes.len()).filter_map(|index| self.position(index)).collect();
-        if !positions.is_empty() {
-            self.collector.give(Event::Positions(positions));
-        }
+        let positions = (first..self.lanes.len()).filter_map(|index| self.position(index)).collect();
+        self.collector.give(Event::Positions(positions));
     }
 
     fn position(&self, index: usize) -> Option<SourcePosition> {
@@ -378,7 +376,9 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         self.stop_reading();
         self.collector.release();
         self.flush();
-        self.give_positions_from(0);
+        if self.positions {
+            self.give_positions_from(0);
+        }
         self.collector.finish();
         (0..self.lanes.len()).for_each(|index| self.tell_end(index));
         for stage in std::mem::take(&mut self.stages) {

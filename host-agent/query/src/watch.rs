@@ -51,6 +51,13 @@ impl Changes {
         Some(count)
     }
 
+    /// The directories in which something was created, and under which names.
+    pub(crate) fn all_created(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.created
+            .iter()
+            .flat_map(|(dir, names)| names.iter().map(move |name| (dir.as_path(), name.as_str())))
+    }
+
     /// The names that were created in a directory.
     pub(crate) fn created_in(&self, dir: &Path) -> impl Iterator<Item = &str> {
         self.created.get(dir).into_iter().flatten().map(String::as_str)

@@ -56,12 +56,13 @@ pub(crate) fn query_spec(wire: v1::QueryRequest) -> Result<QuerySpec, QueryError
         output,
         line_bytes: wire.line_bytes,
         follow: wire.follow,
-        resume: resume_token(wire.resume)?,
+        resume: resume_token(wire.resume, wire.resume_live)?,
     })
 }
 
-fn resume_token(wire: Vec<v1::ResumePosition>) -> Result<ResumeToken, QueryError> {
+fn resume_token(wire: Vec<v1::ResumePosition>, live: bool) -> Result<ResumeToken, QueryError> {
     let mut token = ResumeToken::default();
+    token.live = live;
     for (index, position) in wire.into_iter().enumerate() {
         let of = position
             .source
@@ -119,6 +120,7 @@ pub(crate) fn query_request(spec: &QuerySpec) -> v1::QueryRequest {
         },
         line_bytes: spec.line_bytes,
         follow: spec.follow,
+        resume_live: spec.resume.live,
         resume: spec
             .resume
             .positions()

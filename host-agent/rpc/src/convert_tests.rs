@@ -95,8 +95,9 @@ fn spec() -> impl Strategy<Value = QuerySpec> {
 }
 
 fn resume_token() -> impl Strategy<Value = ResumeToken> {
-    vec((a_source(), vec(any::<u8>(), 0..40)), 0..3).prop_map(|positions| {
+    (vec((a_source(), vec(any::<u8>(), 0..40)), 0..3), any::<bool>()).prop_map(|(positions, live)| {
         let mut token = ResumeToken::default();
+        token.live = live;
         positions.into_iter().for_each(|(source, position)| token.note(&source, position));
         token
     })

@@ -83,12 +83,17 @@ impl Lines {
                 return Some(from..self.block.end());
             }
             if read == 0 {
-                let is_whole = loaded > 0 && !self.files.may_grow(file);
-                return is_whole.then(|| from..self.block.end());
+                if loaded > 0 && !self.files.may_grow(file) {
+                    return Some(from..self.block.end());
+                }
+                // A torn line isn't one yet, whoever asks for the line that starts there.
+                self.block.reset(file, from);
+                return None;
             }
             if bytes.len() > cap {
                 let line = self.long_line_from(file, from, self.block.end());
                 if line.end == line.next && self.files.may_grow(file) {
+                    self.block.reset(file, from);
                     return None;
                 }
                 self.block.truncate(cap);

@@ -212,8 +212,9 @@ fn named(name: &str) -> Source {
     Source { container: name.to_owned(), ..Source::default() }
 }
 
-/// Takes `<namespace>_<pod>_<uid>` apart; none of the three can hold a `_`.
-fn pod_identity(name: &str) -> Option<Source> {
+/// Takes the name of a pod's directory apart, `<namespace>_<pod>_<uid>`; none of the three can hold a `_`. `None` for
+/// other names.
+pub fn pod_identity(name: &str) -> Option<Source> {
     let parts: Vec<&str> = name.split('_').collect();
     match parts[..] {
         [namespace, pod, uid] if parts.iter().all(|part| !part.is_empty()) => Some(Source {

@@ -45,8 +45,8 @@ pub(crate) struct Slot {
     pub(crate) done: bool,
     /// Whether the files between it and the one before may have been missed, which is still to be told.
     pub(crate) after_gap: bool,
-    /// Whether something is missing between it and the one before, so that no record reaches across.
-    pub(crate) cut_off: bool,
+    /// Whether something is missing between it and the next one, so that no record reaches across.
+    pub(crate) cut_behind: bool,
     /// Whether the last listing had it.
     pub(crate) named: bool,
     /// From here on, its bytes don't count.
@@ -63,7 +63,7 @@ impl Slot {
             head: Head::default(),
             done: false,
             after_gap: false,
-            cut_off: false,
+            cut_behind: false,
             named: true,
             limit: None,
         }
@@ -228,10 +228,22 @@ impl Files {
 
     /// Whether lines of a file may go on with those of the next one: nothing is missing between.
     pub(crate) fn reaches_on(&self, file: usize) -> bool {
-        let is_gone = matches!(self.slots[file - self.first].state, State::Gone);
         let next = self.slots.get(file + 1 - self.first);
-        !is_gone
-            && next.is_some_and(|next| !next.cut_off && !next.after_gap && !matches!(next.state, State::Gone))
+        !self.is_cut_behind(file)
+            && next.is_some_and(|next| !next.after_gap && !matches!(next.state, State::Gone))
+    }
+
+    /// Whether what a file ends with can't go on, whatever comes next.
+    pub(crate) fn is_cut_behind(&self, file: usize) -> bool {
+        let slot = &self.slots[file - self.first];
+        slot.cut_behind || matches!(slot.state, State::Gone)
+    }
+
+    /// Notes that something is missing before a file.
+    pub(crate) fn cut_before(&mut self, file: usize) {
+        if file > self.first {
+            self.slot(file - 1).cut_behind = true;
+        }
     }
 
     /// Closes every file that can be opened again.
@@ -263,7 +275,7 @@ impl Files {
         }
         self.slot(file).done = true;
         if next != file && std::mem::take(&mut self.slot(next).after_gap) {
-            self.slot(next).cut_off = true;
+            self.cut_before(next);
             let detail = "files before it may have been deleted before they could be read";
             self.tell(next, Fault::new(GapReason::RotatedAway, detail));
         }

@@ -136,7 +136,7 @@ impl Files {
         let is_other = !slot.head.begins(&bytes);
         slot.head = Head::of(&bytes);
         if is_other {
-            slot.cut_off = true;
+            self.cut_before(file);
             self.tell(
                 file,
                 Fault::new(GapReason::Shrunk, "it was emptied and written anew before it was read"),
@@ -155,7 +155,7 @@ impl Files {
         slot.done = true;
         let again = slot.file.clone();
         if is_newest {
-            self.slots.push_back(Slot { cut_off: true, ..Slot::new(again) });
+            self.slots.push_back(Slot::new(again));
         }
     }
 
@@ -173,6 +173,11 @@ impl Files {
         if self.slot(file).head.bytes == 0 && self.open_reader(file).is_some() {
             self.close_file(file);
         }
+    }
+
+    /// Takes the files before one for left: an earlier scan has read them.
+    pub(crate) fn leave_all_before(&mut self, file: usize) {
+        (self.first..file).for_each(|file| self.slot(file).done = true);
     }
 
     /// Opens a file that was left, to see whether anything is added to it yet.

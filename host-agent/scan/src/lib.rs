@@ -55,8 +55,8 @@ mod workspace;
 
 pub use descriptors::raise_open_file_limit;
 pub use discover::{
-    LogRoot, ScanError, SetTimes, Visit, file_set, list_again, live_name, oldest, pipe_set, restart_of_live,
-    times,
+    LogRoot, ScanError, SetTimes, Visit, file_set, list_again, live_name, oldest, pipe_set, pod_identity,
+    restart_of_live, times,
 };
 pub use gap::{Gap, GapReason, ScanStats};
 pub use inode::Inode;

@@ -19,6 +19,8 @@ pub(crate) struct OpenRuns {
     starts: Vec<(Line, Option<i64>)>,
     /// The newest place of a record that was given.
     given: Option<Place>,
+    /// Ends may have come before the scan stood where it began.
+    resumed: bool,
 }
 
 impl OpenRuns {
@@ -35,6 +37,20 @@ impl OpenRuns {
     /// Waits for the end of the record that starts with a line of that time.
     pub(crate) fn wait_for(&mut self, line: Line, time: Option<i64>) {
         self.starts.push((line, time));
+    }
+
+    /// Waits for the end of a record that an earlier scan waited for, and that may be there already, before the place
+    /// where this scan goes on.
+    pub(crate) fn wait_again(&mut self, line: Line, time: Option<i64>) {
+        self.wait_for(line, time);
+        self.resumed = true;
+    }
+
+    /// Whether a record that is waited for may have its end already, though nothing more was read, or can't get it any
+    /// more, since the file that it starts in is lost.
+    pub(crate) fn may_be_over(&mut self, is_lost: impl Fn(usize) -> bool) -> bool {
+        let resumed = std::mem::take(&mut self.resumed);
+        resumed || self.starts.iter().any(|(line, _)| is_lost(line.file))
     }
 
     pub(crate) fn note_given(&mut self, place: Place) {
@@ -93,12 +109,13 @@ impl Scanner {
     /// since the last time, by whoever watches the directory, one that is gone already is told as a gap, and no
     /// other is suspected.
     pub fn update(&mut self, listed: Vec<LogFile>, created: Option<usize>) {
+        // Before the listing is: a file may be known by what was written to it since, and by that alone.
+        self.look();
         let files = &mut self.units.lines.files;
         let at = self.file.unwrap_or_else(|| files.count().saturating_sub(1));
         let reach = self.open_runs.oldest_file().unwrap_or(at);
         files.update(listed, created, at, reach);
         self.file = self.file.or_else(|| (files.count() > files.first).then_some(files.first));
-        self.look();
     }
 
     /// Takes note of a file that came and went without having been listed.
@@ -116,6 +133,13 @@ impl Scanner {
     /// the one before it may get its last lines yet.
     pub fn is_settling(&self) -> bool {
         self.units.lines.files.is_settling()
+    }
+
+    /// Where the records start whose ends are waited for, as [`Record`](crate::Record) tells places: number of the file, offset. In the
+    /// order of [`Position::open`](crate::Position::open).
+    pub fn open_records(&self) -> impl Iterator<Item = (u32, u64)> {
+        let number = |file| u32::try_from(file).expect("a set has far fewer files than 2^32");
+        self.open_runs.starts().map(move |((file, offset), _)| (number(file), offset))
     }
 
     /// Whether nothing that is written is left to read, as far as is known without a look.

@@ -64,16 +64,6 @@ pub struct FileId {
     pub(crate) head: Head,
 }
 
-impl FileId {
-    /// Whether both are of one file, which may have grown between.
-    pub fn is_same(&self, other: &FileId) -> bool {
-        match (self.identity, other.identity) {
-            (Some(one), Some(other)) => one == other,
-            _ => self.head == other.head,
-        }
-    }
-}
-
 /// A file that was read to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
@@ -109,7 +99,9 @@ pub struct Position {
     /// The file before it: where to go on when its own is gone.
     pub left: Option<Left>,
     /// Whether something is missing between that one and the position's file, so that no record reaches across.
-    pub cut_off: bool,
+    pub cut_before: bool,
+    /// Whether something is missing behind the position's file, so that no record reaches out of it.
+    pub cut_behind: bool,
     /// Time of the newest (forward) or oldest (backward) line before the position, nanoseconds since the
     /// epoch, if known. Bounds the gap when the file is gone.
     pub time: Option<i64>,
@@ -206,8 +198,11 @@ impl Scanner {
             .map(|((file, offset), time)| OpenRecord { file: files.id(file), offset, time })
             .collect();
         let left = files.left_behind(file);
-        let cut_off = files.slot(file).cut_off;
-        Some(Position { file: files.id(file), offset, open, left, cut_off, time: files.edge })
+        let cut_before = file > files.first && files.is_cut_behind(file - 1);
+        // Empty files between the place and where the scan stands aren't told.
+        let stands = self.file.unwrap_or(file).max(file);
+        let cut_behind = (file..=stands).any(|file| files.is_cut_behind(file));
+        Some(Position { file: files.id(file), offset, open, left, cut_before, cut_behind, time: files.edge })
     }
 
     /// What tells a file from all others, for a [`Position`]. `None` for a pipe.
@@ -251,15 +246,17 @@ impl Scanner {
                 None => None,
             };
             match line {
-                Some(line) => self.open_runs.wait_for(line, *time),
+                Some(line) => self.open_runs.wait_again(line, *time),
                 None => (lost, since) = (true, since.min(*time)),
             }
         }
         let place = self.units.lines.files.find(&position.file).map(|file| (file, position.offset));
         match place {
             Some((file, offset)) if self.backward() || offset <= self.units.lines.files.end(file) => {
-                self.units.lines.files.slot(file).cut_off = position.cut_off;
-                self.open_runs.note_given((file, offset));
+                if position.cut_before {
+                    self.units.lines.files.cut_before(file);
+                }
+                self.units.lines.files.slot(file).cut_behind = position.cut_behind;
                 let len = self.units.lines.files.end(file);
                 (self.file, self.offset) = (Some(file), Some(offset.min(len)));
                 if let Some(Left { file: left, read: Some(read) }) = &position.left
@@ -289,10 +286,20 @@ impl Scanner {
                 }
             }
         }
+        // What is waited for stands before that.
+        let stands = self.file.map(|file| (file, self.offset.unwrap_or(0)));
+        stands.into_iter().for_each(|stands| self.open_runs.note_given(stands));
+        if let Some(file) = self.file.filter(|_| !self.backward()) {
+            self.units.lines.files.leave_all_before(file);
+        }
         if lost {
             let first = self.file.unwrap_or(self.units.lines.files.first);
             if first < self.units.lines.files.count() {
-                self.units.lines.files.slot(first).cut_off |= place.is_none() && self.offset.is_none();
+                match self.offset {
+                    _ if place.is_some() => {}
+                    None => self.units.lines.files.cut_before(first),
+                    Some(_) => self.units.lines.files.slot(first).cut_behind = true,
+                }
             }
             let detail = "the file where the search was left is gone; what was behind it and isn't in the files \
                           that are left is lost";

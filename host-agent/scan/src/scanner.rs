@@ -218,12 +218,17 @@ impl Scanner {
 
     /// What to say when there is no next block.
     fn at_end(&mut self, batch: &mut RecordBatch) -> Step {
+        let first = batch.records.len();
         if !self.backward() && self.units.lines.files.is_growing() {
             self.live = true;
-            return Step::Idle;
+            let files = &self.units.lines.files;
+            if self.open_runs.may_be_over(|file| files.is_lost(file)) {
+                self.finish_open_runs(batch);
+                self.count_flags(&batch.records[first..]);
+            }
+            return if batch.records.len() == first { Step::Idle } else { Step::More };
         }
         // Records whose ends were waited for won't get them any more.
-        let first = batch.records.len();
         self.finish_open_runs(batch);
         self.count_flags(&batch.records[first..]);
         if batch.records.len() == first { Step::End } else { Step::More }

@@ -55,6 +55,8 @@ pub(super) struct Reader {
     past_lost: BTreeSet<(usize, usize)>,
     /// Numbers of the logs by instance.
     logs: HashMap<(String, u32), usize>,
+    /// Numbers of those that it was told of.
+    heard_of: BTreeSet<usize>,
 }
 
 fn instance(source: &Source) -> (String, u32) {
@@ -77,7 +79,13 @@ impl Reader {
                 .collect(),
             past: world.logs.iter().map(|log| log.records.len()).collect(),
             logs: HashMap::new(),
+            heard_of: BTreeSet::new(),
         }
+    }
+
+    /// Whether anything was told of a log.
+    pub(super) fn has_heard_of(&self, log: usize) -> bool {
+        self.heard_of.contains(&log)
     }
 
     pub(super) fn spec(&mut self) -> QuerySpec {
@@ -100,6 +108,7 @@ impl Reader {
         for event in events {
             match event {
                 Event::Source { id, source } => {
+                    self.heard_of.extend(self.logs.get(&instance(&source)));
                     self.sources.insert(id, source);
                 }
                 Event::Records { batch, positions } => {
@@ -115,7 +124,10 @@ impl Reader {
                     }
                     self.note(positions);
                 }
-                Event::Positions(positions) => self.note(positions),
+                Event::Positions(positions) => {
+                    self.token.live = true;
+                    self.note(positions);
+                }
                 Event::Gap(gap) => self.gaps.push((instance(&self.sources[&gap.source]), gap)),
                 _ => {}
             }
@@ -170,7 +182,7 @@ impl Reader {
     fn check_log(&self, number: usize, log: &Log, given: &[&Given], world: &World) -> Result<(), String> {
         let mine = (world.pod(number), log.restart);
         let gaps: Vec<&Gap> = self.gaps.iter().filter(|(of, _)| *of == mine).map(|(_, gap)| gap).collect();
-        if !gaps.is_empty() && !log.damaged && !log.records.is_empty() {
+        if !gaps.is_empty() && !log.damaged && !log.unrecognised && !log.records.is_empty() {
             return Err("a gap was told, but nothing was destroyed".to_owned());
         }
         let mut counts = vec![0; log.records.len()];

@@ -32,8 +32,8 @@ pub(super) struct Written {
     emptied: bool,
     /// Part of it was destroyed before it was given.
     pub(super) lost: bool,
-    /// It was written to an empty file and destroyed by emptying that again, before anything of it was given: nothing
-    /// on disk tells of it.
+    /// Nothing on disk tells of it: it was written to an empty file and destroyed by emptying that again, before
+    /// anything of it was given, or all of its log came and went while nobody could see it.
     pub(super) traceless: bool,
     /// It came to a file that the runtime had left.
     pub(super) straggler: bool,
@@ -69,6 +69,9 @@ pub(super) struct Log {
     has_live: bool,
     /// Something was destroyed in it.
     pub(super) damaged: bool,
+    /// A file of it was compressed before anything was given: a position in that file, which had no line to know it
+    /// by, may take it for deleted.
+    pub(super) unrecognised: bool,
 }
 
 pub(super) struct World {
@@ -129,7 +132,7 @@ impl World {
             53..=64 if is_running => self.rotate(log, given),
             65..=79 if is_running => self.reopen(log, rng),
             80..=81 if is_running => self.fail_to_reopen(log),
-            82..=86 => self.compress(log),
+            82..=86 => self.compress(log, given),
             87..=88 => self.delete_oldest(log, given),
             89..=90 if is_running => self.truncate(log, given),
             91..=92 if is_running => self.restart(log, given),
@@ -143,6 +146,16 @@ impl World {
                 self.note("clock step".to_owned());
             }
             _ => self.clock += rng.i64(0..3),
+        }
+    }
+
+    /// What was destroyed while nobody looked, or while the kernel's events got lost, of a log of which nobody knew,
+    /// leaves no trace.
+    pub(super) fn forget(&mut self, is_known: &dyn Fn(usize) -> bool) {
+        for (number, log) in self.logs.iter_mut().enumerate() {
+            if !is_known(number) {
+                log.records.iter_mut().for_each(|record| record.traceless |= record.lost);
+            }
         }
     }
 
@@ -283,7 +296,7 @@ impl World {
     }
 
     /// Compresses the oldest plain rotated file that the runtime has left.
-    fn compress(&mut self, log: usize) {
+    fn compress(&mut self, log: usize, given: &dyn Fn(usize, usize) -> bool) {
         let entry = &mut self.logs[log];
         let busy: Vec<u64> = entry.out.iter().chain(&entry.before).map(inode).collect();
         let plain = |(name, inode): &(&String, &u64)| !name.ends_with(".gz") && !busy.contains(inode);
@@ -303,6 +316,7 @@ impl World {
         for record in &mut entry.records {
             record.inodes.iter_mut().filter(|inode| **inode == old).for_each(|inode| *inode = new);
         }
+        entry.unrecognised |= !(0..entry.records.len()).any(|record| given(log, record));
         self.note(format!("compress {name} of {log}"));
     }
 
@@ -333,18 +347,21 @@ impl World {
         let Some(out) = &entry.out else { return };
         let number = inode(out);
         let in_it = |record: &Written| record.inodes.contains(&number) && !record.emptied;
+        // One that only ends in it may have been given without its end.
+        let begins = |record: &Written| in_it(record) && record.inodes.first() == Some(&number);
         let is_known =
-            (0..entry.records.len()).any(|record| in_it(&entry.records[record]) && given(log, record));
+            (0..entry.records.len()).any(|record| begins(&entry.records[record]) && given(log, record));
         // Nothing on disk would tell that the end of a line which begins in an older file isn't the next thing.
-        let reaches_in =
-            |record: &Written| in_it(record) && record.inodes.iter().any(|inode| *inode != number);
+        let reaches_in = |record: &Written| {
+            record.inodes.contains(&number) && record.inodes.iter().any(|inode| *inode != number)
+        };
         if !is_known && (entry.open.iter().any(Option::is_some) || entry.records.iter().any(reaches_in)) {
             return;
         }
         out.set_len(0).expect("emptied");
         entry.destroy(number, &|record| given(log, record));
         for record in entry.records.iter_mut().filter(|record| in_it(record)) {
-            record.traceless = record.lost && !is_known;
+            record.traceless |= record.lost && !is_known;
             record.emptied = true;
         }
         self.note(format!("truncate {log}"));
@@ -398,6 +415,7 @@ impl Log {
             rotated: BTreeMap::new(),
             has_live: true,
             damaged: false,
+            unrecognised: false,
         }
     }
 
