@@ -17,6 +17,9 @@ const MAX_FILES: usize = 4;
 /// Time of the first record, seconds since the epoch.
 const START: i64 = 1_800_000_000;
 
+/// In place of the inode of a file that was deleted.
+const NO_INODE: u64 = 0;
+
 /// A record that was written, or is being written.
 #[derive(Debug)]
 pub(super) struct Written {
@@ -250,7 +253,7 @@ impl World {
         entry.has_live = false;
         // Two rotations within a second: the first one's file is gone.
         if let Some(gone) = entry.rotated.insert(name, number) {
-            entry.destroy(gone, &|record| given(log, record));
+            entry.destroy_file(gone, &|record| given(log, record));
         }
     }
 
@@ -335,7 +338,7 @@ impl World {
         }
         fs::remove_file(entry.path(&name)).expect("removed");
         entry.rotated.remove(&name);
-        entry.destroy(inode, &|record| given(log, record));
+        entry.destroy_file(inode, &|record| given(log, record));
         self.note(format!("delete {name} of {log}"));
     }
 
@@ -464,18 +467,25 @@ impl Log {
         }
     }
 
+    /// Notes what is lost with a file that is deleted: another one may get its number.
+    fn destroy_file(&mut self, inode: u64, given: &dyn Fn(usize) -> bool) {
+        self.destroy(inode, given);
+        let all = self.records.iter_mut().flat_map(|record| &mut record.inodes);
+        all.filter(|of| **of == inode).for_each(|of| *of = NO_INODE);
+    }
+
     /// Deletes all its files.
     fn delete(&mut self, given: &dyn Fn(usize) -> bool) {
         let rotated = std::mem::take(&mut self.rotated);
         for (name, inode) in rotated {
             fs::remove_file(self.path(&name)).expect("removed");
-            self.destroy(inode, given);
+            self.destroy_file(inode, given);
         }
         if std::mem::take(&mut self.has_live) {
             let live = self.path(&self.live());
             let number = fs::metadata(&live).expect("the live file").ino();
             fs::remove_file(live).expect("removed");
-            self.destroy(number, given);
+            self.destroy_file(number, given);
         }
     }
 }
