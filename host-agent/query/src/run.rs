@@ -169,7 +169,8 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             Direction::Backward => (self.context.after, self.context.before),
         };
         let neighbours = self.regroup.map(|most_bytes| Neighbours::new(lead, trail, most_bytes));
-        let mut lane = Lane::new(scanner, source, self.direction, neighbours, self.positions);
+        let signer = self.key.signer(scanner.source());
+        let mut lane = Lane::new(scanner, source, signer, self.direction, neighbours, self.positions);
         lane.feed.interrupted_by(self.interrupt.clone());
         if !wanted {
             lane.close(self.direction);
@@ -182,7 +183,8 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         let id = u32::try_from(self.lanes.len()).expect("a node has far fewer than 2^32 logs");
         let set = LogSet { source, files: Vec::new(), dirs: Vec::new() };
         let scanner = Scanner::new(set, id, Arc::clone(&self.search));
-        let mut lane = Lane::new(scanner, id, self.direction, None, false);
+        let signer = self.key.signer(scanner.source());
+        let mut lane = Lane::new(scanner, id, signer, self.direction, None, false);
         lane.end();
         self.collector.add_source();
         self.collector.give(Event::Source { id, source: lane.whose.clone() });
@@ -349,7 +351,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
     fn position(&self, index: usize) -> Option<SourcePosition> {
         let lane = &self.lanes[index];
         let position = lane.position(self.direction)?;
-        let position = resume::seal(&self.key, &lane.whose, self.direction, position);
+        let position = resume::seal(&lane.signer, self.direction, position);
         Some(SourcePosition { source: lane.source, position })
     }
 
