@@ -38,7 +38,7 @@ impl Plan {
 }
 
 /// Lanes that aren't done, by when each is due.
-type Due = BinaryHeap<Reverse<(i64, usize)>>;
+pub(crate) type Due = BinaryHeap<Reverse<(i64, usize)>>;
 
 pub(crate) struct Run<'a, 'scope, 'env> {
     pub(crate) lanes: Vec<Lane>,

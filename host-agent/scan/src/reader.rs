@@ -239,9 +239,12 @@ impl Plain {
         if self.shrunk {
             return Err(None);
         }
-        self.check_shrunk().map_err(Some)?;
-        self.len = self.file_len().map_err(Some)?;
-        Ok(self.len)
+        let now = self.file_len().map_err(Some)?;
+        if now < self.len {
+            return Err(self.shrunk_fault(now));
+        }
+        self.len = now;
+        Ok(now)
     }
 
     fn file_len(&self) -> Result<u64, Fault> {

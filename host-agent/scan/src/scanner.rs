@@ -144,6 +144,11 @@ impl Scanner {
         step
     }
 
+    /// Bytes of all files whose length is known, as of when they were opened or looked at last.
+    pub fn known_bytes(&self) -> u64 {
+        self.units.lines.files.known_bytes()
+    }
+
     /// What couldn't be read since this was asked for last.
     pub fn take_gaps(&mut self) -> Vec<Gap> {
         self.units.lines.files.take_gaps()
