@@ -46,8 +46,9 @@ pub(crate) struct Run<'a, 'scope, 'env> {
     pub(crate) hand: Hand,
     /// Over all lanes.
     pub(crate) waiting: Waiting,
-    /// Bytes of blocks, the unit of what is read ahead.
+    /// Bytes of blocks, and of records that steps give at once: the units of what is read ahead.
     pub(crate) block_bytes: usize,
+    pub(crate) batch_bytes: usize,
     /// Lanes of which a piece may be claimed before they are due, in the order in which they came to it.
     pub(crate) line: VecDeque<usize>,
     /// Pieces of one file may be searched at once.
@@ -120,6 +121,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             hand: Hand::default(),
             waiting: Waiting::default(),
             block_bytes: plan.search.limits.block_bytes,
+            batch_bytes: plan.search.limits.batch_bytes,
             line: VecDeque::new(),
             stripes: plan.stripes,
             ends_early: plan.limit != Limit::All || plan.follow.is_some(),

@@ -248,7 +248,8 @@ impl Plain {
     }
 
     fn file_len(&self) -> Result<u64, Fault> {
-        let len = self.file.metadata().map_err(|error| Fault::io(&error))?.len();
+        let stat = rustix::fs::fstat(&self.file).map_err(|error| Fault::io(&error.into()))?;
+        let len = u64::try_from(stat.st_size).expect("a file's length isn't negative");
         Ok(len.saturating_sub(self.base))
     }
 
