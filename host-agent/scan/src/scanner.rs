@@ -13,7 +13,7 @@ use crate::lines::{Line, Lines};
 use crate::open_runs::OpenRuns;
 use crate::reader::Keep;
 use crate::record::{Record, RecordBatch};
-use crate::search::{Direction, ScanLimits, Search};
+use crate::search::{Direction, Search};
 use crate::source::{Format, Input, LogSet, Source};
 use crate::units::{Run, Unit, Units};
 use crate::workspace::{Buffers, Workspace};
@@ -199,7 +199,7 @@ impl Scanner {
         let told = self.units.lines.files.gap_count();
         let first = batch.records.len();
         self.finish_open_runs(batch);
-        let most = self.search.limits.batch_bytes;
+        let most = self.batch_bytes();
         self.search_taken_block(file, most, candidates, batch);
         self.offset =
             Some(if self.backward() { self.units.lines.block.start() } else { self.units.lines.block_end() });
@@ -217,9 +217,16 @@ impl Scanner {
         std::mem::swap(&mut self.found, &mut buffers.found);
     }
 
+    /// Bytes of lines that may match after which a step gives what it has found. What is written while a set is
+    /// followed is little at a time: in pieces it would only cost more steps.
+    fn batch_bytes(&self) -> usize {
+        let most = self.search.limits.batch_bytes;
+        if self.live { most.max(FIRST_BLOCK) } else { most }
+    }
+
     /// Has the next block be as large as what gave enough, or larger than what gave little.
     fn size_next_block(&mut self, given: &[Record]) {
-        let ScanLimits { batch_bytes, block_bytes, .. } = self.search.limits;
+        let (batch_bytes, block_bytes) = (self.batch_bytes(), self.search.limits.block_bytes);
         let bytes = given.iter().map(|record| record.len() + size_of::<Record>()).sum::<usize>();
         let searched = self.units.lines.block.bytes().len();
         self.block_size = if bytes < batch_bytes / 2 {

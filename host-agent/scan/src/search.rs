@@ -15,7 +15,8 @@ pub struct ScanLimits {
     /// answer reads little. A line longer than this still comes whole.
     pub block_bytes: usize,
     /// Bytes of lines that may match after which a step gives what it has found (default 256 KiB). A longer line still
-    /// comes whole. Doesn't bound stripes, neighbours of matches, nor records that were waited for.
+    /// comes whole. Doesn't bound stripes, neighbours of matches, nor records that were waited for. What is written while
+    /// a set is followed comes in up to 16 KiB in any case.
     pub batch_bytes: usize,
     /// Bytes of a [`Stripe`](crate::Stripe) (default 256 KiB): what one thread searches of a large file before
     /// it takes the next piece; less where the file has given much so far (`batch_bytes`). Doesn't bound the block that a
