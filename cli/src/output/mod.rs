@@ -167,7 +167,7 @@ impl View {
     }
 
     /// Where the search stands, behind what was shown.
-    pub(crate) fn token(&self) -> &ResumeToken {
+    pub(crate) fn token(&mut self) -> &ResumeToken {
         self.place.token()
     }
 
@@ -184,7 +184,7 @@ impl View {
         Ok(Exit::Interrupted)
     }
 
-    fn show_token(&self) {
+    fn show_token(&mut self) {
         if self.look.show_token && self.look.format != Format::Jsonl {
             report::say(&format!("to go on from here: --resume {}", self.token()));
         }

@@ -8,13 +8,15 @@ use weir_query::{ResumeToken, Source, SourcePosition};
 #[derive(Default)]
 pub(crate) struct Place {
     sources: HashMap<u32, Source>,
+    /// Told since the token was asked for last: there are many for each time that it is.
+    told: HashMap<u32, Vec<u8>>,
     token: ResumeToken,
 }
 
 impl Place {
     /// The place of a search that begins at `token`.
     pub(crate) fn new(token: ResumeToken) -> Place {
-        Place { sources: HashMap::new(), token }
+        Place { token, ..Place::default() }
     }
 
     /// Takes note of a source and its number.
@@ -24,11 +26,7 @@ impl Place {
 
     /// Takes note of how far the search has come.
     pub(crate) fn note(&mut self, positions: Vec<SourcePosition>) {
-        for SourcePosition { source, position } in positions {
-            if let Some(source) = self.sources.get(&source) {
-                self.token.note(source, position);
-            }
-        }
+        self.told.extend(positions.into_iter().map(|told| (told.source, told.position)));
     }
 
     /// Takes note of that everything there was is shown, and what comes now is new.
@@ -37,7 +35,12 @@ impl Place {
     }
 
     /// What to go on with.
-    pub(crate) fn token(&self) -> &ResumeToken {
+    pub(crate) fn token(&mut self) -> &ResumeToken {
+        for (source, position) in self.told.drain() {
+            if let Some(source) = self.sources.get(&source) {
+                self.token.note(source, position);
+            }
+        }
         &self.token
     }
 }

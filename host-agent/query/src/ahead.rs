@@ -15,7 +15,7 @@ const ALONE_BLOCKS: u64 = 4;
 const JOBS: (usize, usize) = (4, 16);
 
 /// Bytes of results that wait for their turn: from so many on, the others begin nothing for the source that is due. Of
-/// all other sources it is as much, or as much as their own merged records can be.
+/// all other sources together it is as much.
 const WAITING_BYTES: usize = 256 << 10;
 
 /// Jobs of one source that are handed out and not accepted.
@@ -72,13 +72,12 @@ impl Run<'_, '_, '_> {
         if self.crew.size() == 0 && !self.start() {
             return;
         }
-        let merged = if self.ordered { self.lanes.len() * self.lane_bytes() } else { 0 };
         let (results, queued) = self.crew.exchange(Held {
             due: index,
             due_bytes: self.lanes[index].feed.waiting_bytes(),
             bytes: self.waiting.0,
             most_of_due: WAITING_BYTES,
-            most_of_others: WAITING_BYTES.max(merged),
+            most_of_others: WAITING_BYTES,
         });
         self.put(results);
         let (least, most) = JOBS;
@@ -110,7 +109,7 @@ impl Run<'_, '_, '_> {
 
     /// Bytes of records after which steps of one source end where many are merged.
     fn lane_bytes(&self) -> usize {
-        self.block_bytes / 8
+        self.batch_bytes / 2
     }
 
     fn claim(&mut self, index: usize) -> Option<Job> {

@@ -1,6 +1,6 @@
 //! What becomes of merged records: limit, counts, and the events they are given in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use weir_scan::{Flags, Record, RecordBatch};
@@ -11,6 +11,10 @@ use crate::{Limit, Output};
 
 /// Bytes of messages after which a batch is given.
 const BATCH_BYTES: usize = 64 << 10;
+/// The same while there are few records for each source in it: with a batch comes a position of each.
+const SHARED_BATCH_BYTES: usize = 128 << 10;
+/// So many are few.
+const FEW_RECORDS: usize = 16;
 /// Records after which a batch is given.
 const BATCH_RECORDS: usize = 4096;
 
@@ -69,7 +73,11 @@ pub(crate) struct Collector<'a> {
     hold: bool,
     out: RecordBatch,
     /// Sources of the records in `out`.
-    given_of: BTreeSet<u32>,
+    given_of: Vec<u32>,
+    /// For each source: whether it is one of these.
+    is_given: Vec<bool>,
+    /// Bytes and records of the batch that was given last: the next one may be as large.
+    last: (usize, usize),
     /// `out` is a whole block that was passed on.
     is_block: bool,
     /// For each source: the place of the first match that the limit cut off.
@@ -98,7 +106,9 @@ impl<'a> Collector<'a> {
             hold,
             counts: vec![0; config.sources],
             out: RecordBatch::default(),
-            given_of: BTreeSet::new(),
+            given_of: Vec::new(),
+            is_given: vec![false; config.sources],
+            last: (0, 0),
             is_block: false,
             cut: vec![None; config.sources],
             due: None,
@@ -177,7 +187,7 @@ impl<'a> Collector<'a> {
         if pass_on && admitted > 0 {
             // The block itself goes on, so that no message is copied.
             batch.records.truncate(admitted);
-            self.given_of.extend(batch.records.first().map(|record| record.source));
+            self.note_given(batch.records[0].source);
             self.out = std::mem::take(batch);
             self.is_block = true;
         }
@@ -253,10 +263,20 @@ impl<'a> Collector<'a> {
                 leads.push(self.out.records.len());
             }
         }
+        if self.out.records.is_empty() && !self.hold {
+            self.out.bytes.reserve(self.last.0.min(SHARED_BATCH_BYTES));
+            self.out.records.reserve(self.last.1);
+        }
         self.out.push_from(batch, record);
         if !self.hold {
-            self.given_of.insert(record.source);
+            self.note_given(record.source);
             self.due.get_or_insert_with(|| Instant::now() + LINGER);
+        }
+    }
+
+    fn note_given(&mut self, source: u32) {
+        if !std::mem::replace(&mut self.is_given[source as usize], true) {
+            self.given_of.push(source);
         }
     }
 
@@ -275,8 +295,10 @@ impl<'a> Collector<'a> {
 
     /// Whether as many records have gathered as are given at once.
     pub(crate) fn has_batch(&self) -> bool {
-        let fills = self.out.bytes.len() >= BATCH_BYTES || self.out.records.len() >= BATCH_RECORDS;
-        !self.hold && (fills || self.is_block)
+        let (bytes, records) = (self.out.bytes.len(), self.out.records.len());
+        let is_shared = records < FEW_RECORDS * self.given_of.len();
+        let most = if is_shared { SHARED_BATCH_BYTES } else { BATCH_BYTES };
+        !self.hold && (bytes >= most || records >= BATCH_RECORDS || self.is_block)
     }
 
     /// Whether the records that have gathered have waited long enough, or may have to wait `long` for more.
@@ -284,9 +306,12 @@ impl<'a> Collector<'a> {
         self.due.is_some_and(|due| long || Instant::now() >= due)
     }
 
-    /// The sources of the records that have gathered, which will be given next.
-    pub(crate) fn take_given_of(&mut self) -> BTreeSet<u32> {
-        std::mem::take(&mut self.given_of)
+    /// The sources of the records that have gathered, which will be given next, by number.
+    pub(crate) fn take_given_of(&mut self) -> Vec<u32> {
+        let mut given_of = std::mem::take(&mut self.given_of);
+        given_of.iter().for_each(|source| self.is_given[*source as usize] = false);
+        given_of.sort_unstable();
+        given_of
     }
 
     /// Where the first match of a source is that the limit cut off.
@@ -301,6 +326,7 @@ impl<'a> Collector<'a> {
         }
         (self.due, self.is_block) = (None, false);
         let batch = std::mem::take(&mut self.out);
+        self.last = (batch.bytes.len(), batch.records.len());
         self.summary.records += batch.records.len() as u64;
         self.give(Event::Records { batch, positions });
     }
@@ -310,6 +336,7 @@ impl<'a> Collector<'a> {
         self.trail_left.push(0);
         self.leads.push(Vec::new());
         self.counts.push(0);
+        self.is_given.push(false);
         self.cut.push(None);
         self.config.sources += 1;
         self.summary.sources += 1;
@@ -361,7 +388,7 @@ impl<'a> Collector<'a> {
             }
         }
         self.flush(Vec::new());
-        self.given_of.clear();
+        self.take_given_of();
     }
 
     /// Gives the counts.

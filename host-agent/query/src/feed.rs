@@ -234,9 +234,13 @@ impl Feed {
         !self.ended && self.scanner.as_ref().is_some_and(|scanner| scanner.is_settling())
     }
 
-    /// Looks whether more was written.
-    pub(crate) fn look(&mut self) {
-        self.wake(Scanner::look);
+    /// Looks whether more was written; whether files are longer now, as far as their lengths are known.
+    pub(crate) fn look(&mut self) -> bool {
+        let Some(scanner) = &mut self.scanner else { return false };
+        let before = scanner.known_bytes();
+        scanner.look();
+        self.idle = false;
+        scanner.known_bytes() != before
     }
 
     /// Takes note of the files as they are listed now, of which so many were created since the last time, where

@@ -4,8 +4,7 @@
 //! [`Run::round`] is the core: it takes what the watcher has seen and the time, reads what is new, and says how
 //! long nothing more is due. It has no clock and waits for nothing; the loop around it does.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use weir_scan::{
 
 use crate::collect::Live;
 use crate::event::Event;
+use crate::polled::Polled;
 use crate::run::Run;
 use crate::selector::{self, Selector};
 use crate::watch::{self, Changes, Watcher};
@@ -77,6 +77,8 @@ impl Instance {
 /// What is known of the sources that are followed.
 pub(crate) struct Follow {
     pub(crate) plan: FollowPlan,
+    /// Directories that aren't watched for writes.
+    pub(crate) polled: Polled,
     /// The past is over: sources that come are new, and read from their start.
     is_live: bool,
     /// Instances that are over from the beginning were told from the others.
@@ -91,13 +93,17 @@ pub(crate) struct Follow {
 
 /// One source that is followed.
 pub(crate) struct Followed {
-    set: LogSet,
+    pub(crate) set: LogSet,
     /// Names under which files of it are created.
     live_names: Vec<String>,
     /// The scanner of what is written from now on, while the lane still reads the past.
     live: Option<Box<Scanner>>,
     /// When the records that wait in the lane were read.
-    arrived: Option<Instant>,
+    pub(crate) arrived: Option<Instant>,
+    /// More may have been written since the last look.
+    pub(crate) may_have_grown: bool,
+    /// A directory of it isn't watched for writes, so that it is looked at in every round.
+    pub(crate) is_polled: bool,
     /// When nothing more is expected of it.
     pub(crate) closes: Option<Instant>,
     /// Its files were gone when that was set.
@@ -119,6 +125,7 @@ impl Follow {
     pub(crate) fn new(plan: FollowPlan) -> Follow {
         Follow {
             plan,
+            polled: Polled::default(),
             is_live: false,
             is_swept: false,
             known: HashMap::new(),
@@ -145,6 +152,8 @@ impl Follow {
             live_names,
             live,
             arrived: None,
+            may_have_grown: false,
+            is_polled: false,
             closes: None,
             gone: false,
             ended: false,
@@ -160,6 +169,8 @@ impl Follow {
             live_names: Vec::new(),
             live: None,
             arrived: None,
+            may_have_grown: false,
+            is_polled: false,
             closes: None,
             gone: false,
             ended: true,
@@ -177,7 +188,7 @@ impl Follow {
     }
 
     /// Marks what comes behind newer records of other lanes, and notes what was given.
-    fn mark_late(&mut self, lane: usize, records: &mut [Record]) {
+    pub(crate) fn mark_late(&mut self, lane: usize, records: &mut [Record]) {
         let others = match self.newest {
             Some((_, of)) if of == lane => self.newest_of_others,
             newest => newest.map(|(time, _)| time),
@@ -264,14 +275,17 @@ impl Run<'_, '_, '_> {
         let waits = follow.sources.iter().zip(&self.lanes).flat_map(|(source, lane)| {
             let held = source.arrived.filter(|_| lane.is_ready()).map(|arrived| arrived + follow.plan.hold);
             let settles = lane.feed.is_settling().then_some(now + SETTLE);
-            [held, source.closes.filter(|_| !source.ended), settles].into_iter().flatten()
+            let polled = source.is_polled && !lane.is_ready() && !lane.is_done();
+            let polled = polled.then_some(now + COALESCE);
+            [held, source.closes.filter(|_| !source.ended), settles, polled].into_iter().flatten()
         });
         waits.min()
     }
 
     fn notice_changes(&mut self, now: Instant) {
         let Some(follow) = &mut self.follow else { return };
-        let changes = follow.plan.watcher.take();
+        let mut changes = follow.plan.watcher.take();
+        follow.polled.begin_round(&mut follow.plan.watcher, &mut changes.writes);
         let notice = follow.plan.watcher.take_problem();
         let mut listed_all = changes.all;
         let mut containers = BTreeMap::new();
@@ -283,7 +297,6 @@ impl Run<'_, '_, '_> {
                 listed_all = true;
             }
         }
-        let written: BTreeSet<usize> = changes.content.iter().flat_map(|dir| follow.lanes_in(dir)).collect();
         if listed_all {
             self.list_all(&changes, now);
         } else {
@@ -291,9 +304,13 @@ impl Run<'_, '_, '_> {
                 self.list_container(&container, lane, &changes, now);
             }
         }
-        for lane in 0..self.lanes.len() {
-            if written.contains(&lane) || self.lanes[lane].feed.is_settling() {
-                self.lanes[lane].feed.look();
+        if let Some(follow) = &mut self.follow {
+            for (source, lane) in follow.sources.iter_mut().zip(&self.lanes) {
+                let dirs = &source.set.dirs;
+                source.is_polled = follow.polled.has_any_of(dirs);
+                source.may_have_grown |= source.is_polled
+                    || lane.feed.is_settling()
+                    || dirs.iter().any(|dir| changes.writes.contains_key(dir.as_os_str()));
             }
         }
         let lost = changes.all.then(|| LOST_EVENTS.to_owned());
@@ -310,7 +327,7 @@ impl Run<'_, '_, '_> {
 
     /// Lists everything again: pods and containers may have come or gone.
     fn list_all(&mut self, changes: &Changes, now: Instant) {
-        let Some(Follow { plan, .. }) = &mut self.follow else { return };
+        let Some(Follow { plan, polled, .. }) = &mut self.follow else { return };
         let mut unknown: BTreeMap<Instance, Vec<LogSet>> = BTreeMap::new();
         if let Inputs::Root(root) = plan.inputs.clone() {
             let mut seen = BTreeSet::new();
@@ -332,6 +349,7 @@ impl Run<'_, '_, '_> {
                 unknown.entry(Instance::of(&set.source).container()).or_default().push(set);
             }
             plan.watcher.keep(|dir| seen.contains(dir));
+            polled.keep(|dir| seen.contains(Path::new(dir)));
             self.note_passed(changes, &seen, now);
         }
         let Some(follow) = &self.follow else { return };
@@ -461,55 +479,6 @@ impl Run<'_, '_, '_> {
                 self.tell_end(index);
                 self.lanes[index].feed.drop_scanner();
             }
-        }
-    }
-
-    /// Merges what can be read, but for what was read less than the bound ago.
-    fn merge_live(&mut self, now: Instant) {
-        let mut heap = BinaryHeap::new();
-        let mut pressing = BTreeSet::new();
-        for index in 0..self.lanes.len() {
-            self.queue(&mut heap, index);
-            self.press(&mut pressing, index, now);
-        }
-        while !pressing.is_empty() && !self.collector.is_full() {
-            let Some(Reverse(place)) = heap.pop() else { break };
-            let index = self.lane_of(place);
-            if self.collector.wants_none_of(self.lanes[index].source) {
-                self.close(index);
-            } else if self.lanes[index].is_ready() {
-                let bound = heap.peek().map(|Reverse(place)| self.bound(*place, index));
-                let (range, batch) = self.lanes[index].take_until(bound, self.direction);
-                if let Some(follow) = &mut self.follow {
-                    follow.mark_late(index, &mut batch.records[range.clone()]);
-                }
-                self.collector.take(batch, range);
-                self.flush_full(index);
-            } else {
-                self.read(index);
-                if let Some(follow) = &mut self.follow {
-                    follow.sources[index].arrived = self.lanes[index].feed.is_caught_up().then_some(now);
-                }
-            }
-            self.queue(&mut heap, index);
-            self.press(&mut pressing, index, now);
-        }
-    }
-
-    /// Notes whether a lane has something to read or to give now.
-    fn press(&self, pressing: &mut BTreeSet<usize>, index: usize, now: Instant) {
-        let Some(follow) = &self.follow else { return };
-        let lane = &self.lanes[index];
-        let alone = self.lanes.iter().filter(|lane| !lane.is_done()).nth(1).is_none();
-        let is_due = || {
-            let arrived = follow.sources[index].arrived;
-            alone || arrived.is_none_or(|arrived| arrived + follow.plan.hold <= now)
-        };
-        let presses = if lane.is_ready() { is_due() } else { !lane.feed.is_idle() && !lane.is_done() };
-        if presses {
-            pressing.insert(index);
-        } else {
-            pressing.remove(&index);
         }
     }
 }

@@ -98,6 +98,8 @@ impl Job {
             }
             Work::Stripe { original, stripe } => Outcome::Stripe(hand.search(original, stripe, &mut batch)),
         };
+        // It may wait long for its turn, and many do.
+        batch.shrink_to_fit();
         Done { lane, number, batch, outcome }
     }
 }

@@ -5,6 +5,7 @@ use weir_scan::{Context, Direction, Flags, Gap, OpenRecord, Position, Record, Re
 use crate::feed::Feed;
 use crate::filter_stage::FilterStage;
 use crate::neighbours::Neighbours;
+use crate::resume::Signer;
 
 /// Most bytes of records that are taken at once, unless one alone is longer: with what has gathered before,
 /// they are given as one batch.
@@ -16,6 +17,8 @@ pub(crate) struct Lane {
     pub(crate) source: u32,
     /// Whose log it is.
     pub(crate) whose: Source,
+    /// Signs where its search stands.
+    pub(crate) signer: Signer,
     /// The same for messages.
     pub(crate) name: String,
     /// Whether its end was told.
@@ -40,6 +43,7 @@ impl Lane {
     pub(crate) fn new(
         scanner: Scanner,
         source: u32,
+        signer: Signer,
         direction: Direction,
         neighbours: Option<Neighbours>,
         positions: bool,
@@ -51,6 +55,7 @@ impl Lane {
         Lane {
             name: name(scanner.source()),
             whose: scanner.source().clone(),
+            signer,
             may_wait: scanner.may_wait(),
             feed: Feed::new(scanner, positions),
             is_told: false,

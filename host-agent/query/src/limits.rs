@@ -24,8 +24,9 @@ pub struct QueryLimits {
     /// Bytes of records held back because they are read in another order than they are given in, as with
     /// a tail (default 64 MiB). Doesn't bound what a query sends in all.
     pub held_bytes: usize,
-    /// Bytes of blocks that all sources of a query hold at once to be merged by time (default 8 MiB).
-    /// Each source reads at least 16 KiB at a time, however many there are, and a longest line comes whole.
+    /// Bytes of records that all sources of a query hold at once to be merged by time (default 1 MiB). Each source
+    /// gives at least 2 KiB at a time, however many there are, and a longest line comes whole. Doesn't bound what a
+    /// source takes that holds no records.
     pub merge_bytes: usize,
     /// Bytes of one block's records after filters have rewritten them (default 64 MiB). A record whose new
     /// message would pass it counts as one that the filter failed on.
@@ -52,7 +53,7 @@ impl Default for QueryLimits {
             context_records: 10_000,
             line_bytes: 16 << 20,
             held_bytes: 64 << 20,
-            merge_bytes: 8 << 20,
+            merge_bytes: 1 << 20,
             batch_bytes: 64 << 20,
             threads: available_threads().min(2),
             follow_hold: Duration::from_millis(100),

@@ -17,8 +17,8 @@ use crate::spec::{FilterRef, FilterSpec};
 use crate::watch::Watcher;
 use crate::{Limit, Output, QueryError, QuerySpec};
 
-/// Least bytes that a source reads at a time when many are merged.
-const MIN_BLOCK_BYTES: usize = 16 << 10;
+/// Bytes of records that a source gives at a time when it is merged: the least, however many there are, and the most.
+const BATCH_BYTES: (usize, usize) = (2 << 10, 64 << 10);
 
 /// A query that has passed every check. [`Plan::run`] runs it.
 pub struct Plan {
@@ -92,8 +92,8 @@ impl Planner<'_> {
         // A filter may care for the order of what it sees, and a limit decides which matches count.
         let ordered = spec.output == Output::Records || spec.limit != Limit::All || !stages.is_empty();
         if ordered {
-            limits.block_bytes = (engine.config.limits.merge_bytes / source_count.max(1))
-                .clamp(MIN_BLOCK_BYTES, limits.block_bytes.max(MIN_BLOCK_BYTES));
+            let share = engine.config.limits.merge_bytes / source_count.max(1);
+            limits.batch_bytes = share.clamp(BATCH_BYTES.0, BATCH_BYTES.1);
         }
         limits.context_bytes = (limits.context_bytes / source_count.max(1)).max(limits.line_bytes);
         // What was before a follow that is resumed was given then.
@@ -134,7 +134,7 @@ impl Planner<'_> {
             node: engine.config.node.clone(),
             threads: engine.config.limits.threads.max(1),
             stripes: !ordered
-                || limits.stripe_bytes.saturating_mul(source_count) <= engine.config.limits.merge_bytes,
+                || BATCH_BYTES.1.saturating_mul(source_count) <= engine.config.limits.merge_bytes,
             ordered,
         })
     }

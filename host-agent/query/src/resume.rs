@@ -26,6 +26,9 @@ const FORMAT: u8 = 1;
 /// Bytes of a signature: SipHash-2-4 with 128 bits, made to tell whether a short message was forged.
 const SIGNATURE_BYTES: usize = 16;
 
+/// Bytes of most sealed positions: two files, and no record whose end is still to be written.
+const SEALED_BYTES: usize = 128;
+
 /// Signs positions. Whoever is to go on after a restart must keep it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ResumeKey([u8; 16]);
@@ -73,7 +76,8 @@ impl ResumeKey {
         }
     }
 
-    fn sign(&self, source: &Source, body: &[u8]) -> [u8; SIGNATURE_BYTES] {
+    /// What signs positions of `source`.
+    pub(crate) fn signer(&self, source: &Source) -> Signer {
         let mut hasher = SipHasher24::new_with_key(&self.0);
         let Source { namespace, pod, container, restart, uid, container_id: _ } = source;
         for part in [namespace, pod, container, uid] {
@@ -81,6 +85,17 @@ impl ResumeKey {
             hasher.write(part.as_bytes());
         }
         hasher.write_u32(*restart);
+        Signer(hasher)
+    }
+}
+
+/// Signs positions of one source: a key that has taken in whose they are.
+#[derive(Clone, Copy)]
+pub(crate) struct Signer(SipHasher24);
+
+impl Signer {
+    fn sign(&self, body: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        let mut hasher = self.0;
         hasher.write(body);
         hasher.finish128().as_bytes()
     }
@@ -108,11 +123,12 @@ struct Body {
     position: Position,
 }
 
-/// Makes a position of `source` one that can be given away.
-pub(crate) fn seal(key: &ResumeKey, source: &Source, direction: Direction, position: Position) -> Vec<u8> {
+/// Makes a position of a source one that can be given away.
+pub(crate) fn seal(signer: &Signer, direction: Direction, position: Position) -> Vec<u8> {
     let body = Body { format: FORMAT, backward: direction == Direction::Backward, position };
-    let mut sealed = postcard::to_allocvec(&body).expect("numbers and lists can be written");
-    let signature = key.sign(source, &sealed);
+    let room = Vec::with_capacity(SEALED_BYTES);
+    let mut sealed = postcard::to_extend(&body, room).expect("numbers and lists can be written");
+    let signature = signer.sign(&sealed);
     sealed.extend_from_slice(&signature);
     sealed
 }
@@ -137,7 +153,8 @@ pub(crate) fn open(
     let (body, signature) = sealed
         .split_last_chunk::<SIGNATURE_BYTES>()
         .ok_or_else(|| refused("is too short: hand back the whole token"))?;
-    let forged = key.sign(source, body).iter().zip(signature).fold(0, |sum, (a, b)| sum | (a ^ b)) != 0;
+    let forged =
+        key.signer(source).sign(body).iter().zip(signature).fold(0, |sum, (a, b)| sum | (a ^ b)) != 0;
     if forged {
         return Err(foreign());
     }

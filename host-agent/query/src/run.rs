@@ -38,7 +38,7 @@ impl Plan {
 }
 
 /// Lanes that aren't done, by when each is due.
-type Due = BinaryHeap<Reverse<(i64, usize)>>;
+pub(crate) type Due = BinaryHeap<Reverse<(i64, usize)>>;
 
 pub(crate) struct Run<'a, 'scope, 'env> {
     pub(crate) lanes: Vec<Lane>,
@@ -46,8 +46,9 @@ pub(crate) struct Run<'a, 'scope, 'env> {
     pub(crate) hand: Hand,
     /// Over all lanes.
     pub(crate) waiting: Waiting,
-    /// Bytes of blocks, the unit of what is read ahead.
+    /// Bytes of blocks, and of records that steps give at once: the units of what is read ahead.
     pub(crate) block_bytes: usize,
+    pub(crate) batch_bytes: usize,
     /// Lanes of which a piece may be claimed before they are due, in the order in which they came to it.
     pub(crate) line: VecDeque<usize>,
     /// Pieces of one file may be searched at once.
@@ -120,6 +121,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             hand: Hand::default(),
             waiting: Waiting::default(),
             block_bytes: plan.search.limits.block_bytes,
+            batch_bytes: plan.search.limits.batch_bytes,
             line: VecDeque::new(),
             stripes: plan.stripes,
             ends_early: plan.limit != Limit::All || plan.follow.is_some(),
@@ -169,7 +171,8 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             Direction::Backward => (self.context.after, self.context.before),
         };
         let neighbours = self.regroup.map(|most_bytes| Neighbours::new(lead, trail, most_bytes));
-        let mut lane = Lane::new(scanner, source, self.direction, neighbours, self.positions);
+        let signer = self.key.signer(scanner.source());
+        let mut lane = Lane::new(scanner, source, signer, self.direction, neighbours, self.positions);
         lane.feed.interrupted_by(self.interrupt.clone());
         if !wanted {
             lane.close(self.direction);
@@ -182,7 +185,8 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         let id = u32::try_from(self.lanes.len()).expect("a node has far fewer than 2^32 logs");
         let set = LogSet { source, files: Vec::new(), dirs: Vec::new() };
         let scanner = Scanner::new(set, id, Arc::clone(&self.search));
-        let mut lane = Lane::new(scanner, id, self.direction, None, false);
+        let signer = self.key.signer(scanner.source());
+        let mut lane = Lane::new(scanner, id, signer, self.direction, None, false);
         lane.end();
         self.collector.add_source();
         self.collector.give(Event::Source { id, source: lane.whose.clone() });
@@ -349,7 +353,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
     fn position(&self, index: usize) -> Option<SourcePosition> {
         let lane = &self.lanes[index];
         let position = lane.position(self.direction)?;
-        let position = resume::seal(&self.key, &lane.whose, self.direction, position);
+        let position = resume::seal(&lane.signer, self.direction, position);
         Some(SourcePosition { source: lane.source, position })
     }
 

@@ -151,7 +151,9 @@ fn plan(engine: &Engine, spec: &QuerySpec, way: Way) -> Plan {
     let mut plan = engine.plan(spec).unwrap();
     let search = Arc::get_mut(&mut plan.search).expect("nothing runs yet");
     let Way { threads, block_bytes, stripe_bytes } = way;
-    search.limits = ScanLimits { block_bytes, stripe_bytes, ..search.limits };
+    // Blocks that shrink and grow again.
+    let batch_bytes = (block_bytes / 2).max(1);
+    search.limits = ScanLimits { block_bytes, batch_bytes, stripe_bytes, ..search.limits };
     Plan { threads, ..plan }
 }
 

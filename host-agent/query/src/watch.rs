@@ -1,8 +1,8 @@
 //! Which directories of logs have changed: inotify, and a plain look every now and then where the kernel gives
 //! no more watches.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::CStr;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::{CStr, OsString};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,10 @@ const EVENT_BYTES: usize = 16 << 10;
 /// How often directories are looked at that can't be watched.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 
+/// Events for writes to files, by the directory that the files are in. Directories are text here: taking paths apart
+/// costs more than reading what is new.
+pub(crate) type Writes = HashMap<OsString, usize>;
+
 /// What has happened since it was asked for last.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
@@ -26,7 +30,7 @@ pub(crate) struct Changes {
     /// Directories in which names have changed.
     pub(crate) names: BTreeSet<PathBuf>,
     /// Directories in which files were written to.
-    pub(crate) content: BTreeSet<PathBuf>,
+    pub(crate) writes: Writes,
     /// Names under which something was created, as often as it was.
     created: BTreeMap<PathBuf, Vec<String>>,
     /// Directories of which it isn't known what has happened in them.
@@ -71,6 +75,8 @@ pub(crate) struct Watcher {
     inotify: Option<OwnedFd>,
     dirs: HashMap<i32, PathBuf>,
     watches: HashMap<PathBuf, i32>,
+    /// Directories that aren't watched for writes.
+    muted: HashSet<OsString>,
     /// Directories that can't be watched.
     unwatched: BTreeSet<PathBuf>,
     /// Why, the first time.
@@ -90,6 +96,7 @@ impl Watcher {
             inotify,
             dirs: HashMap::new(),
             watches: HashMap::new(),
+            muted: HashSet::new(),
             unwatched: BTreeSet::new(),
             problem,
             told: false,
@@ -102,14 +109,14 @@ impl Watcher {
         if self.unwatched.contains(dir) {
             return;
         }
-        let flags = WatchFlags::MODIFY
-            | WatchFlags::CREATE
+        let names = WatchFlags::CREATE
             | WatchFlags::MOVED_FROM
             | WatchFlags::MOVED_TO
             | WatchFlags::DELETE
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR;
+        let flags = if self.muted.contains(dir.as_os_str()) { names } else { names | WatchFlags::MODIFY };
         let added = match &self.inotify {
             Some(inotify) => inotify::add_watch(inotify, dir, flags),
             None => Err(Errno::MFILE),
@@ -132,9 +139,24 @@ impl Watcher {
         }
     }
 
+    /// Tells writes to files in a directory no more, only names.
+    pub(crate) fn mute(&mut self, dir: &Path) {
+        if self.muted.insert(dir.as_os_str().to_owned()) {
+            self.watch(dir);
+        }
+    }
+
+    /// Tells writes to files in a directory again.
+    pub(crate) fn unmute(&mut self, dir: &Path) {
+        if self.muted.remove(dir.as_os_str()) {
+            self.watch(dir);
+        }
+    }
+
     /// Watches no directory any more but those that `wanted` says.
     pub(crate) fn keep(&mut self, wanted: impl Fn(&Path) -> bool) {
         self.unwatched.retain(|dir| wanted(dir));
+        self.muted.retain(|dir| wanted(Path::new(dir)));
         let gone: Vec<PathBuf> = self.watches.keys().filter(|dir| !wanted(dir)).cloned().collect();
         for dir in gone {
             let watch = self.watches.remove(&dir);
@@ -181,20 +203,24 @@ impl Watcher {
         let Some(inotify) = &self.inotify else { return };
         let mut buffer = [MaybeUninit::uninit(); EVENT_BYTES];
         let mut events = Reader::new(inotify, &mut buffer);
-        // One line is one event: paths are compared for the first of a directory only.
-        let mut noted = BTreeSet::new();
+        // One line is one event: directories are noted once for all of theirs.
+        let mut writes: HashMap<i32, usize> = HashMap::new();
         loop {
             let event = match events.next() {
                 Ok(event) => event,
                 Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => return,
+                Err(Errno::AGAIN) => break,
                 Err(error) => {
                     tracing::warn!(%error, "can't read inotify events");
                     changes.all = true;
-                    return;
+                    break;
                 }
             };
             let (watch, what) = (event.wd(), event.events());
+            if what.contains(ReadFlags::MODIFY) {
+                *writes.entry(watch).or_default() += 1;
+                continue;
+            }
             changes.all |= what.contains(ReadFlags::QUEUE_OVERFLOW);
             let Some(dir) = self.dirs.get(&watch) else { continue };
             if let Some(Ok(name)) =
@@ -202,19 +228,17 @@ impl Watcher {
             {
                 changes.created.entry(dir.clone()).or_default().push(name.to_owned());
             }
-            let is_content = what.contains(ReadFlags::MODIFY);
-            let changed = match is_content {
-                true => &mut changes.content,
-                false => &mut changes.names,
-            };
-            if noted.insert((watch, is_content)) {
-                changed.insert(dir.clone());
-            }
+            changes.names.insert(dir.clone());
             if what.contains(ReadFlags::IGNORED)
                 && let Some(dir) = self.dirs.remove(&watch)
                 && self.watches.get(&dir) == Some(&watch)
             {
                 self.watches.remove(&dir);
+            }
+        }
+        for (watch, count) in writes {
+            if let Some(dir) = self.dirs.get(&watch) {
+                *changes.writes.entry(dir.as_os_str().to_owned()).or_default() += count;
             }
         }
     }
@@ -278,10 +302,21 @@ mod tests {
         assert_eq!(changes(&mut watcher), Changes::default());
         let mut file = fs::File::create(dir.join("0.log")).expect("made");
         let made = changes(&mut watcher);
-        assert_eq!((&made.names, made.content.len()), (&[dir.clone()].into(), 0));
+        assert_eq!((&made.names, made.writes.len()), (&[dir.clone()].into(), 0));
         assert_eq!(made.created([&dir], &["0.log".to_owned()]), Some(1));
+        let writes =
+            |count| Changes { writes: [(dir.clone().into_os_string(), count)].into(), ..Changes::default() };
         file.write_all(b"x").expect("written");
-        assert_eq!(changes(&mut watcher), Changes { content: [dir.clone()].into(), ..Changes::default() });
+        assert_eq!(changes(&mut watcher), writes(1));
+        watcher.mute(&dir);
+        file.write_all(b"x").expect("written");
+        // Named again, it stays as it is.
+        watcher.watch(&dir);
+        file.write_all(b"x").expect("written");
+        assert_eq!(changes(&mut watcher), Changes::default());
+        watcher.unmute(&dir);
+        file.write_all(b"x").expect("written");
+        assert_eq!(changes(&mut watcher), writes(1));
         fs::rename(dir.join("0.log"), dir.join("0.log.1")).expect("renamed");
         assert_eq!(changes(&mut watcher).names, [dir.clone()].into());
         fs::remove_dir_all(&dir).expect("removed");

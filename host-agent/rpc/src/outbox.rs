@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tonic::Status;
-use weir_query::{Cancel, Event, Flow, RecordBatch, SourcePosition};
+use weir_query::{Cancel, Event, Flow, Record, RecordBatch, SourcePosition};
 
 use crate::batch::Columns;
 use crate::observer::Observer;
@@ -32,9 +32,9 @@ const BATCH_RECORDS: usize = 8 << 10;
 /// Responses that wait for the client at most; the open batch comes on top.
 const QUEUE: usize = 4;
 
-/// Bytes of messages and fields at which the queue is full, however few responses they are in: a search by several
-/// threads gives larger events than one thread does. The records of one event may pass it.
-const QUEUE_BYTES: usize = QUEUE * BATCH_BYTES;
+/// Bytes of messages and fields at which the queue is full, however few responses they are in. The records of one event
+/// may pass it.
+const QUEUE_BYTES: usize = 2 * BATCH_BYTES;
 
 /// How long an open batch waits for more.
 const LINGER: Duration = Duration::from_millis(5);
@@ -89,6 +89,11 @@ impl Producer {
     /// them.
     fn send_records(&self, batch: RecordBatch, positions: Vec<SourcePosition>) -> Result<(), Closed> {
         let mut state = self.shared.lock();
+        let bytes = batch.records.iter().map(Record::len).sum::<usize>();
+        if state.open.bytes() + bytes > BATCH_BYTES {
+            state = self.room(state)?;
+            state.queue_open();
+        }
         state.open.append(batch);
         state.open.note(positions);
         if state.open.bytes() >= BATCH_BYTES || state.open.len() >= BATCH_RECORDS {

@@ -109,6 +109,12 @@ impl Lines {
         }
     }
 
+    /// Makes a part of the block, in whole lines, the block.
+    pub(crate) fn narrow_block(&mut self, part: Range<usize>) {
+        self.block.truncate(part.end);
+        self.block.drop_front(part.start);
+    }
+
     /// Takes the lines that start at `to` or behind it from the end of a block that starts before.
     pub(crate) fn cut_block(&mut self, to: u64) {
         if self.long.is_some() || self.block.end() <= to {

@@ -4,6 +4,8 @@
 //! whole block at once; lines that it can't judge are added: parts of joined lines, lines with escape
 //! sequences in them, lines that are cut.
 
+use std::ops::Range;
+
 use memchr::{memchr, memchr_iter, memmem};
 
 use crate::line_matcher::Hit;
@@ -29,6 +31,18 @@ impl Candidate {
         match self {
             Candidate::Unjudged(start) => *start,
             Candidate::Match(hit) => hit.start,
+        }
+    }
+
+    /// Takes the block to start at byte `from` of what it was.
+    fn shift(&mut self, from: usize) {
+        match self {
+            Candidate::Unjudged(start) => *start -= from,
+            Candidate::Match(hit) => {
+                hit.start -= from;
+                hit.next -= from;
+                hit.match_end -= from;
+            }
         }
     }
 }
@@ -86,6 +100,38 @@ impl Candidates {
             found.dedup_by_key(|candidate| candidate.start());
         }
         run
+    }
+
+    /// Drops those beyond the first in scan order that hold `most` bytes together: at least one is left. Returns the
+    /// part of `block` that none of the dropped is in; what is left is found in that.
+    pub(crate) fn cut(&mut self, block: &[u8], most: usize, backward: bool) -> Range<usize> {
+        let all = 0..block.len();
+        if block.len() <= most {
+            return all;
+        }
+        let end = |candidate: &Candidate| match candidate {
+            Candidate::Match(hit) => hit.next,
+            Candidate::Unjudged(start) => {
+                memchr(b'\n', &block[*start..]).map_or(block.len(), |newline| start + newline + 1)
+            }
+        };
+        let mut bytes = 0;
+        let mut fits = |candidate: &Candidate| {
+            let is_first = bytes == 0;
+            bytes += end(candidate) - candidate.start();
+            is_first || bytes <= most
+        };
+        if backward {
+            let Some(dropped) = self.found.iter().rposition(|candidate| !fits(candidate)) else { return all };
+            let from = end(&self.found[dropped]);
+            self.found.drain(..=dropped);
+            self.found.iter_mut().for_each(|candidate| candidate.shift(from));
+            return from..block.len();
+        }
+        let Some(dropped) = self.found.iter().position(|candidate| !fits(candidate)) else { return all };
+        let to = self.found[dropped].start();
+        self.found.truncate(dropped);
+        0..to
     }
 
     /// What [`Candidates::find`] found.

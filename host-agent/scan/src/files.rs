@@ -206,6 +206,11 @@ impl Files {
         len
     }
 
+    /// Lengths of all files together, of those whose length is known.
+    pub(crate) fn known_bytes(&self) -> u64 {
+        self.slots.iter().filter_map(|slot| slot.len).sum()
+    }
+
     /// Layout of a file's lines.
     pub(crate) fn format(&mut self, file: usize) -> Format {
         if let Some(format) = self.slot(file).format {

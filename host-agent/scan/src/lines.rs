@@ -11,6 +11,7 @@ use crate::files::Files;
 use crate::format::line_cap;
 use crate::source::{Format, LineHead};
 use crate::window::Window;
+use crate::workspace::Buffers;
 use crate::{cri, json_file};
 
 /// Bytes that the window reads at once, at first: most looks aside are for one line or two.
@@ -68,6 +69,12 @@ impl Lines {
     pub(crate) fn new(files: Files, line_bytes: usize) -> Lines {
         let (block, window) = (Window::default(), Window::default());
         Lines { files, block, long: None, cut: false, window, line_bytes, parsed: [None; 2], layout: None }
+    }
+
+    /// Exchanges the buffers that only count while a block is searched.
+    pub(crate) fn swap_buffers(&mut self, buffers: &mut Buffers) {
+        self.block.swap_buffer(&mut buffers.block);
+        self.window.swap_buffer(&mut buffers.window);
     }
 
     /// How the lines of a file are laid out.

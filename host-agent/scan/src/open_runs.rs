@@ -185,7 +185,7 @@ impl Scanner {
             return false;
         };
         self.units.lines.files.set_straggler(file, block.end);
-        self.search_taken_block(file, candidates, batch);
+        self.search_taken_block(file, usize::MAX, candidates, batch);
         for record in &mut batch.records[first..] {
             record.flags.set(Flags::LATE);
         }

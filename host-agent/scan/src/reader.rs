@@ -239,13 +239,17 @@ impl Plain {
         if self.shrunk {
             return Err(None);
         }
-        self.check_shrunk().map_err(Some)?;
-        self.len = self.file_len().map_err(Some)?;
-        Ok(self.len)
+        let now = self.file_len().map_err(Some)?;
+        if now < self.len {
+            return Err(self.shrunk_fault(now));
+        }
+        self.len = now;
+        Ok(now)
     }
 
     fn file_len(&self) -> Result<u64, Fault> {
-        let len = self.file.metadata().map_err(|error| Fault::io(&error))?.len();
+        let stat = rustix::fs::fstat(&self.file).map_err(|error| Fault::io(&error.into()))?;
+        let len = u64::try_from(stat.st_size).expect("a file's length isn't negative");
         Ok(len.saturating_sub(self.base))
     }
 

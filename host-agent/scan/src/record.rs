@@ -130,6 +130,12 @@ impl RecordBatch {
         self.records.clear();
     }
 
+    /// Gives memory back that isn't needed for what is in it.
+    pub fn shrink_to_fit(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.records.shrink_to_fit();
+    }
+
     /// Copies `record` of `from` to the end of this batch.
     ///
     /// # Panics

@@ -16,11 +16,14 @@ use crate::record::{Record, RecordBatch};
 use crate::search::{Direction, Search};
 use crate::source::{Format, Input, LogSet, Source};
 use crate::units::{Run, Unit, Units};
-use crate::workspace::Workspace;
+use crate::workspace::{Buffers, Workspace};
 
-/// Size of the first block, in bytes; each block is twice as large as the one before it, up to
-/// [`ScanLimits::block_bytes`](crate::ScanLimits::block_bytes).
+/// Size of the first block, in bytes; while steps give little, each block is twice as large as the one before it, up
+/// to [`ScanLimits::block_bytes`](crate::ScanLimits::block_bytes).
 const FIRST_BLOCK: usize = 16 << 10;
+
+/// A block after one that gave all that a step may give isn't smaller than this, in bytes.
+const LEAST_BLOCK: usize = 1 << 10;
 
 /// Bytes of a stream kept besides those that a scan can name a reason for.
 const STREAM_SLACK: usize = 128 << 10;
@@ -48,7 +51,7 @@ pub struct Scanner {
     /// Where in it the next block starts (forward) or ends (backward); `None` at the file's start or end.
     pub(crate) offset: Option<u64>,
     pub(crate) bounds: Bounds,
-    block_size: usize,
+    pub(crate) block_size: usize,
     /// Matches of the block that is being searched.
     pub(crate) found: Vec<(Line, Record)>,
     pub(crate) context: Context,
@@ -104,7 +107,7 @@ impl Scanner {
             file,
             offset: None,
             bounds: Bounds::default(),
-            block_size: FIRST_BLOCK.min(limits.block_bytes),
+            block_size: FIRST_BLOCK.min(limits.block_bytes).min(limits.batch_bytes),
             found: Vec::new(),
             context: Context::new(search.context, backward),
             frontier: None,
@@ -129,19 +132,24 @@ impl Scanner {
         }
         let (records, bytes) = (batch.records.len(), batch.bytes.len());
         let mut work = Workspace::take();
-        self.units.swap_buffers(&mut work.buffers);
+        self.swap_buffers(&mut work.buffers);
         let mut step = self.step_with(&mut work.candidates, batch);
         if self.units.lines.files.is_interrupted() {
             step = Step::End;
             batch.records.truncate(records);
             batch.bytes.truncate(bytes);
         }
-        self.units.swap_buffers(&mut work.buffers);
+        self.swap_buffers(&mut work.buffers);
         work.give_back();
         if step == Step::End {
             self.units.lines.files.close();
         }
         step
+    }
+
+    /// Bytes of all files whose length is known, as of when they were opened or looked at last.
+    pub fn known_bytes(&self) -> u64 {
+        self.units.lines.files.known_bytes()
     }
 
     /// What couldn't be read since this was asked for last.
@@ -191,7 +199,11 @@ impl Scanner {
         let told = self.units.lines.files.gap_count();
         let first = batch.records.len();
         self.finish_open_runs(batch);
-        self.search_taken_block(file, candidates, batch);
+        let most = self.batch_bytes();
+        self.search_taken_block(file, most, candidates, batch);
+        self.offset =
+            Some(if self.backward() { self.units.lines.block.start() } else { self.units.lines.block_end() });
+        self.size_next_block(&batch.records[first..]);
         self.count_flags(&batch.records[first..]);
         self.move_frontier(file);
         self.units.lines.files.bound_gaps_ahead(told, self.frontier);
@@ -199,14 +211,44 @@ impl Scanner {
         Step::More
     }
 
-    /// Searches the block that was taken, of `file`, and gives its records.
+    /// Exchanges the buffers that only count while a block is searched.
+    pub(crate) fn swap_buffers(&mut self, buffers: &mut Buffers) {
+        self.units.swap_buffers(buffers);
+        std::mem::swap(&mut self.found, &mut buffers.found);
+    }
+
+    /// Bytes of lines that may match after which a step gives what it has found. What is written while a set is
+    /// followed is little at a time: in pieces it would only cost more steps.
+    fn batch_bytes(&self) -> usize {
+        let most = self.search.limits.batch_bytes;
+        if self.live { most.max(FIRST_BLOCK) } else { most }
+    }
+
+    /// Has the next block be as large as what gave enough, or larger than what gave little.
+    fn size_next_block(&mut self, given: &[Record]) {
+        let (batch_bytes, block_bytes) = (self.batch_bytes(), self.search.limits.block_bytes);
+        let bytes = given.iter().map(|record| record.len() + size_of::<Record>()).sum::<usize>();
+        let searched = self.units.lines.block.bytes().len();
+        self.block_size = if bytes < batch_bytes / 2 {
+            self.block_size.saturating_mul(2)
+        } else if bytes < batch_bytes {
+            self.block_size
+        } else {
+            self.block_size.min(searched.max(LEAST_BLOCK))
+        };
+        self.block_size = self.block_size.min(block_bytes);
+    }
+
+    /// Searches the block that was taken, of `file`, up to candidates of `most` bytes, and gives its records.
+    /// The block is then what was searched.
     pub(crate) fn search_taken_block(
         &mut self,
         file: usize,
+        most: usize,
         candidates: &mut Candidates,
         batch: &mut RecordBatch,
     ) {
-        self.search_block(file, candidates, batch);
+        self.search_block(file, most, candidates, batch);
         if self.backward() {
             self.found.reverse();
         }
@@ -237,7 +279,6 @@ impl Scanner {
     /// Takes the next block, going from file to file. Returns the file that it is of.
     fn next_block(&mut self) -> Option<usize> {
         let size = self.block_size;
-        self.block_size = size.saturating_mul(2).min(self.search.limits.block_bytes);
         while let Some(file) = self.file {
             let lines = &mut self.units.lines;
             if self.offset.is_none() {
@@ -268,12 +309,23 @@ impl Scanner {
         None
     }
 
-    pub(crate) fn search_block(&mut self, file: usize, candidates: &mut Candidates, batch: &mut RecordBatch) {
+    pub(crate) fn search_block(
+        &mut self,
+        file: usize,
+        most: usize,
+        candidates: &mut Candidates,
+        batch: &mut RecordBatch,
+    ) {
+        let backward = self.backward();
         let lines = &mut self.units.lines;
         let format = lines.format(file);
         let search = Arc::clone(&self.search);
         let (matcher, limit) = (search.matcher.as_ref(), search.limits.line_bytes);
         let run = candidates.find(matcher, format, lines.block.bytes(), limit);
+        if lines.long.is_none() {
+            let part = candidates.cut(lines.block.bytes(), most, backward);
+            lines.narrow_block(part);
+        }
         let start = lines.block.start();
         let mut wanted_by_required = 0;
         self.units.begin_block(file, start);

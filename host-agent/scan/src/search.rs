@@ -14,8 +14,13 @@ pub struct ScanLimits {
     /// Bytes read at once (default 128 KiB). The first blocks of a scan are smaller, so that a short
     /// answer reads little. A line longer than this still comes whole.
     pub block_bytes: usize,
+    /// Bytes of lines that may match after which a step gives what it has found (default 256 KiB). A longer line still
+    /// comes whole. Doesn't bound stripes, neighbours of matches, nor records that were waited for. What is written while
+    /// a set is followed comes in up to 16 KiB in any case.
+    pub batch_bytes: usize,
     /// Bytes of a [`Stripe`](crate::Stripe) (default 256 KiB): what one thread searches of a large file before
-    /// it takes the next piece. Doesn't bound the block that a stripe is read in.
+    /// it takes the next piece; less where the file has given much so far (`batch_bytes`). Doesn't bound the block that a
+    /// stripe is read in.
     pub stripe_bytes: usize,
     /// How far apart, in bytes of the file set, two parts of one partial line may lie (default 256 KiB).
     /// A part whose successor is farther away is a record of its own, marked unfinished.
@@ -45,6 +50,7 @@ impl Default for ScanLimits {
         ScanLimits {
             line_bytes: 1 << 20,
             block_bytes: 128 << 10,
+            batch_bytes: 256 << 10,
             stripe_bytes: 256 << 10,
             join_bytes: 256 << 10,
             gzip_window_bytes: 16 << 20,

@@ -12,6 +12,7 @@ use crate::candidates::Candidates;
 use crate::gap::ScanStats;
 use crate::record::RecordBatch;
 use crate::scanner::Scanner;
+use crate::search::ScanLimits;
 use crate::workspace::Workspace;
 
 /// Bytes read behind a stripe to find where its last line ends; most lines are shorter.
@@ -50,7 +51,11 @@ impl Scanner {
         if self.context.is_wanted() || !self.units.lines.files.can_fork(file) {
             return None;
         }
-        let size = (self.search.limits.stripe_bytes as u64).max(1);
+        let ScanLimits { block_bytes, stripe_bytes, .. } = self.search.limits;
+        // Where blocks are small since they give much, so are stripes.
+        let size =
+            if self.block_size < block_bytes { self.block_size.min(stripe_bytes) } else { stripe_bytes };
+        let size = (size as u64).max(1);
         let len = self.units.lines.files.len(file);
         let span = self.bounds.span(&mut self.units.lines, file, &self.search);
         let (start, len) = (span.start, span.end.unwrap_or(len));
@@ -78,11 +83,11 @@ impl Scanner {
     /// could be read: then the batch means nothing, and neither this stripe nor one behind it may be passed.
     pub fn search_stripe(&mut self, stripe: Stripe, batch: &mut RecordBatch) -> Option<StripeEnd> {
         let mut work = Workspace::take();
-        self.units.swap_buffers(&mut work.buffers);
+        self.swap_buffers(&mut work.buffers);
         self.frontier = None;
         let first = batch.records.len();
         let lines = self.search_lines(stripe, &mut work.candidates, batch);
-        self.units.swap_buffers(&mut work.buffers);
+        self.swap_buffers(&mut work.buffers);
         work.give_back();
         let stats = self.take_stats();
         if !self.take_gaps().is_empty() || self.units.lines.files.is_interrupted() {
@@ -130,7 +135,7 @@ impl Scanner {
             lines.cut_block(to);
             at = lines.block_end();
             let first = batch.records.len();
-            self.search_block(file, candidates, batch);
+            self.search_block(file, usize::MAX, candidates, batch);
             self.weave(file, batch);
             self.count_flags(&batch.records[first..]);
             // Of the edge in scan order, or the nearest to it that has a time.

@@ -110,7 +110,7 @@ impl Units {
 
     /// Exchanges the buffers that only count while a block is searched.
     pub(crate) fn swap_buffers(&mut self, buffers: &mut Buffers) {
-        self.lines.block.swap_buffer(&mut buffers.block);
+        self.lines.swap_buffers(buffers);
         std::mem::swap(&mut self.scratch, &mut buffers.joined);
         std::mem::swap(&mut self.part, &mut buffers.part);
     }

@@ -4,6 +4,8 @@
 use std::cell::Cell;
 
 use crate::candidates::Candidates;
+use crate::lines::Line;
+use crate::record::Record;
 
 /// Larger buffers, left over from a long line, aren't kept.
 const KEPT_BYTES: usize = 512 << 10;
@@ -18,12 +20,14 @@ pub(crate) struct Workspace {
     pub(crate) buffers: Buffers,
 }
 
-/// The bytes of a block, of a joined message and of a part of one.
+/// The bytes of a block, of lines beside it, of a joined message and of a part of one; and the block's matches.
 #[derive(Default)]
 pub(crate) struct Buffers {
     pub(crate) block: Vec<u8>,
+    pub(crate) window: Vec<u8>,
     pub(crate) joined: Vec<u8>,
     pub(crate) part: Vec<u8>,
+    pub(crate) found: Vec<(Line, Record)>,
 }
 
 impl Workspace {
@@ -36,8 +40,8 @@ impl Workspace {
 
     /// Keeps it for the next step on this thread.
     pub(crate) fn give_back(mut self) {
-        let Buffers { block, joined, part } = &mut self.buffers;
-        for buffer in [block, joined, part] {
+        let Buffers { block, window, joined, part, found: _ } = &mut self.buffers;
+        for buffer in [block, window, joined, part] {
             if buffer.capacity() > KEPT_BYTES {
                 *buffer = Vec::new();
             }

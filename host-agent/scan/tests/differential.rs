@@ -137,10 +137,21 @@ fn limits() -> impl Strategy<Value = ScanLimits> {
         proptest::sample::select(vec![0, 45, 150, 1200, defaults.join_bytes]),
         proptest::sample::select(vec![2, 300, defaults.gzip_window_bytes]),
         prop_oneof![1..40usize, 40..600usize],
+        prop_oneof![1..400usize, Just(defaults.batch_bytes)],
     )
-        .prop_map(move |(line_bytes, block_bytes, join_bytes, gzip_window_bytes, stripe_bytes)| {
-            ScanLimits { line_bytes, block_bytes, join_bytes, gzip_window_bytes, stripe_bytes, ..defaults }
-        })
+        .prop_map(
+            move |(line_bytes, block_bytes, join_bytes, gzip_window_bytes, stripe_bytes, batch_bytes)| {
+                ScanLimits {
+                    line_bytes,
+                    block_bytes,
+                    join_bytes,
+                    gzip_window_bytes,
+                    stripe_bytes,
+                    batch_bytes,
+                    ..defaults
+                }
+            },
+        )
 }
 
 #[derive(Clone, Debug)]
