@@ -31,6 +31,7 @@ mod gzip;
 mod inode;
 mod interrupt;
 pub mod json_file;
+mod json_guard;
 mod json_text;
 mod line_matcher;
 mod lines;
