@@ -18,8 +18,8 @@ use crate::source::{Format, Input, LogSet, Source};
 use crate::units::{Run, Unit, Units};
 use crate::workspace::Workspace;
 
-/// Size of the first block, in bytes; each block is twice as large as the one before it, up to
-/// [`ScanLimits::block_bytes`](crate::ScanLimits::block_bytes).
+/// Size of the first block where messages are asked for, of which a few may be enough, in bytes; each block is
+/// twice as large as the one before it, up to [`ScanLimits::block_bytes`](crate::ScanLimits::block_bytes).
 const FIRST_BLOCK: usize = 16 << 10;
 
 /// Bytes of a stream kept besides those that a scan can name a reason for.
@@ -104,7 +104,11 @@ impl Scanner {
             file,
             offset: None,
             bounds: Bounds::default(),
-            block_size: FIRST_BLOCK.min(limits.block_bytes),
+            block_size: if search.messages {
+                FIRST_BLOCK.min(limits.block_bytes)
+            } else {
+                limits.block_bytes
+            },
             found: Vec::new(),
             context: Context::new(search.context, backward),
             frontier: None,
