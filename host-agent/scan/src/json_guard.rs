@@ -204,20 +204,22 @@ fn each_odd_escape(finder: &memmem::Finder<'_>, block: &[u8], mut found: impl Fn
     }
 }
 
+/// The ways in which a test has to run what is compiled for each kind of vectors: with the best that the processor
+/// has, those that every one has, and those between.
+#[cfg(test)]
+pub(crate) fn levels() -> Vec<Level> {
+    let mut levels = vec![Level::new(), Level::baseline()];
+    #[cfg(target_arch = "x86_64")]
+    levels.extend(Level::new().as_avx2().map(|avx2| avx2.level()));
+    levels
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::json_file::{parse_head, parse_line};
-
-    /// What the processor has, what every one has, and what is between.
-    fn levels() -> Vec<Level> {
-        let mut levels = vec![Level::new(), Level::baseline()];
-        #[cfg(target_arch = "x86_64")]
-        levels.extend(Level::new().as_avx2().map(|avx2| avx2.level()));
-        levels
-    }
 
     fn found_at(level: Level, block: &[u8]) -> Vec<usize> {
         let mut found = Vec::new();

@@ -35,6 +35,7 @@ mod json_guard;
 mod json_text;
 mod line_matcher;
 mod lines;
+mod literal;
 mod open_runs;
 mod pattern;
 mod position;
