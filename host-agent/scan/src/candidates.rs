@@ -12,7 +12,7 @@ use crate::line_matcher::Hit;
 use crate::pattern::Matcher;
 use crate::source::Format;
 use crate::trial::Run;
-use crate::{cri, json_file};
+use crate::{cri, json_guard};
 
 /// A line that may hold a wanted message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub(crate) struct Candidates {
 
 impl Candidates {
     pub(crate) fn new() -> Candidates {
-        let (partial, escape) = (cri::partial_finder(), json_file::escape_finder());
+        let (partial, escape) = (cri::partial_finder(), json_guard::escape_finder());
         Candidates { partial, escape, found: Vec::new() }
     }
 
@@ -83,10 +83,7 @@ impl Candidates {
         match format {
             Format::Plain => cri::each_escape(block, 0, &mut add),
             Format::Cri => cri::each_unjudged(&self.partial, block, &mut add),
-            Format::JsonFile => {
-                json_file::each_odd_escape(&self.escape, block, &mut add);
-                json_file::each_suspect(block, &mut add);
-            }
+            Format::JsonFile => json_guard::each_unjudged(&self.escape, block, &mut add),
         }
         // A cut message ends where its line doesn't.
         if block.len() > line_bytes {

@@ -12,6 +12,9 @@ use crate::time;
 /// Longest tag list that is accepted, so that the prefix of a line is bounded.
 const TAGS_MAX: usize = 128;
 
+/// Bytes of a line that are sure to hold its head.
+pub(crate) const HEAD_BYTES: usize = 200;
+
 const ESCAPE: u8 = 0x1b;
 
 /// How many Ps that are no tags are met before it matters how many there are.

@@ -139,11 +139,11 @@ pub fn file_set(path: &Path) -> Result<LogSet, ScanError> {
     if !metadata.is_file() {
         return Err(ScanError::NotRegular { path: path.to_owned() });
     }
-    let file = open_regular(path).map_err(|fault| match fault.reason {
+    let opened = open_regular(path).map_err(|fault| match fault.reason {
         GapReason::NotRegular => ScanError::NotRegular { path: path.to_owned() },
         _ => unreadable(io::Error::other(fault.detail)),
     })?;
-    let input = match is_gzip(&file).map_err(unreadable)? {
+    let input = match is_gzip(&opened.file).map_err(unreadable)? {
         true => Input::Gzip(path.to_owned()),
         false => Input::Plain(path.to_owned()),
     };

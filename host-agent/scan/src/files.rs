@@ -340,7 +340,7 @@ impl Files {
         };
         let known = *known;
         match open_regular(path) {
-            Ok(opened) if known.is_none() || known == Inode::of_open(&opened) => {
+            Ok(opened) if known.is_none() || known == Some(Inode::of(&opened.metadata)) => {
                 FileReader::open(input, Some(opened), &self.keep)
             }
             // Another file has taken the name, or none has it: a rotation went by.

@@ -1,5 +1,7 @@
 //! Which format a file is of, told by its content.
 
+use memchr::memchr;
+
 use crate::source::Format;
 use crate::{cri, json_file};
 
@@ -17,6 +19,14 @@ pub(crate) fn detect(head: &[u8]) -> Option<Format> {
             None
         }
     })
+}
+
+/// The format of the first line, of which `head` has the beginning. `None` when that line has none, or when it
+/// takes more bytes to tell.
+pub(crate) fn of_first_line(head: &[u8]) -> Option<Format> {
+    let end = memchr(b'\n', head);
+    let is_told = end.is_some() || head.len() >= cri::HEAD_BYTES;
+    is_told.then(|| detect(&head[..end.unwrap_or(head.len())]))?
 }
 
 /// Most bytes of one raw line that are looked at, so that a message of `line_bytes` always fits: the
@@ -41,6 +51,17 @@ mod tests {
         assert_eq!(detect(format!("torn\n{json}\n{cri}\n").as_bytes()), Some(Format::JsonFile));
         assert_eq!(detect(cri.as_bytes()), Some(Format::Cri));
         assert_eq!(detect(b"torn\nhello"), None);
+        for (head, format) in [
+            (format!("{cri}\n{json}"), Some(Format::Cri)),
+            (format!("{json}\n{cri}"), Some(Format::JsonFile)),
+            (format!("torn\n{cri}\n"), None),
+            // What follows may not be a space.
+            (cri.replace(" hello", ""), None),
+            (format!("{cri}{}", "o".repeat(200)), Some(Format::Cri)),
+            (json.to_owned(), None),
+        ] {
+            assert_eq!(of_first_line(head.as_bytes()), format, "{head}");
+        }
         assert_eq!(detect(b""), None);
     }
 }

@@ -1,13 +1,13 @@
 //! Which file stands behind a name, told so that neither a rename nor another file in its place confuses it.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use crate::reader::open_regular;
+use crate::reader::{Opened, open_regular};
 
 /// A file on disk, whatever its name is. A deleted file's number is given to the next one that is made, often within
 /// the same rotation, so the time of its birth belongs to it, where the file system tells one.
@@ -27,18 +27,13 @@ impl Inode {
         Inode { device: metadata.dev(), number: metadata.ino(), born }
     }
 
-    /// An open file.
-    pub(crate) fn of_open(file: &File) -> Option<Inode> {
-        Some(Inode::of(&file.metadata().ok()?))
-    }
-
     /// Opens this file, which had a name in the same directory as `path`, under the name it has now.
-    pub(crate) fn find_beside(self, path: &Path) -> Option<File> {
+    pub(crate) fn find_beside(self, path: &Path) -> Option<Opened> {
         let dir = fs::canonicalize(path.parent()?).ok()?;
         fs::read_dir(dir).ok()?.flatten().find_map(|entry| {
             let is_it = Inode::of(&entry.metadata().ok()?) == self;
             let opened = is_it.then(|| open_regular(&entry.path()))?.ok()?;
-            (Inode::of_open(&opened)? == self).then_some(opened)
+            (Inode::of(&opened.metadata) == self).then_some(opened)
         })
     }
 }

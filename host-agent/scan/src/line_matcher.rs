@@ -4,12 +4,13 @@ use std::sync::OnceLock;
 
 use grep_matcher::{LineMatchKind, Matcher, NoError};
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
-use memchr::{memchr, memmem, memrchr};
+use memchr::{memchr, memrchr};
 use regex_automata::meta;
 use regex_syntax::hir::{Hir, HirKind};
 
 use crate::candidates::Candidate;
 use crate::dfa_lanes::DfaLanes;
+use crate::literal::Literal;
 use crate::superset;
 use crate::tails::{self, Tails};
 use crate::trial::{Run, Trial};
@@ -60,10 +61,10 @@ pub(crate) struct Hit {
 #[derive(Debug)]
 enum Leading {
     /// The whole expression.
-    Whole(Box<memmem::Finder<'static>>),
-    Text(Box<memmem::Finder<'static>>),
+    Whole(Box<Literal>),
+    Text(Box<Literal>),
     /// The end of a literal that is a match, and its start.
-    Tail(Box<memmem::Finder<'static>>, Box<[u8]>),
+    Tail(Box<Literal>, Box<[u8]>),
     Regex(meta::Regex),
 }
 
@@ -89,7 +90,7 @@ impl LineMatcher {
             .build(&hir.to_string())
             .ok()?;
         let leading = match hir.kind() {
-            HirKind::Literal(literal) => Some(Leading::Whole(finder(&literal.0))),
+            HirKind::Literal(literal) => Some(Leading::Whole(boxed(&literal.0))),
             _ => superset::leading_run(hir, LEADING_MIN).and_then(|run| Leading::new(&run)),
         };
         let is_narrow = superset::selectivity(hir) >= LEADING_MIN;
@@ -120,7 +121,8 @@ impl LineMatcher {
     }
 
     fn each_led_by(&self, leading: Option<&Leading>, block: &[u8], found: &mut impl FnMut(Candidate)) {
-        let mut from = 0;
+        let absent = leading.map_or(0, |leading| leading.absent_before(block));
+        let mut from = memrchr(b'\n', &block[..absent]).map_or(0, |newline| newline + 1);
         while let Some(hit) = self.next_line(leading, block, from) {
             found(Candidate::Match(hit));
             from = hit.next;
@@ -162,8 +164,8 @@ impl LineMatcher {
     }
 }
 
-fn finder(literal: &[u8]) -> Box<memmem::Finder<'static>> {
-    Box::new(memmem::Finder::new(literal).into_owned())
+fn boxed(literal: &[u8]) -> Box<Literal> {
+    Box::new(Literal::new(literal))
 }
 
 fn infallible<T>(result: Result<T, NoError>) -> T {
@@ -173,7 +175,7 @@ fn infallible<T>(result: Result<T, NoError>) -> T {
 impl Leading {
     fn new(run: &Hir) -> Option<Leading> {
         if let HirKind::Literal(literal) = run.kind() {
-            return Some(Leading::Text(finder(&literal.0)));
+            return Some(Leading::Text(boxed(&literal.0)));
         }
         let config = meta::Regex::config().utf8_empty(false);
         let regex = meta::Regex::builder().configure(config).build_from_hir(run).ok()?;
@@ -182,18 +184,30 @@ impl Leading {
 
     fn of_tails(tails: &Tails) -> Vec<Leading> {
         let tail = |tail: &Vec<u8>| match tails.is_whole {
-            true => Leading::Tail(finder(tail), tails.common.as_slice().into()),
-            false => Leading::Text(finder(tail)),
+            true => Leading::Tail(boxed(tail), tails.common.as_slice().into()),
+            false => Leading::Text(boxed(tail)),
         };
         tails.each.iter().map(tail).collect()
     }
 
+    /// A place of `text` before which no match has what is searched for.
+    fn absent_before(&self, text: &[u8]) -> usize {
+        match self {
+            Leading::Whole(literal) | Leading::Text(literal) | Leading::Tail(literal, _) => {
+                literal.absent_before(text)
+            }
+            Leading::Regex(_) => 0,
+        }
+    }
+
     fn find(&self, text: &[u8]) -> Option<Near> {
         match self {
-            Leading::Whole(finder) => finder.find(text).map(|start| Near::End(start + finder.needle().len())),
-            Leading::Text(finder) => finder.find(text).map(Near::Inside),
-            Leading::Tail(finder, start) => finder.find(text).map(|at| match text[..at].ends_with(start) {
-                true => Near::End(at + finder.needle().len()),
+            Leading::Whole(literal) => {
+                literal.find(text).map(|start| Near::End(start + literal.bytes().len()))
+            }
+            Leading::Text(literal) => literal.find(text).map(Near::Inside),
+            Leading::Tail(tail, start) => tail.find(text).map(|at| match text[..at].ends_with(start) {
+                true => Near::End(at + tail.bytes().len()),
                 false => Near::Inside(at),
             }),
             // The end of a match is in its line too, and cheaper to find than its start.

@@ -11,6 +11,7 @@ use fnv::FnvHasher;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{Files, State};
+use crate::format;
 use crate::gap::GapReason;
 use crate::inode::Inode;
 use crate::lines::Place;
@@ -149,10 +150,12 @@ impl Files {
         begins
     }
 
-    /// Notes the first bytes of a file that was just opened.
+    /// Notes the first bytes of a file that was just opened, and the layout of its lines if they tell it.
     pub(crate) fn note_head(&mut self, file: usize) {
         if let Some(bytes) = self.first_bytes(file) {
-            self.slot(file).head = Head::of(&bytes);
+            let slot = self.slot(file);
+            slot.head = Head::of(&bytes);
+            slot.format = slot.format.or_else(|| format::of_first_line(&bytes));
         }
     }
 

@@ -14,9 +14,6 @@ const PROBE_BYTES: usize = 1 << 10;
 /// Most bytes that a probe reads to find a line with a time.
 pub(crate) const RESYNC_BYTES: usize = 64 << 10;
 
-/// Bytes of a CRI line that are sure to hold its head.
-const CRI_HEAD_BYTES: usize = 200;
-
 /// A line that has a time: where it starts, and the time in nanoseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp {
@@ -89,7 +86,7 @@ impl<'a> Probe<'a> {
 
     /// Whether the head of a line whose end isn't known is certainly in `rest`.
     fn is_head_whole(&self, rest: &[u8]) -> bool {
-        self.format == Format::Cri && rest.len() >= CRI_HEAD_BYTES
+        self.format == Format::Cri && rest.len() >= cri::HEAD_BYTES
     }
 
     fn time(&self, line: &[u8]) -> Option<i64> {

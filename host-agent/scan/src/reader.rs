@@ -3,7 +3,7 @@
 //! Plain files are read by `pread`, never mapped: a log is truncated under its readers. Compressed
 //! files and pipes are streams of which a bounded window is kept.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Seek};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -68,15 +68,21 @@ enum Kind {
     Stream(Box<Stream>),
 }
 
+/// A regular file that was just opened, and what it was then.
+pub(crate) struct Opened {
+    pub(crate) file: File,
+    pub(crate) metadata: Metadata,
+}
+
 /// Opens a path for reading, and only if it is a regular file. Never waits for a writer of a FIFO.
-pub(crate) fn open_regular(path: &Path) -> Result<File, Fault> {
+pub(crate) fn open_regular(path: &Path) -> Result<Opened, Fault> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let flags = i32::try_from(flags.bits()).expect("open flags fit into a C int");
     let mut options = std::fs::OpenOptions::new();
     let file = options.read(true).custom_flags(flags).open(path).map_err(|error| Fault::io(&error))?;
-    let kind = file.metadata().map_err(|error| Fault::io(&error))?.file_type();
-    if kind.is_file() {
-        return Ok(file);
+    let metadata = file.metadata().map_err(|error| Fault::io(&error))?;
+    if metadata.is_file() {
+        return Ok(Opened { file, metadata });
     }
     Err(Fault::new(GapReason::NotRegular, "not a regular file"))
 }
@@ -92,12 +98,15 @@ pub(crate) fn is_gzip(file: &File) -> io::Result<bool> {
 }
 
 impl FileReader {
-    /// Opens what `input` names; `file` is the already open file for inputs that are paths.
-    pub(crate) fn open(input: &Input, file: Option<File>, keep: &Keep) -> Result<FileReader, Fault> {
-        let open = |path| file.map_or_else(|| open_regular(path), Ok);
+    /// Opens what `input` names; `opened` is the already open file for inputs that are paths.
+    pub(crate) fn open(input: &Input, opened: Option<Opened>, keep: &Keep) -> Result<FileReader, Fault> {
+        let open = |path| opened.map_or_else(|| open_regular(path), Ok);
         let kind = match input {
-            Input::Plain(path) => Kind::Plain(Plain::new(Arc::new(open(path)?), 0)?),
-            Input::Gzip(path) => Kind::Stream(Box::new(Stream::gzip(Arc::new(open(path)?), 0, keep))),
+            Input::Plain(path) => {
+                let Opened { file, metadata } = open(path)?;
+                Kind::Plain(Plain::new(Arc::new(file), 0, &metadata))
+            }
+            Input::Gzip(path) => Kind::Stream(Box::new(Stream::gzip(Arc::new(open(path)?.file), 0, keep))),
             Input::Pipe(file) => return FileReader::pipe(file, keep),
         };
         Ok(FileReader { kind, fault: None })
@@ -105,14 +114,15 @@ impl FileReader {
 
     fn pipe(file: &Arc<File>, keep: &Keep) -> Result<FileReader, Fault> {
         let fault = |error: io::Error| Fault::io(&error);
-        if file.metadata().map_err(fault)?.is_file() {
+        let metadata = file.metadata().map_err(fault)?;
+        if metadata.is_file() {
             // Whoever handed the file over may have read a part of it already.
             let base = (&mut &**file).stream_position().map_err(fault)?;
             let mut magic = [0; 2];
             let is_gzip = file.read_exact_at(&mut magic, base).is_ok() && magic == GZIP_MAGIC;
             let kind = match is_gzip {
                 true => Kind::Stream(Box::new(Stream::gzip(Arc::clone(file), base, keep))),
-                false => Kind::Plain(Plain::new(Arc::clone(file), base)?),
+                false => Kind::Plain(Plain::new(Arc::clone(file), base, &metadata)),
             };
             return Ok(FileReader { kind, fault: None });
         }
@@ -206,10 +216,8 @@ struct Plain {
 }
 
 impl Plain {
-    fn new(file: Arc<File>, base: u64) -> Result<Plain, Fault> {
-        let mut plain = Plain { file, base, len: 0, shrunk: false };
-        plain.len = plain.file_len()?;
-        Ok(plain)
+    fn new(file: Arc<File>, base: u64, metadata: &Metadata) -> Plain {
+        Plain { file, base, len: metadata.len().saturating_sub(base), shrunk: false }
     }
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, Fault> {

@@ -18,8 +18,9 @@ use crate::source::{Format, Input, LogSet, Source};
 use crate::units::{Run, Unit, Units};
 use crate::workspace::{Buffers, Workspace};
 
-/// Size of the first block, in bytes; while steps give little, each block is twice as large as the one before it, up
-/// to [`ScanLimits::block_bytes`](crate::ScanLimits::block_bytes).
+/// Size of the first block where messages are asked for, of which a few may be enough, in bytes; while steps give
+/// little, each block is twice as large as the one before it, up to
+/// [`ScanLimits::block_bytes`](crate::ScanLimits::block_bytes).
 const FIRST_BLOCK: usize = 16 << 10;
 
 /// A block after one that gave all that a step may give isn't smaller than this, in bytes.
@@ -107,7 +108,10 @@ impl Scanner {
             file,
             offset: None,
             bounds: Bounds::default(),
-            block_size: FIRST_BLOCK.min(limits.block_bytes).min(limits.batch_bytes),
+            block_size: match search.messages {
+                true => FIRST_BLOCK.min(limits.block_bytes).min(limits.batch_bytes),
+                false => limits.block_bytes,
+            },
             found: Vec::new(),
             context: Context::new(search.context, backward),
             frontier: None,

@@ -32,8 +32,7 @@ pub(crate) fn longest_verbatim_match(hir: &Hir) -> Option<usize> {
 /// beside a character tells nothing.
 ///
 /// Holds for lines in which no printable ASCII character but `<`, `>` and `&` is written as `\u00..`. No
-/// known writer does that; [`each_odd_escape`](crate::json_file::each_odd_escape) finds the lines of one
-/// that does.
+/// known writer does that; [`json_guard`](crate::json_guard) finds the lines of one that does.
 pub(crate) fn of_json_line(hir: &Hir) -> Hir {
     let escape = regex_syntax::parse(ESCAPE).expect("the expression is constant and valid");
     rewrite(hir, &Rules::Json { escape })

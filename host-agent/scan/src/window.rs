@@ -2,6 +2,9 @@
 
 use crate::files::Files;
 
+/// Bytes that a processor reads from memory together.
+const CACHE_LINE: usize = 64;
+
 /// A piece of a file in memory.
 #[derive(Default)]
 pub(crate) struct Window {
@@ -48,7 +51,17 @@ impl Window {
 
     /// Forgets everything and stands empty at a place.
     pub(crate) fn reset(&mut self, file: usize, start: u64) {
-        (self.file, self.start, self.from, self.to) = (file, start, 0, 0);
+        let lead = self.lead();
+        (self.file, self.start, self.from, self.to) = (file, start, lead, lead);
+    }
+
+    /// Where in the buffer to begin so that vectors are read from one cache line each, where that can be. It also
+    /// spares the processor's copy from a page of the cache: to a place 1 to 31 bytes further into a page
+    /// than where it comes from, some take up to three times as long (measured on Zen 4), and allocators
+    /// like to give places 16 bytes into a page.
+    fn lead(&self) -> usize {
+        let lead = self.buf.as_ptr().align_offset(CACHE_LINE);
+        if lead <= self.buf.len() { lead } else { 0 }
     }
 
     /// Reads up to `count` more bytes behind the end, by one read. 0 when the file ends there.
@@ -75,8 +88,9 @@ impl Window {
     /// Lets go of the bytes before `start`, so that walking on doesn't pile up what lies behind.
     pub(crate) fn forget_before(&mut self, start: u64) {
         let surplus = usize::try_from(start - self.start).expect("a window is in memory");
-        self.buf.copy_within(self.from + surplus..self.to, 0);
-        (self.start, self.from, self.to) = (start, 0, self.to - self.from - surplus);
+        let (lead, left) = (self.lead().min(self.from), self.to - self.from - surplus);
+        self.buf.copy_within(self.from + surplus..self.to, lead);
+        (self.start, self.from, self.to) = (start, lead, lead + left);
     }
 
     /// Cuts bytes off the front.
