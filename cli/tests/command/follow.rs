@@ -107,3 +107,73 @@ fn a_gap_is_told_as_an_object_while_the_search_goes_on() {
     let gap = follow.wait_for("a gap", |object| object["type"] == "gap");
     assert_eq!((gap["pod"].as_str(), gap["reason"].as_str()), (Some("deleted"), Some("rotated-away")));
 }
+
+#[test]
+fn a_follow_since_a_time_begins_there_and_goes_on() {
+    let root = tempfile::tempdir().expect("a folder");
+    let dir = root.path().join("ns_pod_uid/app");
+    fs::create_dir_all(&dir).expect("a folder");
+    let at =
+        |second: u32| format!("2026-11-24T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60);
+    let lines = |seconds: std::ops::Range<u32>| -> String {
+        seconds.map(|second| format!("{} stdout F {second} {}\n", at(second), "x".repeat(200))).collect()
+    };
+    // Large enough for the window to be found by bisection, and the file before it to be left out.
+    fs::write(dir.join("0.log.20261124-010000"), lines(0..3600)).expect("a file");
+    fs::write(dir.join("0.log"), lines(3600..9000)).expect("a file");
+    let follow = Follow::start(root.path(), &["--since", &at(8_500)]);
+    let number =
+        |object: &Value| -> Option<u32> { object["message"].as_str()?.split(' ').next()?.parse().ok() };
+    let mut shown = Vec::new();
+    let mut next = |last: u32| {
+        while shown.last() != Some(&last) {
+            let object = follow.wait_for("a record", |object| object["message"] != Value::Null);
+            shown.extend(number(&object));
+        }
+    };
+    next(8_999);
+    let mut live = fs::File::options().append(true).open(dir.join("0.log")).expect("the file");
+    std::io::Write::write_all(&mut live, lines(9_000..9_003).as_bytes()).expect("written");
+    next(9_002);
+    let expected: Vec<u32> = (8_500..9_003).collect();
+    assert_eq!((shown.len(), shown == expected), (expected.len(), true), "from {:?}", shown.first());
+}
+
+#[test]
+fn pages_of_any_size_add_up_to_the_whole_though_all_times_are_equal() {
+    let root = tempfile::tempdir().expect("a folder");
+    for pod in ["a", "b", "c"] {
+        let dir = root.path().join(format!("ns_{pod}_uid/app"));
+        fs::create_dir_all(&dir).expect("a folder");
+        let lines = |numbers: std::ops::Range<u32>| -> String {
+            numbers.map(|number| line(&format!("{pod}{number}"))).collect()
+        };
+        fs::write(dir.join("0.log.20261124-100000"), lines(0..200)).expect("a file");
+        fs::write(dir.join("0.log"), lines(200..400)).expect("a file");
+    }
+    let dir = root.path().to_str().expect("a path of ours");
+    let search = |flags: &[&str]| -> (Vec<String>, Option<String>) {
+        let args = ["logs", "--dir", dir, "--show-token", "-o", "jsonl"];
+        let outcome = Weir::new(args.iter().chain(flags)).run();
+        let objects = outcome.objects();
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let messages = objects.iter().filter_map(|object| text(&object["message"])).collect();
+        let token = objects.iter().rev().find_map(|object| text(&object["token"]));
+        (messages, token)
+    };
+    let (whole, _) = search(&["--all"]);
+    assert_eq!(whole.len(), 1_200);
+    for size in ["23", "400", "401", "5000"] {
+        let (mut all, mut token) = search(&["--head", size]);
+        loop {
+            let resume = token.take().expect("a page tells where the next one begins");
+            let (page, next) = search(&["--head", size, "--resume", &resume]);
+            if page.is_empty() {
+                break;
+            }
+            all.extend(page);
+            token = next;
+        }
+        assert_eq!(all, whole, "pages of {size}");
+    }
+}

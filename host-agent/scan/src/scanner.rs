@@ -266,7 +266,8 @@ impl Scanner {
     fn at_end(&mut self, batch: &mut RecordBatch) -> Step {
         let first = batch.records.len();
         if !self.backward() && self.units.lines.files.is_growing() {
-            self.live = true;
+            // Before a newer file with content, it waits for a second look at this one, with more of the past to come.
+            self.live |= !self.units.lines.files.is_settling();
             let files = &self.units.lines.files;
             if self.open_runs.may_be_over(|file| files.is_lost(file)) {
                 self.finish_open_runs(batch);
