@@ -211,7 +211,7 @@ impl Follow {
         }
     }
 
-    fn selects(&self, source: &Source) -> bool {
+    pub(crate) fn selects(&self, source: &Source) -> bool {
         selector::take(&self.plan.selectors, source)
     }
 }
@@ -360,6 +360,7 @@ impl Run<'_, '_, '_> {
             self.list_container(&container, lane, changes, now);
         }
         for (container, sets) in unknown {
+            self.note_passed_instances(&sets, changes, now);
             self.take_container(&container, sets, changes, now);
         }
     }

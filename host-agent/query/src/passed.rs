@@ -36,6 +36,23 @@ impl Run<'_, '_, '_> {
         }
     }
 
+    /// Tells of the instances of a container before those that are listed, where all of them are new: kubelet counts
+    /// from 0 and deletes the older ones.
+    pub(crate) fn note_passed_instances(&mut self, listed: &[LogSet], changes: &Changes, now: Instant) {
+        let Some(oldest) = listed.iter().min_by_key(|set| set.source.restart) else { return };
+        let is_new =
+            |dir: &PathBuf| changes.all_created().any(|(parent, name)| dir.starts_with(parent.join(name)));
+        if !oldest.dirs.first().is_some_and(is_new) {
+            return;
+        }
+        for restart in 0..oldest.source.restart {
+            let source = Source { restart, ..oldest.source.clone() };
+            if self.follow.as_ref().is_some_and(|follow| follow.selects(&source)) {
+                self.add_missed(LogSet { source, files: Vec::new(), dirs: oldest.dirs.clone() }, now);
+            }
+        }
+    }
+
     /// Adds a source of which nothing can be read any more, and tells so.
     pub(crate) fn add_missed(&mut self, set: LogSet, now: Instant) {
         self.add_lane(set, None);

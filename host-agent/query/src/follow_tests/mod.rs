@@ -129,6 +129,13 @@ fn live(
             reader.learn(world);
             let given = reader.given();
             world.act(rng, &|log, record| given.contains(&(log, record)));
+            // The reader may be stopped for a while, in which nothing it is told of is read.
+            if rng.u8(..) < 6 {
+                for _ in 0..rng.usize(2..20) {
+                    world.act(rng, &|log, record| given.contains(&(log, record)));
+                }
+                world.actions.push("paused till here".to_owned());
+            }
             match rng.u8(..100) {
                 0..=64 => {
                     *now += Duration::from_millis(rng.u64(1..300));

@@ -138,9 +138,9 @@ impl World {
             82..=86 => self.compress(log, given),
             87..=88 => self.delete_oldest(log, given),
             89..=90 if is_running => self.truncate(log, given),
-            91..=92 if is_running => self.restart(log, given),
-            93 => self.delete_pod(log, given),
-            94..=95 => {
+            91..=93 if is_running => self.restart(log, given),
+            94 => self.delete_pod(log, given),
+            95..=96 => {
                 // Kubelet orders rotated files by the time in their names, and so must whoever reads them: a step
                 // back over a rotation can't be told from none.
                 let stepped = (self.clock - rng.i64(0..4)).max(self.rotated_at);
