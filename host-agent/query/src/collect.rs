@@ -89,6 +89,7 @@ pub(crate) struct Collector<'a> {
     histogram: BTreeMap<(Option<u32>, Option<i64>), u64>,
     untimed: u64,
     held_full: bool,
+    given_bytes: u64,
     pub(crate) stopped: bool,
     pub(crate) summary: Summary,
 }
@@ -115,6 +116,7 @@ impl<'a> Collector<'a> {
             histogram: BTreeMap::new(),
             untimed: 0,
             held_full: false,
+            given_bytes: 0,
             stopped: false,
             summary,
             config,
@@ -328,6 +330,7 @@ impl<'a> Collector<'a> {
         let batch = std::mem::take(&mut self.out);
         self.last = (batch.bytes.len(), batch.records.len());
         self.summary.records += batch.records.len() as u64;
+        self.given_bytes += batch.records.iter().map(|record| record.len() as u64).sum::<u64>();
         self.give(Event::Records { batch, positions });
     }
 
@@ -356,6 +359,11 @@ impl<'a> Collector<'a> {
             self.cut.fill(None);
         }
         self.hold = false;
+    }
+
+    /// Bytes of messages and fields that were given.
+    pub(crate) fn given_bytes(&self) -> u64 {
+        self.given_bytes
     }
 
     /// Matches of one source so far.

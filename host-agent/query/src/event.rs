@@ -178,6 +178,8 @@ pub struct Summary {
     pub oldest: Option<i64>,
     /// Time from the start of the run to its end.
     pub elapsed: Duration,
+    /// The query's id in an agent's logs and metrics, 32 hex digits; empty when no agent ran it.
+    pub trace_id: String,
 }
 
 impl Summary {

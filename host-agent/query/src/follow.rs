@@ -230,6 +230,12 @@ impl Run<'_, '_, '_> {
             if self.collector.is_full() || cancel.is_cancelled() {
                 return;
             }
+            if cancel.is_winding_up() {
+                self.flush();
+                self.give_positions_from(0);
+                self.collector.stopped = true;
+                return;
+            }
             let wait = due.map(|due| due.saturating_duration_since(Instant::now()));
             let follow = self.follow.as_ref().expect("only a query that follows comes here");
             let rest = COALESCE.saturating_sub(started.elapsed());

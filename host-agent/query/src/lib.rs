@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod ahead;
+mod budget;
 mod cancel;
 mod collect;
 mod crew;
@@ -33,6 +34,7 @@ mod spec;
 pub mod time;
 mod watch;
 
+pub use budget::Budget;
 pub use cancel::Cancel;
 pub use engine::{Engine, EngineConfig, FileInfo, FilterInfo, Inputs, SourceInfo};
 pub use error::QueryError;

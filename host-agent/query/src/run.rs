@@ -9,6 +9,7 @@ use weir_sandbox::Kind;
 use weir_scan::{Context, Direction, GapReason, Interrupt, LogSet, Position, Scanner, Search, Source};
 
 use crate::ahead::Waiting;
+use crate::budget::{Budget, Spending};
 use crate::collect::{Collector, CollectorConfig};
 use crate::crew::{Bench, Crew};
 use crate::engine::set_bytes;
@@ -27,12 +28,18 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 impl Plan {
     /// Runs the query, blocking, and hands what it tells to `sink`. The last event is the summary, unless
-    /// the sink asked to stop or `cancel` was set: then nothing more comes.
+    /// the sink asked to stop or `cancel` was set: then nothing more comes. Of a query that follows and was told to
+    /// wind up, the last event is where it stands.
     pub fn run(self, cancel: &Cancel, sink: &mut dyn FnMut(Event) -> Flow) {
+        self.run_within(Budget::default(), cancel, sink);
+    }
+
+    /// Like [`Plan::run`], but ends early when it passes the budget.
+    pub fn run_within(self, budget: Budget, cancel: &Cancel, sink: &mut dyn FnMut(Event) -> Flow) {
         let (bench, threads) = (Bench::new(cancel), self.threads);
         std::thread::scope(|scope| {
             let crew = Crew::new(scope, &bench, threads);
-            Run::new(self, sink, crew).run(cancel);
+            Run::new(self, sink, crew).run(budget, cancel);
         });
     }
 }
@@ -79,6 +86,9 @@ pub(crate) struct Run<'a, 'scope, 'env> {
     searches: bool,
     line_bytes: usize,
     started: Instant,
+    spending: Spending,
+    /// The budget was passed.
+    is_spent: bool,
     progress_at: Instant,
 }
 
@@ -142,6 +152,8 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             bytes_total: plan.sets.iter().map(set_bytes).sum(),
             bytes_accepted: 0,
             started,
+            spending: Spending::new(Budget::default(), started),
+            is_spent: false,
             progress_at: started + PROGRESS_EVERY,
         };
         for (set, resume) in plan.sets.into_iter().zip(plan.resume) {
@@ -206,12 +218,13 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         self.tell_gaps(self.lanes.len() - 1, vec![gap]);
     }
 
-    fn run(mut self, cancel: &Cancel) {
+    fn run(mut self, budget: Budget, cancel: &Cancel) {
+        self.spending = Spending::new(budget, self.started);
         self.interrupt = cancel.interrupt();
         let interrupt = self.crew.bench().interrupt();
         self.lanes.iter_mut().for_each(|lane| lane.feed.interrupted_by(interrupt.clone()));
         self.merge(cancel);
-        if self.follow.is_some() && self.collector.goes_live() && !cancel.is_cancelled() {
+        if self.follow.is_some() && !self.is_spent && self.collector.goes_live() && !cancel.is_cancelled() {
             self.follow(cancel);
         }
         if !self.collector.stopped && !cancel.is_cancelled() {
@@ -231,7 +244,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             if self.collector.is_full() {
                 break;
             }
-            if cancel.is_cancelled() {
+            if cancel.is_cancelled() || self.is_spent {
                 return;
             }
             if self.collector.wants_none_of(self.lanes[index].source) {
@@ -245,8 +258,17 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
                 self.lanes[index].let_go();
             } else {
                 self.read(index);
+                self.look_at_budget();
             }
             self.queue(&mut heap, index);
+        }
+    }
+
+    /// Takes note, for the summary too, when the budget is passed.
+    fn look_at_budget(&mut self) {
+        if let Some(reason) = self.spending.passed(self.bytes_accepted, self.collector.given_bytes()) {
+            self.collector.incomplete(reason);
+            self.is_spent = true;
         }
     }
 
