@@ -34,11 +34,12 @@ pub(crate) fn run(args: &LogsArgs) -> Result<Exit, Failure> {
                 return Err(failure);
             }
         };
+        view.leave(true);
         report::say(&format!("{lost}; going on from there as soon as it answers"));
         spec.resume = view.token().clone();
         let waits = ExponentialBuilder::default().with_min_delay(RECONNECT.0).with_max_delay(RECONNECT.1);
         match target.reconnect(waits.without_max_times().build()) {
-            Ok(Ended::ByItself) => {}
+            Ok(Ended::ByItself) => view.leave(false),
             Ok(Ended::Interrupted) => return view.interrupted(),
             Err(failure) => {
                 view.abandon();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::config_file::ConfigFile;
 use crate::settings::{LogSettings, TlsSettings};
 use crate::{Config, ConfigError, Settings};
 
@@ -75,6 +76,9 @@ pub struct ServeArgs {
     /// Least level of the agent's own log: off, error, warn, info, debug or trace [default: info].
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
+    /// Prints the config that flags, file and defaults make together, as a config file, and does nothing else.
+    #[arg(long)]
+    pub print_config: bool,
 }
 
 impl ServeArgs {
@@ -83,8 +87,14 @@ impl ServeArgs {
     /// # Errors
     /// A file that can't be read, a value that can't be used.
     pub fn config(self) -> Result<Config, ConfigError> {
-        let file = self.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
-        Config::new(self.settings().over(file))
+        let read = self.config.as_deref().map(ConfigFile::read).transpose()?;
+        let flags = self.settings();
+        let Some((file, settings)) = read else { return Config::new(flags) };
+        Config::new(flags.clone().over(settings)).map_err(|error| match &error {
+            // What a flag says isn't in the file.
+            ConfigError::Value { field, .. } if flags.sets(field) => error,
+            _ => file.placed(error),
+        })
     }
 
     fn settings(self) -> Settings {
@@ -96,7 +106,12 @@ impl ServeArgs {
             allow_components: self.allow_components.then_some(true),
             node: self.node,
             drain_seconds: self.drain_seconds,
-            tls: TlsSettings { cert: self.tls_cert, key: self.tls_key, client_ca: self.tls_client_ca },
+            tls: TlsSettings {
+                cert: self.tls_cert,
+                key: self.tls_key,
+                client_ca: self.tls_client_ca,
+                reload_seconds: None,
+            },
             log: LogSettings { format: self.log_format, level: self.log_level },
             ..Settings::default()
         }

@@ -24,6 +24,12 @@ const LOGS_DIR: &str = "/var/log/pods";
 /// Seconds to drain unless configured; below the 30 that Kubernetes gives a pod.
 const DRAIN_SECONDS: u64 = 20;
 
+/// Seconds between two looks at the files of `tls` unless configured.
+const RELOAD_SECONDS: u64 = 10;
+
+/// Most seconds between them.
+const MAX_RELOAD_SECONDS: u64 = 24 * 60 * 60;
+
 /// Most seconds to drain.
 const MAX_DRAIN_SECONDS: u64 = 60 * 60;
 
@@ -56,11 +62,13 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The file can't be read, or isn't a config.
-    #[error("{}: {reason}", path.display())]
+    /// The file can't be read, isn't a config, or has a value that can't be used.
+    #[error("{}{}: {reason}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
     File {
         /// Which file.
         path: PathBuf,
+        /// On which line, from 1, where that is known.
+        line: Option<usize>,
         /// Why.
         reason: String,
     },
@@ -98,12 +106,16 @@ impl Config {
             ConfigError::value(field, error)
         })?;
         let health_listen = settings.health_listen.as_deref().unwrap_or(HEALTH_LISTEN);
-        let health_listen = health_listen.parse().map_err(|_| {
+        let health_listen: SocketAddr = health_listen.parse().map_err(|_| {
             ConfigError::value(
                 "health_listen",
                 format!("'{health_listen}' is not ADDRESS:PORT, such as 0.0.0.0:7412"),
             )
         })?;
+        if overlap(&listen, health_listen) {
+            let reason = format!("{health_listen} is where gRPC is served (listen); give another port");
+            return Err(ConfigError::value("health_listen", reason));
+        }
         let logs_dir = settings.logs_dir.unwrap_or_else(|| LOGS_DIR.into());
         if !logs_dir.is_dir() {
             let reason =
@@ -128,14 +140,50 @@ impl Config {
             drain: Duration::from_secs(drain_seconds),
         })
     }
+
+    /// The settings that make this config, defaults included.
+    pub fn settings(&self) -> Settings {
+        let tls = self.tls.as_ref();
+        Settings {
+            listen: Some(self.listen.to_string()),
+            health_listen: Some(self.health_listen.to_string()),
+            logs_dir: Some(self.logs_dir.clone()),
+            cache_dir: self.cache_dir.clone(),
+            allow_components: Some(self.allow_components),
+            node: Some(self.node.clone()),
+            drain_seconds: Some(self.drain.as_secs()),
+            tls: TlsSettings {
+                cert: tls.map(|tls| tls.cert.clone()),
+                key: tls.map(|tls| tls.key.clone()),
+                client_ca: tls.and_then(|tls| tls.client_ca.clone()),
+                reload_seconds: tls.map(|tls| tls.reload.as_secs()),
+            },
+            log: self.log.settings(),
+            limits: self.limits.settings(),
+        }
+    }
+}
+
+/// Whether two sockets can't both be bound.
+fn overlap(listen: &Listen, health_listen: SocketAddr) -> bool {
+    let Listen::Tcp(listen) = listen else { return false };
+    let (one, other) = (listen.ip().to_canonical(), health_listen.ip().to_canonical());
+    let same = one == other || one.is_unspecified() || other.is_unspecified();
+    same && listen.port() != 0 && listen.port() == health_listen.port()
 }
 
 fn tls(settings: TlsSettings) -> Result<Option<TlsFiles>, ConfigError> {
+    let seconds = settings.reload_seconds.unwrap_or(RELOAD_SECONDS);
+    if !(1..=MAX_RELOAD_SECONDS).contains(&seconds) {
+        let reason = format!("{seconds} is out of range; give 1 to {MAX_RELOAD_SECONDS}");
+        return Err(ConfigError::value("tls.reload_seconds", reason));
+    }
+    let reload = Duration::from_secs(seconds);
     match settings {
-        TlsSettings { cert: Some(cert), key: Some(key), client_ca } => {
-            Ok(Some(TlsFiles { cert, key, client_ca }))
+        TlsSettings { cert: Some(cert), key: Some(key), client_ca, .. } => {
+            Ok(Some(TlsFiles { cert, key, client_ca, reload }))
         }
-        TlsSettings { cert: None, key: None, client_ca: None } => Ok(None),
+        TlsSettings { cert: None, key: None, client_ca: None, .. } => Ok(None),
         TlsSettings { cert: Some(_), .. } => {
             Err(ConfigError::value("tls.key", "tls.cert is set: give its key too"))
         }
@@ -178,6 +226,9 @@ mod tests {
             ("listen: 0.0.0.0:7411", "listen", "tls.cert and tls.key"),
             ("{listen: 'unix:/tmp/x', tls: {cert: a, key: b}}", "listen", "Unix socket"),
             ("health_listen: 7412", "health_listen", "'7412'"),
+            ("health_listen: 127.0.0.1:7411", "health_listen", "another port"),
+            ("health_listen: 0.0.0.0:7411", "health_listen", "another port"),
+            ("tls: {reload_seconds: 0}", "tls.reload_seconds", "1 to 86400"),
             ("logs_dir: /nowhere", "logs_dir", "/nowhere"),
             ("drain_seconds: 100000", "drain_seconds", "3600"),
             ("tls: {cert: a}", "tls.key", "tls.cert"),

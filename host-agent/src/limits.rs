@@ -1,95 +1,140 @@
 //! The `limits` section of the config file, and how it becomes the limits of the crates below. A limit that
-//! isn't set keeps the default that its crate gives it.
+//! isn't set keeps the default that its crate gives it, or [`Limits::default`] where an agent's differs.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use weir_query::{FilterLimits, QueryLimits, SandboxLimits};
 use weir_rpc::ServerLimits;
 
 use crate::ConfigError;
 
-/// The `limits` section.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitSettings {
-    /// [`ServerLimits::max_queries`].
-    pub max_queries: Option<u64>,
-    /// [`ServerLimits::max_lookups`].
-    pub max_lookups: Option<u64>,
-    /// [`ServerLimits::max_watches`].
-    pub max_watches: Option<u64>,
-    /// [`ServerLimits::max_connections`].
-    pub max_connections: Option<u64>,
-    /// [`ServerLimits::max_streams`].
-    pub max_streams: Option<u64>,
-    /// [`ServerLimits::max_request_bytes`].
-    pub max_request_bytes: Option<u64>,
-    /// [`ServerLimits::stall`], in seconds.
-    pub stall_seconds: Option<u64>,
-    /// [`ServerLimits::watch_interval`], in seconds.
-    pub watch_seconds: Option<u64>,
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+const DAY_SECONDS: u64 = 24 * 60 * 60;
+
+/// Makes a section's struct: for each key its unit, the fields of `$target` that it sets, and its range.
+macro_rules! section {
+    (
+        $(#[$doc:meta])*
+        $name:ident in $prefix:literal {
+            $($key:ident: $unit:ident of $target:ident.$($field:ident).+ in $range:expr;)*
+        }
+        $($(#[$below_doc:meta])* $below:ident: $section:ident;)*
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $name {
+            $(
+                #[doc = concat!("[`", stringify!($target), "::", stringify!($($field).+), "`](", stringify!($target), ").")]
+                pub $key: Option<u64>,
+            )*
+            $($(#[$below_doc])* pub $below: $section,)*
+        }
+
+        impl $name {
+            fn apply(&self, to: &mut Limits) -> Result<(), ConfigError> {
+                $(if let Some(value) = self.$key {
+                    let field = concat!($prefix, stringify!($key));
+                    to.$target.$($field).+ = $unit::from(in_range(value, field, $range)?, field)?;
+                })*
+                $(self.$below.apply(to)?;)*
+                Ok(())
+            }
+
+            fn of(limits: &Limits) -> $name {
+                $name {
+                    $($key: Some($unit::told(limits.$target.$($field).+)),)*
+                    $($below: $section::of(limits),)*
+                }
+            }
+        }
+    };
+}
+
+section! {
+    /// The `limits` section.
+    LimitSettings in "limits." {
+        max_queries: count of server.max_queries in 1..=1024;
+        max_queries_per_caller: count of server.max_queries_per_caller in 1..=1024;
+        max_follows: count of server.max_follows in 1..=1024;
+        max_follows_per_caller: count of server.max_follows_per_caller in 1..=1024;
+        max_queued: count of server.max_queued in 0..=65_536;
+        max_queued_per_caller: count of server.max_queued_per_caller in 0..=65_536;
+        max_queued_bytes: count of server.max_queued_bytes in 0..=GIB;
+        queue_seconds: seconds of server.queue in 1..=DAY_SECONDS;
+        max_lookups: count of server.max_lookups in 1..=256;
+        max_watches: count of server.max_watches in 1..=1024;
+        max_connections: count of server.max_connections in 1..=65_536;
+        max_streams: count of server.max_streams in 1..=65_536;
+        max_request_bytes: count of server.max_request_bytes in 4096..=256 * MIB;
+        max_requests_bytes: count of server.max_requests_bytes in 4096..=GIB;
+        max_header_bytes: count of server.max_header_bytes in 1024..=MIB;
+        request_seconds: seconds of server.request in 1..=DAY_SECONDS;
+        handshake_seconds: seconds of server.handshake in 1..=600;
+        idle_seconds: seconds of server.idle in 1..=DAY_SECONDS;
+        keepalive_seconds: seconds of server.keepalive in 1..=7200;
+        stall_seconds: seconds of server.stall in 1..=DAY_SECONDS;
+        follow_stall_seconds: seconds of server.follow_stall in 1..=DAY_SECONDS;
+        watch_seconds: seconds of server.watch_interval in 1..=DAY_SECONDS;
+    }
     /// Limits of one query.
-    pub query: QuerySettings,
+    query: QuerySettings;
     /// Limits of one filter in one query.
-    pub filter: FilterSettings,
+    filter: FilterSettings;
     /// Limits of compiling filters.
-    pub sandbox: SandboxSettings,
+    sandbox: SandboxSettings;
 }
 
-/// The `limits.query` section.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct QuerySettings {
-    /// [`QueryLimits::selectors`].
-    pub selectors: Option<u64>,
-    /// [`QueryLimits::filters`].
-    pub filters: Option<u64>,
-    /// [`QueryLimits::context_records`].
-    pub context_records: Option<u64>,
-    /// [`QueryLimits::line_bytes`].
-    pub line_bytes: Option<u64>,
-    /// [`QueryLimits::held_bytes`].
-    pub held_bytes: Option<u64>,
-    /// [`QueryLimits::merge_bytes`].
-    pub merge_bytes: Option<u64>,
-    /// [`QueryLimits::threads`].
-    pub threads: Option<u64>,
+section! {
+    /// The `limits.query` section.
+    QuerySettings in "limits.query." {
+        run_seconds: seconds of server.budget.time in 1..=7 * DAY_SECONDS;
+        read_bytes: count of server.budget.read_bytes in MIB..=1024 * TIB;
+        sent_bytes: count of server.budget.sent_bytes in MIB..=1024 * TIB;
+        selectors: count of query.selectors in 1..=10_000;
+        selector_bytes: count of query.selector_bytes in 16..=MIB;
+        patterns: count of query.patterns.patterns in 1..=10_000_000;
+        pattern_bytes: count of query.patterns.pattern_bytes in 16..=16 * MIB;
+        pattern_compiled_bytes: count of query.patterns.compiled_bytes in 64 << 10..=GIB;
+        filters: count of query.filters in 1..=64;
+        context_records: count of query.context_records in 0..=1_000_000;
+        line_bytes: count of query.line_bytes in 1024..=48 * MIB;
+        held_bytes: count of query.held_bytes in MIB..=16 * GIB;
+        merge_bytes: count of query.merge_bytes in MIB..=GIB;
+        batch_bytes: count of query.batch_bytes in MIB..=GIB;
+        histogram_buckets: count of query.histogram_buckets in 1..=10_000_000;
+        follow_hold_milliseconds: milliseconds of query.follow_hold in 0..=60_000;
+        threads: count of query.threads in 1..=64;
+    }
 }
 
-/// The `limits.filter` section.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FilterSettings {
-    /// [`FilterLimits::memory_bytes`].
-    pub memory_bytes: Option<u64>,
-    /// [`FilterLimits::batch_time`], in milliseconds.
-    pub batch_milliseconds: Option<u64>,
-    /// [`FilterLimits::params_bytes`].
-    pub params_bytes: Option<u64>,
-    /// [`FilterLimits::failures`].
-    pub failures: Option<u64>,
+section! {
+    /// The `limits.filter` section.
+    FilterSettings in "limits.filter." {
+        memory_bytes: count of filter.memory_bytes in MIB..=4 * GIB;
+        batch_milliseconds: milliseconds of filter.batch_time in 1..=60_000;
+        params_bytes: count of filter.params_bytes in 2..=MIB;
+        failures: count of filter.failures in 0..=1_000_000;
+    }
 }
 
-/// The `limits.sandbox` section.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SandboxSettings {
-    /// [`SandboxLimits::component_bytes`].
-    pub component_bytes: Option<u64>,
-    /// [`SandboxLimits::compile_memory_bytes`].
-    pub compile_memory_bytes: Option<u64>,
-    /// [`SandboxLimits::compile_seconds`].
-    pub compile_seconds: Option<u64>,
-    /// [`SandboxLimits::cache_bytes`].
-    pub cache_bytes: Option<u64>,
-    /// [`SandboxLimits::instances`].
-    pub instances: Option<u64>,
+section! {
+    /// The `limits.sandbox` section.
+    SandboxSettings in "limits.sandbox." {
+        component_bytes: count of sandbox.component_bytes in 1024..=256 * MIB;
+        compile_memory_bytes: count of sandbox.compile_memory_bytes in 64 * MIB..=16 * GIB;
+        compile_seconds: count of sandbox.compile_seconds in 1..=600;
+        cache_bytes: count of sandbox.cache_bytes in MIB..=64 * GIB;
+        instances: count of sandbox.instances in 1..=4096;
+    }
 }
 
 /// The limits of everything below the agent.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// Of the gRPC server.
     pub server: ServerLimits,
@@ -101,9 +146,17 @@ pub struct Limits {
     pub sandbox: SandboxLimits,
 }
 
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
-const DAY_SECONDS: u64 = 24 * 60 * 60;
+impl Default for Limits {
+    /// Those of the crates below, but for what many queries at once may hold: an agent has little memory.
+    fn default() -> Limits {
+        Limits {
+            server: ServerLimits::default(),
+            query: QueryLimits { held_bytes: 16 << 20, ..QueryLimits::default() },
+            filter: FilterLimits::default(),
+            sandbox: SandboxLimits::default(),
+        }
+    }
+}
 
 impl Limits {
     /// Checks what was set.
@@ -112,96 +165,62 @@ impl Limits {
     /// A value outside of its range, by the key's name.
     pub fn new(settings: &LimitSettings) -> Result<Limits, ConfigError> {
         let mut limits = Limits::default();
-        let server = &mut limits.server;
-        set(&mut server.max_queries, settings.max_queries, "limits.max_queries", 1..=1024)?;
-        set(&mut server.max_lookups, settings.max_lookups, "limits.max_lookups", 1..=256)?;
-        set(&mut server.max_watches, settings.max_watches, "limits.max_watches", 1..=1024)?;
-        set(&mut server.max_connections, settings.max_connections, "limits.max_connections", 1..=65_536)?;
-        set(&mut server.max_streams, settings.max_streams, "limits.max_streams", 1..=65_536)?;
-        set(
-            &mut server.max_request_bytes,
-            settings.max_request_bytes,
-            "limits.max_request_bytes",
-            4096..=256 * MIB,
-        )?;
-        set_seconds(&mut server.stall, settings.stall_seconds, "limits.stall_seconds", 1..=DAY_SECONDS)?;
-        set_seconds(
-            &mut server.watch_interval,
-            settings.watch_seconds,
-            "limits.watch_seconds",
-            1..=DAY_SECONDS,
-        )?;
-
-        let (query, set_to) = (&mut limits.query, &settings.query);
-        set(&mut query.selectors, set_to.selectors, "limits.query.selectors", 1..=10_000)?;
-        set(&mut query.filters, set_to.filters, "limits.query.filters", 1..=64)?;
-        set(
-            &mut query.context_records,
-            set_to.context_records,
-            "limits.query.context_records",
-            0..=1_000_000,
-        )?;
-        set(&mut query.line_bytes, set_to.line_bytes, "limits.query.line_bytes", 1024..=48 * MIB)?;
-        set(&mut query.held_bytes, set_to.held_bytes, "limits.query.held_bytes", MIB..=16 * GIB)?;
-        set(&mut query.merge_bytes, set_to.merge_bytes, "limits.query.merge_bytes", MIB..=GIB)?;
-        set(&mut query.threads, set_to.threads, "limits.query.threads", 1..=64)?;
-
-        let (filter, set_to) = (&mut limits.filter, &settings.filter);
-        set(&mut filter.memory_bytes, set_to.memory_bytes, "limits.filter.memory_bytes", MIB..=4 * GIB)?;
-        let mut milliseconds = 0;
-        let range = 1..=60_000;
-        if set(&mut milliseconds, set_to.batch_milliseconds, "limits.filter.batch_milliseconds", range)? {
-            filter.batch_time = Duration::from_millis(milliseconds);
-        }
-        set(&mut filter.params_bytes, set_to.params_bytes, "limits.filter.params_bytes", 2..=MIB)?;
-        set(&mut filter.failures, set_to.failures, "limits.filter.failures", 0..=1_000_000)?;
-
-        let (sandbox, set_to) = (&mut limits.sandbox, &settings.sandbox);
-        set(
-            &mut sandbox.component_bytes,
-            set_to.component_bytes,
-            "limits.sandbox.component_bytes",
-            1024..=256 * MIB,
-        )?;
-        let range = 64 * MIB..=16 * GIB;
-        let field = "limits.sandbox.compile_memory_bytes";
-        set(&mut sandbox.compile_memory_bytes, set_to.compile_memory_bytes, field, range)?;
-        set(&mut sandbox.compile_seconds, set_to.compile_seconds, "limits.sandbox.compile_seconds", 1..=600)?;
-        set(&mut sandbox.cache_bytes, set_to.cache_bytes, "limits.sandbox.cache_bytes", MIB..=64 * GIB)?;
-        set(&mut sandbox.instances, set_to.instances, "limits.sandbox.instances", 1..=4096)?;
+        settings.apply(&mut limits)?;
         Ok(limits)
     }
-}
 
-/// Sets `target` when there is a value, and tells whether there was.
-fn set<T: TryFrom<u64>>(
-    target: &mut T,
-    value: Option<u64>,
-    field: &'static str,
-    range: RangeInclusive<u64>,
-) -> Result<bool, ConfigError> {
-    let Some(value) = value else { return Ok(false) };
-    let fits = T::try_from(value).ok().filter(|_| range.contains(&value));
-    *target = fits.ok_or_else(|| {
-        ConfigError::value(
-            field,
-            format!("{value} is out of range; give {} to {}", range.start(), range.end()),
-        )
-    })?;
-    Ok(true)
-}
-
-fn set_seconds(
-    target: &mut Duration,
-    value: Option<u64>,
-    field: &'static str,
-    range: RangeInclusive<u64>,
-) -> Result<(), ConfigError> {
-    let mut seconds = 0;
-    if set(&mut seconds, value, field, range)? {
-        *target = Duration::from_secs(seconds);
+    /// The settings that make these limits.
+    pub(crate) fn settings(&self) -> LimitSettings {
+        LimitSettings::of(self)
     }
-    Ok(())
+}
+
+fn in_range(value: u64, field: &'static str, range: RangeInclusive<u64>) -> Result<u64, ConfigError> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    let reason = format!("{value} is out of range; give {} to {}", range.start(), range.end());
+    Err(ConfigError::value(field, reason))
+}
+
+/// Numbers of things, and bytes.
+mod count {
+    use crate::ConfigError;
+
+    pub(super) fn from<T: TryFrom<u64>>(value: u64, field: &'static str) -> Result<T, ConfigError> {
+        let large = || ConfigError::value(field, format!("{value} is more than this machine can count"));
+        T::try_from(value).map_err(|_| large())
+    }
+
+    pub(super) fn told<T: TryInto<u64>>(value: T) -> u64 {
+        value.try_into().unwrap_or(u64::MAX)
+    }
+}
+
+/// Times in whole seconds.
+mod seconds {
+    use super::{ConfigError, Duration};
+
+    pub(super) fn from(value: u64, _field: &'static str) -> Result<Duration, ConfigError> {
+        Ok(Duration::from_secs(value))
+    }
+
+    pub(super) fn told(value: Duration) -> u64 {
+        value.as_secs()
+    }
+}
+
+/// Times in milliseconds.
+mod milliseconds {
+    use super::{ConfigError, Duration};
+
+    pub(super) fn from(value: u64, _field: &'static str) -> Result<Duration, ConfigError> {
+        Ok(Duration::from_millis(value))
+    }
+
+    pub(super) fn told(value: Duration) -> u64 {
+        u64::try_from(value.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 #[cfg(test)]
@@ -216,14 +235,23 @@ mod tests {
     #[test]
     fn what_is_set_is_taken() {
         let settings: LimitSettings = serde_norway::from_str(
-            "{max_queries: 3, stall_seconds: 7, query: {filters: 2}, filter: {batch_milliseconds: 50}, \
-             sandbox: {instances: 9}}",
+            "{max_queries: 3, stall_seconds: 7, query: {filters: 2, patterns: 5, run_seconds: 9}, \
+             filter: {batch_milliseconds: 50}, sandbox: {instances: 9}}",
         )
         .expect("limits");
         let limits = Limits::new(&settings).expect("in range");
         assert_eq!((limits.server.max_queries, limits.server.stall), (3, Duration::from_secs(7)));
         assert_eq!((limits.query.filters, limits.sandbox.instances), (2, 9));
+        assert_eq!((limits.query.patterns.patterns, limits.server.budget.time), (5, Duration::from_secs(9)));
         assert_eq!(limits.filter.batch_time, Duration::from_millis(50));
+    }
+
+    #[test]
+    fn every_limit_comes_through_settings_whole_and_is_in_its_own_range() {
+        let mut limits = Limits::default();
+        limits.server.idle = Duration::from_secs(77);
+        limits.query.patterns.compiled_bytes = 1 << 20;
+        assert_eq!(Limits::new(&limits.settings()).expect("in range"), limits);
     }
 
     #[test]

@@ -50,6 +50,15 @@ impl LogConfig {
         };
         Ok(LogConfig { format, level })
     }
+
+    /// The settings that make this.
+    pub(crate) fn settings(self) -> LogSettings {
+        let format = match self.format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        };
+        LogSettings { format: Some(format.to_owned()), level: Some(self.level.to_string()) }
+    }
 }
 
 /// Starts to log. To be called once in a process.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use weir_agent::args::{Command, ServeArgs};
-use weir_agent::{Agent, Args, Ending, logging, runtime, signals};
+use weir_agent::{Agent, Args, Ending, logging, panic, runtime, signals};
 use weir_query::Compiler;
 
 /// How long threads that don't end with their queries are waited for.
@@ -16,6 +16,7 @@ const LEFTOVERS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let done = match Args::parse().command {
+        Command::Serve(args) | Command::CheckConfig(args) if args.print_config => print_config(args),
         Command::Serve(args) => serve(args),
         Command::CheckConfig(args) => check(args),
         Command::Compile => return weir_query::compile_child_main(),
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
 fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let config = args.config()?;
     logging::start(config.log).context("the log can't be started")?;
+    panic::end_on_panic();
     if config.cache_dir.is_none() {
         tracing::warn!("no cache folder can be used: each start compiles filters anew; set cache_dir");
     }
@@ -65,6 +67,11 @@ fn check(args: ServeArgs) -> anyhow::Result<()> {
     let (listen, health, logs) = (&config.listen, config.health_listen, config.logs_dir.display());
     tell(&format!("ok: gRPC on {listen} {tls}, probes and metrics on {health}, logs in {logs}"))
         .context("standard output can't be written to")
+}
+
+fn print_config(args: ServeArgs) -> anyhow::Result<()> {
+    let text = serde_norway::to_string(&args.config()?.settings()).context("the config can't be written")?;
+    tell(text.trim_end()).context("standard output can't be written to")
 }
 
 /// The binary itself, whatever became of its file since it was started.

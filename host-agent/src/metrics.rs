@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use weir_query::FilterStatus;
@@ -27,8 +27,11 @@ pub(crate) struct Metrics {
     registry: Registry,
     filters: Vec<&'static str>,
     queries: Family<OutcomeLabel, Counter>,
+    refusals: Family<LimitLabel, Counter>,
     running: Gauge,
-    seconds: Histogram,
+    queued: Gauge,
+    seconds: HistogramWithExemplars<TraceLabel>,
+    reloads: Family<ResultLabel, Counter>,
     read: Counter,
     sent: Counter,
     filter_records: Family<FilterLabels, Counter>,
@@ -38,6 +41,22 @@ pub(crate) struct Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
+}
+
+/// Limits have names of ours, so that there are not many.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabel {
+    limit: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TraceLabel {
+    trace_id: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -63,8 +82,11 @@ impl Metrics {
         let metrics = Metrics {
             filters,
             queries: Family::default(),
+            refusals: Family::default(),
             running: Gauge::default(),
-            seconds: Histogram::new(SECONDS),
+            queued: Gauge::default(),
+            seconds: HistogramWithExemplars::new(SECONDS.into_iter()),
+            reloads: Family::default(),
             read: Counter::default(),
             sent: Counter::default(),
             filter_records: Family::default(),
@@ -77,7 +99,18 @@ impl Metrics {
             Info::new(BuildLabel { version: env!("CARGO_PKG_VERSION") }),
         );
         registry.register("queries", "Queries that ended, by outcome", metrics.queries.clone());
+        registry.register(
+            "queries_over_limit",
+            "Queries that were refused because of a limit, by its name",
+            metrics.refusals.clone(),
+        );
         registry.register("queries_running", "Queries that run now", metrics.running.clone());
+        registry.register("queries_queued", "Searches that wait for their turn", metrics.queued.clone());
+        registry.register(
+            "tls_reloads",
+            "Changes of the certificates' files: ok, or refused, so that the old ones are used on",
+            metrics.reloads.clone(),
+        );
         registry.register_with_unit(
             "query_duration",
             "Time from a query's start to its end",
@@ -140,14 +173,31 @@ impl Observer for Metrics {
         self.filter_seconds.get_or_create(&FilterLabel { filter }).inc_by(status.time.as_secs_f64());
     }
 
-    fn ended(&self, outcome: Outcome, elapsed: Duration) {
+    fn ended(&self, outcome: Outcome, elapsed: Duration, trace_id: &str) {
         self.running.dec();
-        self.seconds.observe(elapsed.as_secs_f64());
+        let trace = TraceLabel { trace_id: trace_id.to_owned() };
+        self.seconds.observe(elapsed.as_secs_f64(), Some(trace), Some(SystemTime::now()));
         self.count(outcome.name());
     }
 
-    fn refused(&self) {
+    fn refused(&self, limit: Option<&str>) {
         self.count("refused");
+        if let Some(limit) = limit {
+            self.refusals.get_or_create(&LimitLabel { limit: limit.to_owned() }).inc();
+        }
+    }
+
+    fn queued(&self, waits: bool) {
+        if waits {
+            self.queued.inc()
+        } else {
+            self.queued.dec()
+        };
+    }
+
+    fn certificates(&self, usable: bool) {
+        let result = if usable { "ok" } else { "refused" };
+        self.reloads.get_or_create(&ResultLabel { result }).inc();
     }
 }
 
@@ -162,21 +212,28 @@ mod tests {
         metrics.started();
         metrics.read(10);
         metrics.sent(3);
-        metrics.ended(Outcome::Complete, Duration::from_millis(20));
-        metrics.refused();
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        metrics.ended(Outcome::Complete, Duration::from_millis(20), trace);
+        metrics.refused(Some("max_queued"));
+        metrics.queued(true);
+        metrics.certificates(false);
         let text = metrics.text().expect("text");
         for line in [
             "weir_queries_total{outcome=\"complete\"} 1",
             "weir_queries_total{outcome=\"refused\"} 1",
             "weir_queries_running 1",
+            "weir_queries_queued 1",
+            "weir_queries_over_limit_total{limit=\"max_queued\"} 1",
+            "weir_tls_reloads_total{result=\"refused\"} 1",
             "weir_bytes_read_total 10",
             "weir_records_sent_total 3",
-            "weir_query_duration_seconds_bucket{le=\"0.025\"} 1",
             "weir_query_duration_seconds_count 1",
             concat!("weir_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
+        let exemplar = format!("{{le=\"0.025\"}} 1 # {{trace_id=\"{trace}\"}} 0.02 ");
+        assert!(text.contains(&exemplar), "{exemplar} in\n{text}");
     }
 }

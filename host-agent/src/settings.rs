@@ -1,15 +1,14 @@
 //! The config file as written: nothing here has been checked beyond the names and types of its keys. Flags
 //! come in the same form and are laid over it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::ConfigError;
 use crate::limits::LimitSettings;
 
 /// Every key of the config file; see `docs/agent.md`. What is not set takes its default.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where gRPC is served: `ADDRESS:PORT` or `unix:/PATH`.
@@ -35,7 +34,7 @@ pub struct Settings {
 }
 
 /// The `tls` section.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsSettings {
     /// PEM file with the agent's certificate and those between it and its root.
@@ -44,10 +43,12 @@ pub struct TlsSettings {
     pub key: Option<PathBuf>,
     /// PEM file with roots that clients' certificates must come from.
     pub client_ca: Option<PathBuf>,
+    /// Seconds between two looks at whether these files have changed.
+    pub reload_seconds: Option<u64>,
 }
 
 /// The `log` section.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
     /// `text` or `json`.
@@ -57,16 +58,10 @@ pub struct LogSettings {
 }
 
 impl Settings {
-    /// Reads a config file. An empty one sets nothing.
-    ///
-    /// # Errors
-    /// A file that can't be read, YAML that isn't well formed, a key that doesn't exist.
-    pub fn read(path: &Path) -> Result<Settings, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::File { path: path.to_owned(), reason: error.to_string() })?;
-        let settings: Option<Settings> = serde_norway::from_str(&text)
-            .map_err(|error| ConfigError::File { path: path.to_owned(), reason: error.to_string() })?;
-        Ok(settings.unwrap_or_default())
+    /// Whether a key, by its name with its section, is set.
+    pub(crate) fn sets(&self, field: &str) -> bool {
+        let all = serde_norway::to_value(self).expect("settings are plain data");
+        field.split('.').try_fold(&all, |section, key| section.get(key)).is_some_and(|value| !value.is_null())
     }
 
     /// These settings, and those of `below` where these set nothing. Limits come from files alone.
@@ -83,6 +78,7 @@ impl Settings {
                 cert: self.tls.cert.or(below.tls.cert),
                 key: self.tls.key.or(below.tls.key),
                 client_ca: self.tls.client_ca.or(below.tls.client_ca),
+                reload_seconds: self.tls.reload_seconds.or(below.tls.reload_seconds),
             },
             log: LogSettings {
                 format: self.log.format.or(below.log.format),
@@ -97,44 +93,19 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Settings, ConfigError> {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("agent.yaml");
-        std::fs::write(&path, text).expect("a file");
-        Settings::read(&path)
-    }
-
-    #[test]
-    fn an_empty_file_sets_nothing() {
-        for text in ["", "# nothing\n", "{}"] {
-            assert_eq!(read(text).expect(text), Settings::default());
-        }
-    }
-
-    #[test]
-    fn a_key_that_does_not_exist_is_named() {
-        for (text, key) in [
-            ("listne: 127.0.0.1:1", "listne"),
-            ("tls: {certificate: x}", "certificate"),
-            ("limits: {query: {filter: 1}}", "filter"),
-            ("limits: {max_queries: many}", "max_queries"),
-            ("drain_seconds: -1", "drain_seconds"),
-        ] {
-            let error = read(text).expect_err(text).to_string();
-            assert!(error.contains(key) && error.contains("agent.yaml"), "{error}");
-        }
-    }
-
     #[test]
     fn flags_are_laid_over_the_file() {
-        let file =
-            read("listen: 127.0.0.1:1\ndrain_seconds: 5\ntls: {cert: a, key: b}\nlimits: {max_queries: 3}");
+        let file: Settings = serde_norway::from_str(
+            "listen: 127.0.0.1:1\ndrain_seconds: 5\ntls: {cert: a, key: b}\nlimits: {max_queries: 3}",
+        )
+        .expect("a config");
+        assert!(file.sets("tls.cert") && !file.sets("tls.client_ca") && !file.sets("nothing.at.all"));
         let flags = Settings {
             listen: Some("127.0.0.1:2".to_owned()),
             tls: TlsSettings { cert: Some("c".into()), ..TlsSettings::default() },
             ..Settings::default()
         };
-        let settings = flags.over(file.expect("a config"));
+        let settings = flags.over(file);
         assert_eq!(settings.listen.as_deref(), Some("127.0.0.1:2"));
         assert_eq!(settings.drain_seconds, Some(5));
         assert_eq!((settings.tls.cert, settings.tls.key), (Some("c".into()), Some("b".into())));

@@ -113,7 +113,7 @@ pub(crate) fn push_filter(out: &mut Vec<u8>, status: &FilterStatus) {
 
 /// Appends the summary.
 pub(crate) fn push_summary(out: &mut Vec<u8>, summary: &Summary) {
-    Object::new(out)
+    let object = Object::new(out)
         .string("type", "summary")
         .value("complete", summary.is_complete())
         .strings("incomplete", &summary.incomplete)
@@ -125,8 +125,13 @@ pub(crate) fn push_summary(out: &mut Vec<u8>, summary: &Summary) {
         .value("malformed", summary.malformed)
         .value("truncated", summary.truncated)
         .time("oldest", summary.oldest)
-        .value("elapsed_ns", summary.elapsed.as_nanos())
-        .end();
+        .value("elapsed_ns", summary.elapsed.as_nanos());
+    let object = match summary.trace_id.as_str() {
+        // Searched here, by no agent.
+        "" => object,
+        id => object.string("trace_id", id),
+    };
+    object.end();
 }
 
 /// A filter kind's name as the contract spells it.

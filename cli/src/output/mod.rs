@@ -107,6 +107,8 @@ pub(crate) struct View {
     buckets: Vec<Bucket>,
     filters: Vec<FilterStatus>,
     summary: Option<Summary>,
+    /// The agent has left in the midst of it.
+    is_left: bool,
     error: Option<io::Error>,
 }
 
@@ -130,6 +132,7 @@ impl View {
             buckets: Vec::new(),
             filters: Vec::new(),
             summary: None,
+            is_left: false,
             error: None,
             look,
         })
@@ -184,8 +187,15 @@ impl View {
         Ok(Exit::Interrupted)
     }
 
+    /// Takes note that the agent has left, or has come back.
+    pub(crate) fn leave(&mut self, is_left: bool) {
+        self.progress.clear();
+        self.is_left = is_left;
+    }
+
     fn show_token(&mut self) {
-        if self.look.show_token && self.look.format != Format::Jsonl {
+        // Whoever loses patience with an agent that is away wants it, asked for or not.
+        if self.is_left || (self.look.show_token && self.look.format != Format::Jsonl) {
             report::say(&format!("to go on from here: --resume {}", self.token()));
         }
     }

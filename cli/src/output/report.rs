@@ -109,6 +109,9 @@ pub(crate) fn summary(summary: &Summary) {
     if let Some(oldest) = summary.oldest {
         say(&format!("the oldest record on disk is of {}", timestamp::text(oldest, 3)));
     }
+    if !summary.trace_id.is_empty() {
+        say(&format!("the agent's log has it as trace_id {}", summary.trace_id));
+    }
     if summary.is_complete() {
         say("the answer is complete");
     }

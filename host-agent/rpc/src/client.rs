@@ -8,14 +8,18 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity, Uri};
 use weir_query::{Event, FilterInfo, Flow, QueryError, QuerySpec, SourceInfo};
 
+use crate::listen::KEEPALIVE_TIMES;
 use crate::wire::v1;
-use crate::{address, convert, listen, status};
+use crate::{address, convert, status, tls};
 use v1::filter_service_client::FilterServiceClient;
 use v1::query_service_client::QueryServiceClient;
 use v1::source_service_client::SourceServiceClient;
 
 /// How long connecting may take, the TLS handshake included.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// After how long a silence the system asks whether the agent is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Largest response taken, in bytes: one record of the longest line that an agent allows, with what filters
 /// made of it.
@@ -93,12 +97,11 @@ impl Client {
     /// trusted.
     pub async fn connect(endpoint: &Endpoint) -> Result<Client, ClientError> {
         let authorization = endpoint.token.as_deref().map(bearer).transpose()?;
-        let (silence, interval, times) = listen::KEEPALIVE;
         let transport = transport(endpoint)?
             .connect_timeout(CONNECT)
-            .tcp_keepalive(Some(silence))
-            .tcp_keepalive_interval(Some(interval))
-            .tcp_keepalive_retries(Some(times));
+            .tcp_keepalive(Some(KEEPALIVE))
+            .tcp_keepalive_interval(Some(KEEPALIVE / KEEPALIVE_TIMES))
+            .tcp_keepalive_retries(Some(KEEPALIVE_TIMES));
         let channel = transport
             .connect()
             .await
@@ -230,15 +233,15 @@ fn client_tls(endpoint: &Endpoint) -> Result<ClientTlsConfig, ClientError> {
     let mut tls = ClientTlsConfig::new().timeout(CONNECT);
     tls = match &endpoint.ca {
         Some(ca) => {
-            let roots = listen::certificates(ca).map_err(|message| refused("ca", ca, message))?;
+            let roots = tls::certificates(ca).map_err(|message| refused("ca", ca, message))?;
             tls.ca_certificate(Certificate::from_pem(roots))
         }
         None => tls.with_native_roots(),
     };
     match (&endpoint.cert, &endpoint.key) {
         (Some(cert), Some(key)) => {
-            let chain = listen::certificates(cert).map_err(|message| refused("cert", cert, message))?;
-            let private = listen::private_key(key).map_err(|message| refused("key", key, message))?;
+            let chain = tls::certificates(cert).map_err(|message| refused("cert", cert, message))?;
+            let private = tls::private_key(key).map_err(|message| refused("key", key, message))?;
             tls = tls.identity(Identity::from_pem(chain, private));
         }
         (None, None) => {}

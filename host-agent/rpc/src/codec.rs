@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 
 use prost::Message;
 use tonic::Status;
-use tonic::codec::{Codec, EncodeBuf, Encoder};
-use tonic_prost::{ProstCodec, ProstDecoder};
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+
+use crate::status;
 
 /// Encodes `T` and decodes `U`; the generated services name it.
 pub(crate) struct MessageCodec<T, U>(PhantomData<(T, U)>);
@@ -25,14 +26,14 @@ where
     type Encode = T;
     type Decode = U;
     type Encoder = MessageEncoder<T>;
-    type Decoder = ProstDecoder<U>;
+    type Decoder = MessageDecoder<U>;
 
     fn encoder(&mut self) -> MessageEncoder<T> {
         MessageEncoder(PhantomData)
     }
 
-    fn decoder(&mut self) -> ProstDecoder<U> {
-        ProstCodec::<T, U>::default().decoder()
+    fn decoder(&mut self) -> MessageDecoder<U> {
+        MessageDecoder(PhantomData)
     }
 }
 
@@ -47,5 +48,17 @@ impl<T: Message> Encoder for MessageEncoder<T> {
         buf.reserve(message.encoded_len());
         message.encode_raw(buf);
         Ok(())
+    }
+}
+
+/// Decodes `U`.
+pub(crate) struct MessageDecoder<U>(PhantomData<U>);
+
+impl<U: Message + Default> Decoder for MessageDecoder<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        U::decode(buf).map(Some).map_err(|error| status::malformed(&error.to_string()))
     }
 }

@@ -1,139 +1,204 @@
-//! One accepted connection, over TCP or a Unix socket, and who is at its other end.
+//! One connection from its handshake to its end, and the bounds on what a client may do with it.
 
-use std::fmt;
-use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::convert::Infallible;
+use std::error::Error;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::OwnedSemaphorePermit;
-use tonic::Request;
-use tonic::transport::server::{Connected, TlsConnectInfo};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Notify, watch};
+use tokio_rustls::TlsAcceptor;
+use tonic::body::Body;
+use tonic::codegen::Service;
+use tonic::codegen::http::{Request, Response};
+use tonic::service::Routes;
 
+use crate::body::{Arrivals, Arriving, Counted};
+use crate::caller::Peer;
+use crate::limits::ServerLimits;
+use crate::listen::Socket;
 use crate::phase::Phases;
+use crate::tls::Tls;
 
-/// A connection. It fails as soon as the server cuts what is still there after a drain, so that whatever
-/// is stuck on it ends.
-pub(crate) struct Connection {
-    socket: Socket,
-    peer: Peer,
-    cut: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    _slot: OwnedSemaphorePermit,
+/// Bytes of answers that a connection holds for each call, ready for the network.
+const SEND_BYTES: usize = 128 << 10;
+
+/// How long a client may take to close a connection that it was told is ending, and that has no calls.
+const CLOSE: Duration = Duration::from_secs(1);
+
+/// What every connection is served with.
+pub(crate) struct Serving {
+    pub(crate) routes: Routes,
+    pub(crate) limits: ServerLimits,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) arrivals: Arrivals,
+    pub(crate) phases: Phases,
 }
 
-/// What a connection is made of.
-pub(crate) enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+/// The calls of one connection.
+#[derive(Clone)]
+pub(crate) struct Calls {
+    open: watch::Sender<Open>,
+    stuck: Arc<Notify>,
 }
 
-impl Connection {
-    /// A connection that counts as one of the connections allowed at once, until it is dropped.
-    pub(crate) fn new(socket: Socket, peer: Peer, phases: Phases, slot: OwnedSemaphorePermit) -> Connection {
-        Connection { socket, peer, cut: Some(Box::pin(phases.cut())), _slot: slot }
+/// How many calls are open, and whether there has been one.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Open {
+    now: usize,
+    any: bool,
+}
+
+/// One open call, until it is dropped.
+pub(crate) struct Call(Calls);
+
+impl Calls {
+    fn new() -> Calls {
+        Calls { open: watch::Sender::new(Open::default()), stuck: Arc::new(Notify::new()) }
     }
-}
 
-/// Who is at the other end of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Peer {
-    /// An address.
-    Tcp(SocketAddr),
-    /// A process of this machine.
-    Unix,
-    /// Not known.
-    Unknown,
-}
-
-impl Peer {
-    /// Who sent `request`.
-    pub(crate) fn of<T>(request: &Request<T>) -> Peer {
-        let extensions = request.extensions();
-        let over_tls = extensions.get::<TlsConnectInfo<Peer>>().map(TlsConnectInfo::get_ref);
-        over_tls.or_else(|| extensions.get::<Peer>()).cloned().unwrap_or(Peer::Unknown)
+    fn begin(&self) -> Call {
+        self.open.send_modify(|open| *open = Open { now: open.now + 1, any: true });
+        Call(self.clone())
     }
-}
 
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Peer::Tcp(address) => address.fmt(f),
-            Peer::Unix => f.write_str("unix"),
-            Peer::Unknown => f.write_str("unknown"),
+    /// Has the connection closed: its client takes nothing any more.
+    pub(crate) fn close(&self) {
+        self.stuck.notify_one();
+    }
+
+    /// Waits until there has been no call for as long as there may be none.
+    async fn idle(&self, limits: &ServerLimits) {
+        let mut open = self.open.subscribe();
+        loop {
+            let Open { now, any } = *open.borrow_and_update();
+            let patience = if any { limits.idle } else { limits.handshake };
+            let changed = async {
+                // The sender is in `self`.
+                if open.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            if now > 0 {
+                changed.await;
+            } else if tokio::time::timeout(patience, changed).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until there has been no call for a moment.
+    async fn over(&self) {
+        let mut open = self.open.subscribe();
+        loop {
+            let none = async {
+                if open.wait_for(|open| open.now == 0).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            none.await;
+            if tokio::time::timeout(CLOSE, open.wait_for(|open| open.now > 0)).await.is_err() {
+                return;
+            }
         }
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.open.send_modify(|open| open.now -= 1);
     }
 }
 
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        // Whoever holds a connection always has a read pending on it, so that this is where it is woken.
-        if self.cut.as_mut().is_none_or(|cut| cut.as_mut().poll(context).is_ready()) {
-            self.cut = None;
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the agent ends")));
+impl Serving {
+    /// Serves a client until it leaves, is told to, or is cut.
+    pub(crate) async fn serve(self: Arc<Self>, socket: Socket, peer: Peer) {
+        let cut = self.phases.clone().cut();
+        let served = async {
+            match (socket, &self.tls) {
+                (Socket::Tcp(socket), None) => self.speak(socket, peer).await,
+                (Socket::Unix(socket), _) => self.speak(socket, peer).await,
+                (Socket::Tcp(socket), Some(tls)) => {
+                    let handshake = TlsAcceptor::from(tls.config()).accept(socket);
+                    match tokio::time::timeout(self.limits.handshake, handshake).await {
+                        Ok(Ok(stream)) => {
+                            let certificates = stream.get_ref().1.peer_certificates();
+                            let known =
+                                certificates.and_then(<[_]>::first).map(|own| peer.with_certificate(own));
+                            self.speak(stream, known.unwrap_or(peer)).await;
+                        }
+                        Ok(Err(error)) => tracing::info!(%peer, %error, "a TLS handshake failed"),
+                        Err(_) => tracing::info!(%peer, "a TLS handshake took longer than handshake_seconds"),
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = served => {}
+            () = cut => tracing::debug!(%peer, "a connection was cut"),
         }
-        match &mut self.socket {
-            Socket::Tcp(socket) => Pin::new(socket).poll_read(context, buf),
-            Socket::Unix(socket) => Pin::new(socket).poll_read(context, buf),
+    }
+
+    async fn speak(&self, io: impl AsyncRead + AsyncWrite + Unpin, peer: Peer) {
+        let limits = &self.limits;
+        let calls = Calls::new();
+        let answer = service_fn(|request: Request<Incoming>| self.answer(request, peer, &calls));
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.max_streams)
+            .max_header_list_size(limits.max_header_bytes)
+            .max_send_buf_size(SEND_BYTES)
+            .serve_connection(TokioIo::new(io), answer);
+        let mut connection = pin!(connection);
+        let mut draining = self.phases.clone();
+        tokio::select! {
+            ended = &mut connection => return told(&peer, ended),
+            () = draining.draining() => {}
+            () = calls.idle(limits) => tracing::debug!(%peer, "a connection without a call is closed"),
+            () = calls.stuck.notified() => {
+                return tracing::warn!(%peer, "a client takes nothing any more: its connection is closed");
+            }
+        }
+        // Calls that are open come to their end; new ones are refused.
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            ended = connection => told(&peer, ended),
+            () = calls.over() => {}
+            () = calls.stuck.notified() => {
+                tracing::warn!(%peer, "a client takes nothing any more: its connection is closed");
+            }
+        }
+    }
+
+    /// One call.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+        calls: &Calls,
+    ) -> impl Future<Output = Result<Response<Counted>, Infallible>> + Send + 'static {
+        let call = calls.begin();
+        let arriving = |body| Body::new(Arriving::new(body, self.arrivals.clone(), self.limits.request));
+        let mut request = request.map(arriving);
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(calls.clone());
+        let mut routes = self.routes.clone();
+        async move {
+            let response = routes.call(request).await?;
+            Ok(response.map(|body| Counted::new(body, call)))
         }
     }
 }
 
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.socket {
-            Socket::Tcp(socket) => Pin::new(socket).poll_write(context, buf),
-            Socket::Unix(socket) => Pin::new(socket).poll_write(context, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.socket {
-            Socket::Tcp(socket) => Pin::new(socket).poll_write_vectored(context, bufs),
-            Socket::Unix(socket) => Pin::new(socket).poll_write_vectored(context, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.socket {
-            Socket::Tcp(socket) => socket.is_write_vectored(),
-            Socket::Unix(socket) => socket.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.socket {
-            Socket::Tcp(socket) => Pin::new(socket).poll_flush(context),
-            Socket::Unix(socket) => Pin::new(socket).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.socket {
-            Socket::Tcp(socket) => Pin::new(socket).poll_shutdown(context),
-            Socket::Unix(socket) => Pin::new(socket).poll_shutdown(context),
-        }
+/// Logs how a connection ended that did so by itself.
+fn told(peer: &Peer, ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::debug!(%peer, %error, cause, "a connection failed");
     }
 }

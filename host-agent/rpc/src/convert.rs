@@ -383,6 +383,7 @@ fn wire_summary(summary: Summary) -> v1::Summary {
         truncated: summary.truncated,
         oldest: summary.oldest,
         elapsed: nanoseconds(summary.elapsed),
+        trace_id: summary.trace_id,
     }
 }
 
@@ -398,6 +399,7 @@ fn summary(wire: v1::Summary) -> Summary {
         truncated: wire.truncated,
         oldest: wire.oldest,
         elapsed: Duration::from_nanos(wire.elapsed),
+        trace_id: wire.trace_id,
     }
 }
 

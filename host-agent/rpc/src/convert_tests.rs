@@ -159,8 +159,8 @@ fn status() -> impl Strategy<Value = FilterStatus> {
 }
 
 fn a_summary() -> impl Strategy<Value = Summary> {
-    (texts(), any::<[u64; 7]>(), any::<bool>(), any::<Option<i64>>()).prop_map(
-        |(incomplete, numbers, limited, oldest)| Summary {
+    (texts(), any::<[u64; 7]>(), any::<bool>(), any::<Option<i64>>(), "[0-9a-f]{0,32}").prop_map(
+        |(incomplete, numbers, limited, oldest, trace_id)| Summary {
             incomplete,
             matched: numbers[0],
             records: numbers[1],
@@ -171,6 +171,7 @@ fn a_summary() -> impl Strategy<Value = Summary> {
             truncated: numbers[5],
             oldest,
             elapsed: Duration::from_nanos(numbers[6]),
+            trace_id,
         },
     )
 }

@@ -6,12 +6,17 @@
 //! client slows its search down and a lost one ends it.
 
 mod address;
+mod admission;
 mod batch;
+mod body;
+mod caller;
 pub mod client;
 mod codec;
 mod connection;
 mod convert;
 mod filter_service;
+mod job;
+mod limits;
 pub mod listen;
 mod lookup;
 mod observer;
@@ -21,9 +26,13 @@ mod query_service;
 pub mod server;
 mod source_service;
 mod status;
+mod tls;
+mod trace_id;
 pub mod wire;
 
 pub use client::{Client, ClientError, Endpoint};
-pub use listen::{Listen, ListenError, Listener, TlsFiles};
+pub use limits::ServerLimits;
+pub use listen::{Listen, ListenError, Listener};
 pub use observer::{Observer, Outcome, Unobserved};
-pub use server::{Ending, ServeError, Server, ServerLimits};
+pub use server::{Ending, ServeError, Server};
+pub use tls::TlsFiles;

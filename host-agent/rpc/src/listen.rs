@@ -7,21 +7,19 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, UnixListener};
-use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::connection::{Peer, Socket};
+use crate::caller::Peer;
+use crate::tls::{Tls, TlsFiles};
 
-/// How a client that vanished without a word is found: the system asks after so long a silence, so often, so
-/// many times. The system's own means, and not pings of HTTP/2: a client that is held up by what reads from
-/// it, such as a pager, answers no pings, but its system still answers for it.
-pub(crate) const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 3);
+/// How often, and how often again, a client is asked whether it is there, from a silence of `keepalive` on, before it
+/// counts as gone. The system's own means, and not pings of HTTP/2: a client that is held up by what reads from it,
+/// such as a pager, answers no pings, but its system still answers for it.
+pub(crate) const KEEPALIVE_TIMES: u32 = 3;
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,27 +64,16 @@ impl Listen {
         self.protection(tls).map(drop)
     }
 
-    fn protection(&self, tls: Option<&TlsFiles>) -> Result<Option<ServerTlsConfig>, ListenError> {
+    fn protection(&self, tls: Option<&TlsFiles>) -> Result<Option<Tls>, ListenError> {
         match (self, tls) {
             (Listen::Unix(_), Some(_)) => Err(ListenError::TlsOnUnix),
             (Listen::Unix(_), None) => Ok(None),
             (Listen::Tcp(address), None) if !address.ip().is_loopback() => {
                 Err(ListenError::Plaintext { address: *address })
             }
-            (Listen::Tcp(_), tls) => tls.map(server_tls).transpose(),
+            (Listen::Tcp(_), tls) => tls.cloned().map(Tls::load).transpose(),
         }
     }
-}
-
-/// Files in PEM form that make a listener speak TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The server's certificate, and those between it and its root.
-    pub cert: PathBuf,
-    /// The certificate's private key.
-    pub key: PathBuf,
-    /// Roots that clients' certificates must come from; with it, a client without one is turned away.
-    pub client_ca: Option<PathBuf>,
 }
 
 /// Why the server can't listen.
@@ -134,7 +121,13 @@ pub enum ListenError {
 pub struct Listener {
     socket: Bound,
     local: Listen,
-    tls: Option<ServerTlsConfig>,
+    tls: Option<Arc<Tls>>,
+}
+
+/// What a client is connected by.
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
 }
 
 #[derive(Debug)]
@@ -154,7 +147,7 @@ impl Listener {
     /// Plain text off loopback, TLS files that can't be used, an address that can't be bound.
     pub async fn bind(listen: &Listen, tls: Option<&TlsFiles>) -> Result<Listener, ListenError> {
         let failed = |source| ListenError::Bind { listen: listen.clone(), source };
-        let tls = listen.protection(tls)?;
+        let tls = listen.protection(tls)?.map(Arc::new);
         match listen {
             Listen::Tcp(address) => {
                 let socket = TcpListener::bind(address).await.map_err(failed)?;
@@ -174,25 +167,29 @@ impl Listener {
     }
 
     /// How clients are to be met; `None` is plain text.
-    pub(crate) fn tls(&self) -> Option<&ServerTlsConfig> {
+    pub(crate) fn tls(&self) -> Option<&Arc<Tls>> {
         self.tls.as_ref()
     }
 
-    /// Waits for the next client.
-    pub(crate) async fn accept(&self) -> io::Result<(Socket, Peer)> {
+    /// Waits for the next client, which is asked whether it is there after a silence of `keepalive`.
+    pub(crate) async fn accept(&self, keepalive: Duration) -> io::Result<(Socket, Peer)> {
         match &self.socket {
             Bound::Tcp(listener) => {
                 let (socket, address) = listener.accept().await?;
                 socket.set_nodelay(true)?;
-                let (silence, interval, times) = KEEPALIVE;
-                let keepalive =
-                    TcpKeepalive::new().with_time(silence).with_interval(interval).with_retries(times);
+                // The system counts in seconds.
+                let interval = (keepalive / KEEPALIVE_TIMES).max(Duration::from_secs(1));
+                let keepalive = TcpKeepalive::new()
+                    .with_time(keepalive)
+                    .with_interval(interval)
+                    .with_retries(KEEPALIVE_TIMES);
                 SockRef::from(&socket).set_tcp_keepalive(&keepalive)?;
-                Ok((Socket::Tcp(socket), Peer::Tcp(address)))
+                Ok((Socket::Tcp(socket), Peer::at(address)))
             }
             Bound::Unix { listener, .. } => {
                 let (socket, _) = listener.accept().await?;
-                Ok((Socket::Unix(socket), Peer::Unix))
+                let uid = socket.peer_cred()?.uid();
+                Ok((Socket::Unix(socket), Peer::user(uid)))
             }
         }
     }
@@ -246,56 +243,6 @@ fn bind_in(private: &Path, path: &Path) -> io::Result<(UnixListener, SocketFile)
     }
     fs::rename(&made, path)?;
     Ok((socket, SocketFile { path: path.to_owned(), inode }))
-}
-
-fn server_tls(files: &TlsFiles) -> Result<ServerTlsConfig, ListenError> {
-    let refused = |path: &Path| {
-        let path = path.to_owned();
-        move |reason| ListenError::Tls { path, reason }
-    };
-    let cert = certificates(&files.cert).map_err(refused(&files.cert))?;
-    let key = private_key(&files.key).map_err(refused(&files.key))?;
-    pair(&cert, &key).map_err(refused(&files.key))?;
-    let mut config = ServerTlsConfig::new().identity(Identity::from_pem(cert, key));
-    if let Some(client_ca) = &files.client_ca {
-        let roots = certificates(client_ca).map_err(refused(client_ca))?;
-        config = config.client_ca_root(Certificate::from_pem(roots));
-    }
-    Ok(config)
-}
-
-/// Whether a certificate and a key, in PEM form, belong together.
-fn pair(cert: &[u8], key: &[u8]) -> Result<(), String> {
-    let chain = CertificateDer::pem_slice_iter(cert)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| error.to_string())?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| error.to_string())?;
-    CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider())
-        .map(drop)
-        .map_err(|error| format!("not the key of the certificate: {error}"))
-}
-
-/// The text of a PEM file that holds at least one certificate.
-pub(crate) fn certificates(path: &Path) -> Result<Vec<u8>, String> {
-    let pem = fs::read(path).map_err(|error| error.to_string())?;
-    let mut found = 0;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        certificate.map_err(|error| format!("not a PEM file of certificates: {error}"))?;
-        found += 1;
-    }
-    match found {
-        0 => Err("holds no certificate in PEM form".to_owned()),
-        _ => Ok(pem),
-    }
-}
-
-/// The text of a PEM file that holds a private key.
-pub(crate) fn private_key(path: &Path) -> Result<Vec<u8>, String> {
-    let pem = fs::read(path).map_err(|error| error.to_string())?;
-    match PrivateKeyDer::from_pem_slice(&pem) {
-        Ok(_) => Ok(pem),
-        Err(error) => Err(format!("holds no private key in PEM form: {error}")),
-    }
 }
 
 #[cfg(test)]
@@ -360,7 +307,8 @@ mod tests {
         let listen = "0.0.0.0:0".parse().expect("an address");
         let missing = dir.path().join("missing.pem");
         for cert in [empty, missing] {
-            let tls = TlsFiles { cert: cert.clone(), key: cert.clone(), client_ca: None };
+            let reload = Duration::from_secs(10);
+            let tls = TlsFiles { cert: cert.clone(), key: cert.clone(), client_ca: None, reload };
             let error = Listener::bind(&listen, Some(&tls)).await.expect_err("no certificate").to_string();
             assert!(error.contains(&*cert.to_string_lossy()), "{error}");
             assert!(matches!(

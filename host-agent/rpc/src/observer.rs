@@ -4,39 +4,39 @@ use std::time::Duration;
 
 use weir_query::FilterStatus;
 
-/// Is told what queries do. Called from the threads that run them: keep it short.
+/// Is told what queries do. Called from the threads that run them: keep it short. What isn't implemented isn't
+/// counted.
 pub trait Observer: Send + Sync + 'static {
     /// A query was planned and starts to run. One [`Observer::ended`] follows.
-    fn started(&self);
+    fn started(&self) {}
 
     /// A running query has read so many more bytes.
-    fn read(&self, bytes: u64);
+    fn read(&self, _bytes: u64) {}
 
     /// So many more records were handed to a connection.
-    fn sent(&self, records: u64);
+    fn sent(&self, _records: u64) {}
 
     /// A filter's part in a query is over.
-    fn filter(&self, status: &FilterStatus);
+    fn filter(&self, _status: &FilterStatus) {}
 
-    /// A query that had started is over.
-    fn ended(&self, outcome: Outcome, elapsed: Duration);
+    /// A query that had started is over; `trace_id` is its id in logs.
+    fn ended(&self, _outcome: Outcome, _elapsed: Duration, _trace_id: &str) {}
 
-    /// A query was refused before it started.
-    fn refused(&self);
+    /// A query was refused before it started, because of the named limit if there is one.
+    fn refused(&self, _limit: Option<&str>) {}
+
+    /// A search begins to wait for its turn, or waits no more.
+    fn queued(&self, _waits: bool) {}
+
+    /// Certificates have changed on disk, and can be used or not.
+    fn certificates(&self, _usable: bool) {}
 }
 
 /// Counts nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unobserved;
 
-impl Observer for Unobserved {
-    fn started(&self) {}
-    fn read(&self, _bytes: u64) {}
-    fn sent(&self, _records: u64) {}
-    fn filter(&self, _status: &FilterStatus) {}
-    fn ended(&self, _outcome: Outcome, _elapsed: Duration) {}
-    fn refused(&self) {}
-}
+impl Observer for Unobserved {}
 
 /// How a query that had started came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,9 +45,14 @@ pub enum Outcome {
     Complete,
     /// An answer with holes, which its summary tells.
     Incomplete,
-    /// The client went away, or the agent shut down.
+    /// The client went away.
     Cancelled,
-    /// The client took nothing for [`ServerLimits::stall`](crate::ServerLimits::stall).
+    /// A query that follows was ended because the agent shuts down, and has told where it stands.
+    Drained,
+    /// The agent shut down and waited no longer.
+    Cut,
+    /// The client took nothing for [`ServerLimits::stall`](crate::ServerLimits::stall), or
+    /// [`ServerLimits::follow_stall`](crate::ServerLimits::follow_stall).
     Stalled,
     /// It ended without a summary.
     Failed,
@@ -60,6 +65,8 @@ impl Outcome {
             Outcome::Complete => "complete",
             Outcome::Incomplete => "incomplete",
             Outcome::Cancelled => "cancelled",
+            Outcome::Drained => "drained",
+            Outcome::Cut => "cut",
             Outcome::Stalled => "stalled",
             Outcome::Failed => "failed",
         }

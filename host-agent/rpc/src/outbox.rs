@@ -13,6 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tonic::Status;
@@ -20,6 +21,7 @@ use weir_query::{Cancel, Event, Flow, Record, RecordBatch, SourcePosition};
 
 use crate::batch::Columns;
 use crate::observer::Observer;
+use crate::phase::Phases;
 use crate::wire::v1;
 use crate::{convert, status};
 
@@ -39,11 +41,26 @@ const QUEUE_BYTES: usize = 2 * BATCH_BYTES;
 /// How long an open batch waits for more.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// An outbox, and the search that `cancel` cancels. A client that takes nothing for `stall` is given up.
-pub(crate) fn outbox(cancel: Cancel, stall: Duration, observer: Arc<dyn Observer>) -> (Producer, Responses) {
+/// How an outbox is made.
+pub(crate) struct Outbox {
+    /// Cancels the search.
+    pub(crate) cancel: Cancel,
+    /// How long a client may take nothing before it is given up.
+    pub(crate) stall: Duration,
+    pub(crate) observer: Arc<dyn Observer>,
+    /// Where the search is to wind up when the server drains.
+    pub(crate) draining: Option<Phases>,
+}
+
+/// Makes an outbox.
+pub(crate) fn outbox(outbox: Outbox) -> (Producer, Responses) {
+    let Outbox { cancel, stall, observer, draining } = outbox;
     let shared = Arc::new(Shared { state: Mutex::new(State::default()), room: Condvar::new() });
     let producer = Producer { shared: Arc::clone(&shared), stall };
-    (producer, Responses { shared, cancel, observer, linger: None })
+    let draining = draining.map(|mut phases| -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move { phases.draining().await })
+    });
+    (producer, Responses { shared, cancel, stall, observer, draining, linger: None, taken: None })
 }
 
 /// The search's end. Dropped without [`Producer::finish`], it ends the stream with an error.
@@ -124,6 +141,8 @@ impl Producer {
             .unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() && state.closed.is_none() {
             state.closed = Some(Closed::Stalled);
+            // Whoever doesn't take it doesn't make us keep it.
+            state.clear();
         }
         match state.closed {
             Some(closed) => Err(closed),
@@ -146,19 +165,40 @@ impl Drop for Producer {
 pub(crate) struct Responses {
     shared: Arc<Shared>,
     cancel: Cancel,
+    stall: Duration,
     observer: Arc<dyn Observer>,
+    draining: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     linger: Option<Pin<Box<Sleep>>>,
+    /// Dropped with this.
+    taken: Option<oneshot::Sender<()>>,
+}
+
+/// Tells when a response stream was taken to its end, or left.
+pub(crate) struct Taken {
+    stall: Duration,
+    taken: oneshot::Receiver<()>,
+}
+
+impl Taken {
+    /// Whether it is within the time that a client may take nothing for.
+    pub(crate) async fn within_stall(self) -> bool {
+        tokio::time::timeout(self.stall, self.taken).await.is_ok()
+    }
 }
 
 impl Stream for Responses {
     type Item = Result<v1::QueryResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.draining.as_mut().is_some_and(|draining| draining.as_mut().poll(context).is_ready()) {
+            self.draining = None;
+            self.cancel.wind_up();
+        }
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         if let Some(response) = state.pop() {
             shared.room.notify_one();
-            return Poll::Ready(Some(Ok(self.taken(response))));
+            return Poll::Ready(Some(Ok(self.give(response))));
         }
         if let Some(end) = &mut state.end {
             // The end is told once; the error, if there is one, once too.
@@ -167,7 +207,7 @@ impl Stream for Responses {
             return match (state.pop(), end) {
                 (Some(response), end) => {
                     state.end = Some(end);
-                    Poll::Ready(Some(Ok(self.taken(response))))
+                    Poll::Ready(Some(Ok(self.give(response))))
                 }
                 (None, Err(status)) => Poll::Ready(Some(Err(status))),
                 (None, Ok(())) => Poll::Ready(None),
@@ -184,14 +224,21 @@ impl Stream for Responses {
         }
         state.queue_open();
         match state.pop() {
-            Some(response) => Poll::Ready(Some(Ok(self.taken(response)))),
+            Some(response) => Poll::Ready(Some(Ok(self.give(response)))),
             None => Poll::Pending,
         }
     }
 }
 
 impl Responses {
-    fn taken(&mut self, response: v1::QueryResponse) -> v1::QueryResponse {
+    /// Tells when this was taken to its end, or left.
+    pub(crate) fn end(&mut self) -> Taken {
+        let (sender, taken) = oneshot::channel();
+        self.taken = Some(sender);
+        Taken { stall: self.stall, taken }
+    }
+
+    fn give(&mut self, response: v1::QueryResponse) -> v1::QueryResponse {
         self.linger = None;
         if let Some(v1::query_response::Event::Records(batch)) = &response.event {
             self.observer.sent(batch.ends.len() as u64);
@@ -244,6 +291,12 @@ impl State {
             self.queued_bytes -= batch.messages.len() + batch.fields.len();
         }
         Some(response)
+    }
+
+    fn clear(&mut self) {
+        self.queue = VecDeque::new();
+        self.open = Columns::default();
+        self.queued_bytes = 0;
     }
 
     fn queue_open(&mut self) {

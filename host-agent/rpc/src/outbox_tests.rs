@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio_stream::StreamExt;
-use weir_query::{FilterStatus, Flags, Progress, Record, Summary};
+use weir_query::{Flags, Progress, Record, Summary};
 
 use super::*;
-use crate::observer::{Outcome, Unobserved};
+use crate::observer::Unobserved;
 use v1::query_response::Event as WireEvent;
 
 const NEVER: Duration = Duration::from_secs(3600);
@@ -33,7 +33,8 @@ fn records(messages: &[&str]) -> Event {
 
 fn new(stall: Duration) -> (Producer, Responses, Cancel) {
     let cancel = Cancel::default();
-    let (producer, responses) = outbox(cancel.clone(), stall, Arc::new(Unobserved));
+    let observer = Arc::new(Unobserved);
+    let (producer, responses) = outbox(Outbox { cancel: cancel.clone(), stall, observer, draining: None });
     (producer, responses, cancel)
 }
 
@@ -114,9 +115,8 @@ async fn few_large_responses_fill_the_queue_too() {
     assert_eq!(producer.send(records(&[&message])), Flow::Continue);
     // The queue is empty when the first comes, and full with it.
     assert_eq!(producer.send(records(&[&message])), Flow::Stop);
-    let first = responses.next().await.expect("a response").expect("no error");
-    assert_eq!(describe(&first).len(), message.len() + 2);
-    assert_eq!(producer.finish(Ok(())), Err(Closed::Stalled));
+    assert_eq!(producer.finish(Err(Status::internal("stalled"))), Err(Closed::Stalled));
+    assert_eq!(rest(&mut responses).await, ["error: stalled"]);
 }
 
 #[tokio::test]
@@ -155,12 +155,8 @@ async fn a_client_that_takes_nothing_is_given_up() {
         producer.finish(Err(Status::internal("stalled")))
     });
     assert_eq!(search.join().expect("the search ends"), Err(Closed::Stalled));
-    let all = rest(&mut responses).await;
-    assert_eq!(
-        all.last().map(String::as_str),
-        Some("error: stalled"),
-        "what was queued, and then why it ends"
-    );
+    assert_eq!(responses.shared.lock().queued_bytes, 0);
+    assert_eq!(rest(&mut responses).await, ["error: stalled"], "what was queued is not kept");
 }
 
 #[tokio::test]
@@ -175,20 +171,41 @@ async fn a_search_that_vanishes_is_an_error() {
 struct Sent(AtomicU64);
 
 impl Observer for Sent {
-    fn started(&self) {}
-    fn read(&self, _bytes: u64) {}
     fn sent(&self, records: u64) {
         self.0.fetch_add(records, Ordering::SeqCst);
     }
-    fn filter(&self, _status: &FilterStatus) {}
-    fn ended(&self, _outcome: Outcome, _elapsed: Duration) {}
-    fn refused(&self) {}
+}
+
+#[tokio::test]
+async fn a_server_that_drains_has_a_search_that_follows_wind_up() {
+    let (phase, phases) = crate::phase::phases();
+    let cancel = Cancel::default();
+    let (producer, mut responses) = outbox(Outbox {
+        cancel: cancel.clone(),
+        stall: NEVER,
+        observer: Arc::new(Unobserved),
+        draining: Some(phases),
+    });
+    let reader = tokio::spawn(async move { rest(&mut responses).await });
+    tokio::task::yield_now().await;
+    assert!(!cancel.is_winding_up());
+    phase.send_replace(crate::phase::Phase::Draining);
+    while !cancel.is_winding_up() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(producer.finish(Err(Status::unavailable("later"))), Ok(()));
+    assert_eq!(reader.await.expect("no panic"), ["error: later"]);
 }
 
 #[tokio::test]
 async fn records_count_as_sent_when_they_are_taken() {
     let sent = Arc::new(Sent::default());
-    let (producer, mut responses) = outbox(Cancel::default(), NEVER, Arc::clone(&sent) as Arc<dyn Observer>);
+    let (producer, mut responses) = outbox(Outbox {
+        cancel: Cancel::default(),
+        stall: NEVER,
+        observer: Arc::clone(&sent) as Arc<dyn Observer>,
+        draining: None,
+    });
     assert_eq!(producer.send(records(&["a", "b"])), Flow::Continue);
     assert_eq!(producer.finish(Ok(())), Ok(()));
     assert_eq!(sent.0.load(Ordering::SeqCst), 0);

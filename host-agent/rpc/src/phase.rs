@@ -34,6 +34,11 @@ impl Phases {
         self.reached(Phase::Cut).await;
     }
 
+    /// Whether it is [`Phase::Cut`] now.
+    pub(crate) fn is_cut(&self) -> bool {
+        *self.0.borrow() == Phase::Cut
+    }
+
     async fn reached(&mut self, phase: Phase) {
         if self.0.wait_for(|now| *now >= phase).await.is_err() {
             tracing::debug!(?phase, "the server is gone");

@@ -17,6 +17,9 @@ use crate::wire::v1;
 use crate::{convert, status};
 use v1::source_event::Type;
 
+/// What to say to whom there is no room for.
+const TOO_MANY: &str = "as many as allowed are running; try again when one has ended";
+
 /// The service.
 pub(crate) struct Sources {
     lookups: Lookups,
@@ -53,7 +56,7 @@ impl v1::source_service_server::SourceService for Sources {
     ) -> Result<Response<Self::WatchSourcesStream>, Status> {
         let slot = Arc::clone(&self.watches)
             .try_acquire_owned()
-            .map_err(|_| status::too_many("watch", "max_watches", self.max_watches))?;
+            .map_err(|_| status::limit("watch", "max_watches", self.max_watches, TOO_MANY))?;
         let v1::WatchSourcesRequest { selectors, times } = request.into_inner();
         let watch = Watch {
             lookups: self.lookups.clone(),

@@ -11,6 +11,12 @@ use crate::ClientError;
 /// Domain of the `google.rpc.ErrorInfo` that each of our errors carries.
 const DOMAIN: &str = "weir";
 
+/// Reason of an error about bytes that are no message.
+const MALFORMED: &str = "MALFORMED";
+
+/// Reason of an error of ours that is about the agent and not about the query.
+const SHUTTING_DOWN: &str = "SHUTTING_DOWN";
+
 /// The status that tells `error`.
 pub(crate) fn from_error(error: &QueryError) -> Status {
     let (code, reason) = match error {
@@ -53,7 +59,27 @@ pub(crate) fn from_error(error: &QueryError) -> Status {
 
 /// The agent is about to end.
 pub(crate) fn shutting_down() -> Status {
-    Status::unavailable("the agent is shutting down")
+    with_info(Code::Unavailable, "the agent is shutting down", SHUTTING_DOWN, [])
+}
+
+/// The agent is about to end, and so a query that follows is.
+pub(crate) fn follow_ends() -> Status {
+    let message = "the agent is shutting down; the query can go on from the positions that it told";
+    with_info(Code::Unavailable, message, SHUTTING_DOWN, [("resume", "positions")])
+}
+
+/// What was sent is no message of the kind that was to come.
+pub(crate) fn malformed(message: &str) -> Status {
+    with_info(Code::InvalidArgument, message, MALFORMED, [])
+}
+
+fn with_info<const N: usize>(code: Code, message: &str, reason: &str, more: [(&str, &str); N]) -> Status {
+    let metadata = more.into_iter().chain([("message", message)]);
+    let metadata: HashMap<String, String> =
+        metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason, DOMAIN, metadata);
+    Status::with_error_details(code, message, details)
 }
 
 /// A search that ended without saying how.
@@ -61,14 +87,20 @@ pub(crate) fn no_summary() -> Status {
     from_error(&QueryError::Failed { message: "the search ended without a summary".to_owned() })
 }
 
-/// A limit on how much runs at once.
-pub(crate) fn too_many(what: &str, limit: &str, value: usize) -> Status {
+/// Something is over a limit of the server.
+pub(crate) fn limit(field: &str, limit: &str, value: impl ToString, message: &str) -> Status {
     from_error(&QueryError::LimitExceeded {
-        field: what.to_owned(),
+        field: field.to_owned(),
         limit: limit.to_owned(),
         value: value.to_string(),
-        message: "as many as allowed are running; try again when one has ended".to_owned(),
+        message: message.to_owned(),
     })
+}
+
+/// The limit that a status tells to be passed.
+pub(crate) fn limit_of(status: &Status) -> Option<String> {
+    let mut info = status.get_details_error_info().filter(|info| info.domain == DOMAIN)?;
+    info.metadata.remove("limit")
 }
 
 /// The error that a client gets for `status`.
@@ -78,6 +110,12 @@ pub(crate) fn to_error(status: &Status) -> ClientError {
     {
         let get = |key: &str| info.metadata.get(key).cloned().unwrap_or_default();
         let (field, message) = (get("field"), get("message"));
+        if info.reason == SHUTTING_DOWN {
+            return ClientError::Lost { message };
+        }
+        if info.reason == MALFORMED {
+            return ClientError::Protocol { message };
+        }
         return ClientError::Query(match info.reason.as_str() {
             "INVALID" => QueryError::Invalid { field, message },
             "NOT_FOUND" => QueryError::NotFound { field, message },

@@ -1,10 +1,18 @@
 //! How the agent ends.
 
+use std::collections::HashMap;
+use std::io::Write;
+
+use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt;
+use weir_rpc::wire::v1;
+use weir_rpc::wire::v1::query_response::Event as WireEvent;
+use weir_rpc::wire::v1::query_service_client::QueryServiceClient;
 
 use crate::flow::{RECORDS, busy, rest, stalled};
-use crate::process::Agent;
+use crate::process::{Agent, folder, logs};
 
 #[tokio::test]
 async fn an_idle_agent_ends_at_once() {
@@ -41,9 +49,104 @@ async fn running_queries_may_end_and_health_tells() {
 async fn a_stalled_client_does_not_keep_the_agent() {
     let mut agent = busy("drain_seconds: 1");
     let stream = stalled(&agent).await;
+    let mut follow = QueryServiceClient::new(agent.channel().await);
+    let request = v1::QueryRequest { follow: true, ..v1::QueryRequest::default() };
+    let follow = follow.query(request).await.expect("a query").into_inner();
+    agent.metric_becomes("weir_queries_running", 2).await;
     agent.terminate();
     assert!(agent.ended().await.success());
-    drop(stream);
+    drop((stream, follow));
+    let log = agent.log();
+    assert_eq!(log.matches("outcome=\"cut\"").count(), 2, "{log}");
+}
+
+#[tokio::test]
+async fn a_follow_is_told_to_come_back_and_goes_on_where_it_stood() {
+    let dir = folder();
+    crate::logs::small(&logs(&dir));
+    let mut agent = Agent::start(dir, &[], "drain_seconds: 3600");
+    let mut client = QueryServiceClient::new(agent.channel().await);
+    let request = v1::QueryRequest { follow: true, ..v1::QueryRequest::default() };
+    let mut stream = client.query(request.clone()).await.expect("a query").into_inner();
+    let mut seen = Seen::default();
+    while seen.messages.len() < 4 || seen.positions.len() < 2 {
+        seen.note(stream.message().await.expect("no error").expect("no end"));
+    }
+    agent.terminate();
+    let status = loop {
+        match stream.message().await {
+            Ok(response) => {
+                let response = response.expect("the end is an error");
+                let summary = matches!(response.event, Some(WireEvent::Summary(_)));
+                assert!(!summary, "a summary would say that it is over");
+                seen.last_is_positions = matches!(response.event, Some(WireEvent::Positions(_)));
+                seen.note(response);
+            }
+            Err(status) => break status,
+        }
+    };
+    assert!(seen.last_is_positions, "where it stands is told last");
+    assert_eq!(status.code(), Code::Unavailable);
+    let info = status.get_details_error_info().expect("details");
+    assert_eq!((info.domain.as_str(), info.reason.as_str()), ("weir", "SHUTTING_DOWN"));
+    drop((stream, client));
+    assert!(agent.ended().await.success());
+    assert!(agent.log().contains("outcome=\"drained\""), "{}", agent.log());
+
+    // What is written meanwhile is all that comes after that.
+    let path = agent.dir().join("logs/dev_db-1_22222222-2222-2222-2222-222222222222/postgres/0.log");
+    let mut log = std::fs::OpenOptions::new().append(true).open(path).expect("the log");
+    log.write_all(b"2026-11-24T10:00:09Z stdout F meanwhile\n").expect("written");
+    let agent = agent.start_again();
+    let resume = seen.resume();
+    let mut client = QueryServiceClient::new(agent.channel().await);
+    let request = v1::QueryRequest { resume, resume_live: true, ..request };
+    let mut stream = client.query(request).await.expect("a query").into_inner();
+    let mut rest = Seen::default();
+    while rest.messages.is_empty() {
+        rest.note(stream.message().await.expect("no error").expect("no end"));
+    }
+    assert_eq!(rest.messages, ["meanwhile"]);
+}
+
+/// What a client keeps of a follow.
+#[derive(Default)]
+struct Seen {
+    messages: Vec<String>,
+    sources: HashMap<u32, v1::Source>,
+    positions: HashMap<u32, Vec<u8>>,
+    last_is_positions: bool,
+}
+
+impl Seen {
+    fn note(&mut self, response: v1::QueryResponse) {
+        match response.event {
+            Some(WireEvent::Source(entry)) => {
+                self.sources.insert(entry.id, entry.source.expect("an identity"));
+            }
+            Some(WireEvent::Records(batch)) => {
+                let mut start = 0;
+                for end in batch.ends {
+                    let message = &batch.messages[start..end as usize];
+                    self.messages.push(String::from_utf8_lossy(message).into_owned());
+                    start = end as usize;
+                }
+                self.keep(batch.positions);
+            }
+            Some(WireEvent::Positions(positions)) => self.keep(positions.positions),
+            _ => {}
+        }
+    }
+
+    fn keep(&mut self, positions: Vec<v1::SourcePosition>) {
+        self.positions.extend(positions.into_iter().map(|position| (position.source, position.position)));
+    }
+
+    fn resume(self) -> Vec<v1::ResumePosition> {
+        let Seen { sources, positions, .. } = self;
+        let position = |(id, position)| v1::ResumePosition { source: sources.get(&id).cloned(), position };
+        positions.into_iter().map(position).collect()
+    }
 }
 
 #[tokio::test]

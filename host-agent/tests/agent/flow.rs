@@ -1,5 +1,7 @@
 //! Who reads slowly or goes away decides how fast the agent reads, and whether it reads on.
 
+use std::time::{Duration, Instant};
+
 use tonic::Streaming;
 use weir_query::{Event, Flow, QuerySpec};
 use weir_rpc::wire::v1;
@@ -87,19 +89,64 @@ async fn a_client_that_leaves_while_records_come_frees_its_query() {
     assert_eq!(agent.metric(RUNNING).await, 0);
 }
 
+/// How soon all must be free again. Mostly it takes a few milliseconds; the bound is for machines under load.
+const SOON: Duration = Duration::from_secs(1);
+
 #[tokio::test]
-async fn a_client_that_leaves_while_nothing_matches_frees_its_query() {
+async fn a_client_that_leaves_frees_its_query_whatever_it_is_at() {
     let dir = folder();
     crate::logs::endless(&logs(&dir));
     let agent = Agent::start(dir, &[], "");
-    let pattern = v1::Pattern { patterns: vec!["never".to_owned()], ..v1::Pattern::default() };
-    let request = v1::QueryRequest { pattern: Some(pattern), ..v1::QueryRequest::default() };
-    let mut client = QueryServiceClient::new(agent.channel().await);
-    let stream = client.query(request).await.expect("a query").into_inner();
-    agent.metric_becomes(RUNNING, 1).await;
-    drop(stream);
+    let never = || {
+        let pattern = v1::Pattern { patterns: vec!["never".to_owned()], ..v1::Pattern::default() };
+        v1::QueryRequest { pattern: Some(pattern), ..v1::QueryRequest::default() }
+    };
+    // Every line enters the sandbox, and none is JSON.
+    let filter = v1::FilterSpec {
+        filter: Some(v1::filter_spec::Filter::Name("json-match".to_owned())),
+        params: r#"{"where": "!(a exists)"}"#.to_owned(),
+    };
+    let filtered = v1::QueryRequest { filters: vec![filter], ..v1::QueryRequest::default() };
+    let backward = v1::QueryRequest { direction: v1::Direction::Backward.into(), ..never() };
+    let follow = v1::QueryRequest { follow: true, ..never() };
+    for (number, request) in (1..).zip([never(), filtered, backward, follow]) {
+        let mut client = QueryServiceClient::new(agent.channel().await);
+        let stream = client.query(request).await.expect("a query").into_inner();
+        // It is at work.
+        let before = agent.read_bytes();
+        agent.reads_more_than(before + (1 << 20)).await;
+        let left = Instant::now();
+        drop((stream, client));
+        agent.metric_becomes(RUNNING, 0).await;
+        assert!(left.elapsed() < SOON, "{:?} for query {number}", left.elapsed());
+        agent.metric_becomes("weir_queries_total{outcome=\"cancelled\"}", number).await;
+    }
+}
+
+/// Clients that read nothing hold little, and nothing at all once they were given up.
+#[tokio::test]
+async fn stalled_readers_cost_little_and_not_for_long() {
+    const READERS: u64 = 24;
+    let agent =
+        busy("limits: {stall_seconds: 3, max_queries: 24, max_queries_per_caller: 24, query: {threads: 1}}");
+    // What the first query leaves behind once and for all isn't counted.
+    let client = agent.client().await.query(&QuerySpec::default(), &mut |_| Flow::Continue).await;
+    client.expect("a whole answer");
+    let (sockets, memory) = (agent.sockets(), agent.figure("RssAnon"));
+    let mut streams = Vec::new();
+    for _ in 0..READERS {
+        streams.push(stalled(&agent).await);
+    }
+    let all = agent.figure("RssAnon").saturating_sub(memory);
+    println!("{READERS} stalled readers: {} KiB each, {} threads", all / READERS, agent.figure("Threads"));
+    assert!(all / READERS < 1536, "a stalled reader costs {} KiB", all / READERS);
+    agent.metric_becomes("weir_queries_total{outcome=\"stalled\"}", READERS).await;
     agent.metric_becomes(RUNNING, 0).await;
-    agent.metric_becomes("weir_queries_total{outcome=\"cancelled\"}", 1).await;
+    // Then the connections of those who don't take even the word of that.
+    agent.sockets_become(sockets).await;
+    let left = agent.figure("RssAnon").saturating_sub(memory);
+    println!("after they were given up: {left} KiB in all");
+    drop(streams);
 }
 
 #[tokio::test]
@@ -116,5 +163,5 @@ async fn a_client_that_takes_nothing_for_too_long_is_given_up() {
             Err(status) => break status,
         }
     };
-    assert!(status.message().contains("takes nothing for 1s"), "{status:?}");
+    assert!(status.message().contains("limit stall_seconds is 1"), "{status:?}");
 }

@@ -3,9 +3,14 @@
 mod certs;
 mod differential;
 mod drain;
+mod faults;
 mod flow;
+mod garbage;
+mod limits;
 mod logs;
 mod process;
+mod raw;
+mod reload;
 mod requests;
 mod transport;
 mod watch;

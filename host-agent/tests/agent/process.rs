@@ -70,6 +70,12 @@ impl Agent {
         Agent { grpc: place("grpc="), health: place("health="), child, dir }
     }
 
+    /// An agent on the same folder, after this one has ended.
+    pub(crate) fn start_again(mut self) -> Agent {
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().expect("a folder"));
+        Agent::start(dir, &[], "")
+    }
+
     /// An agent over a small tree.
     pub(crate) fn small(config: &str) -> Agent {
         let dir = folder();
@@ -121,6 +127,44 @@ impl Agent {
         let io = fs::read_to_string(format!("/proc/{}/io", self.child.id())).expect("our child's figures");
         let read = io.lines().find_map(|line| line.strip_prefix("rchar: ")).expect("a figure");
         read.parse().expect("a number")
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("agent.log")).expect("its log")
+    }
+
+    /// Sockets that it has open.
+    pub(crate) fn sockets(&self) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("our child's files");
+        let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+    }
+
+    /// Waits until it has so many sockets open.
+    pub(crate) async fn sockets_become(&self, count: usize) {
+        let start = Instant::now();
+        while self.sockets() != count {
+            assert!(start.elapsed() < DEADLINE, "{} sockets are open, not {count}", self.sockets());
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// A figure of `/proc/PID/status`, such as `Threads` or, in KiB, `RssAnon`.
+    pub(crate) fn figure(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("our child");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.split_whitespace().next()).expect("a figure");
+        number.parse().expect("a number")
+    }
+
+    /// Waits until it has read so many bytes.
+    pub(crate) async fn reads_more_than(&self, bytes: u64) {
+        let start = Instant::now();
+        while self.read_bytes() < bytes {
+            assert!(start.elapsed() < DEADLINE, "nothing is read");
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Waits until a metric has a value.

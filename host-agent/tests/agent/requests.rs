@@ -179,20 +179,56 @@ async fn what_only_the_wire_can_say_wrong_is_named_too() {
 }
 
 #[tokio::test]
-async fn more_queries_than_allowed_are_refused_with_the_limit() {
-    let agent = busy("limits: {max_queries: 1}");
+async fn listings_have_room_when_no_query_has() {
+    let agent = busy("limits: {max_queries: 1, max_queued: 0}");
     let stream = stalled(&agent).await;
     let mut client = agent.client().await;
     match events(&mut client, &QuerySpec::default()).await {
         Err(ClientError::Query(QueryError::LimitExceeded { limit, value, .. })) => {
-            assert_eq!((limit.as_str(), value.as_str()), ("max_queries", "1"));
+            assert_eq!((limit.as_str(), value.as_str()), ("max_queued", "0"));
         }
         other => panic!("{other:?}"),
     }
-    // Listings have room of their own.
     assert_eq!(client.sources(&[]).await.expect("sources").len(), 1);
     drop(stream);
     agent.metric_becomes("weir_queries_running", 0).await;
     let few = QuerySpec { limit: Limit::Head(1), ..QuerySpec::default() };
     assert_eq!(messages(&events(&mut client, &few).await.expect("there is room again")).len(), 1);
+}
+
+#[tokio::test]
+async fn a_query_has_one_id_in_answer_log_and_metrics() {
+    let agent = Agent::small("limits: {query: {patterns: 1}}");
+    let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let mut client = QueryServiceClient::new(agent.channel().await);
+    let traced = |request: v1::QueryRequest| {
+        let mut request = tonic::Request::new(request);
+        let parent = format!("00-{id}-00f067aa0ba902b7-01").parse().expect("a header");
+        request.metadata_mut().insert("traceparent", parent);
+        request
+    };
+    let response = client.query(traced(v1::QueryRequest::default())).await.expect("a query");
+    let header = response.metadata().get("weir-trace-id").cloned();
+    assert_eq!(header.expect("a header"), id);
+    let mut stream = response.into_inner();
+    let mut told = None;
+    while let Some(response) = stream.message().await.expect("no error") {
+        if let Some(v1::query_response::Event::Summary(summary)) = response.event {
+            told = Some(summary.trace_id);
+        }
+    }
+    assert_eq!(told.as_deref(), Some(id));
+    let patterns = vec!["a".to_owned(), "b".to_owned()];
+    let pattern = Some(v1::Pattern { patterns, ..v1::Pattern::default() });
+    let refused = client.query(traced(v1::QueryRequest { pattern, ..v1::QueryRequest::default() })).await;
+    assert_eq!(refused.expect_err("too many").metadata().get("weir-trace-id").expect("a header"), id);
+    agent.metric_becomes("weir_queries_total{outcome=\"complete\"}", 1).await;
+    assert!(agent.page("/metrics").await.1.contains(&format!("# {{trace_id=\"{id}\"}}")));
+    let log = agent.log();
+    for line in ["query ended", "query refused"] {
+        assert!(log.lines().any(|found| found.contains(line) && found.contains(id)), "{line} in {log}");
+    }
+    // Without one, each has its own.
+    let found = events(&mut agent.client().await, &QuerySpec::default()).await.expect("a whole answer");
+    assert!(summary(&found).trace_id.len() == 32 && summary(&found).trace_id != id);
 }

@@ -18,7 +18,7 @@ use crate::certs::{Authority, Signed};
 use crate::process::{Agent, command, folder, logs};
 
 /// Every message of every source.
-async fn messages(client: &mut Client) -> Vec<String> {
+pub(crate) async fn messages(client: &mut Client) -> Vec<String> {
     let mut messages = Vec::new();
     let mut sink = |event: Event| {
         if let Event::Records { batch, .. } = event {
@@ -42,32 +42,34 @@ pub(crate) struct Tls {
     pub(crate) agent: Agent,
     pub(crate) trusted: Endpoint,
     pub(crate) client: Signed,
+    pub(crate) other: Signed,
     stranger: Signed,
 }
 
-/// An agent behind TLS, with `--tls-client-ca` or without.
-pub(crate) fn tls(client_certificates: bool) -> Tls {
+/// An agent behind TLS, with `--tls-client-ca` or without, with `config` as its config file.
+pub(crate) fn tls(client_certificates: bool, config: &str) -> Tls {
     let dir = folder();
     crate::logs::small(&logs(&dir));
-    let (authority, other) = (Authority::new(), Authority::new());
+    let (authority, unknown) = (Authority::new(), Authority::new());
     let ca = authority.write(dir.path(), "ca");
     let server = authority.sign(dir.path(), "127.0.0.1");
     let client = authority.sign(dir.path(), "client.example.org");
-    let stranger = other.sign(dir.path(), "stranger.example.org");
+    let other = authority.sign(dir.path(), "other.example.org");
+    let stranger = unknown.sign(dir.path(), "stranger.example.org");
     let mut args =
         vec!["--tls-cert", path(&server.cert), "--tls-key", path(&server.key), "--listen", "0.0.0.0:0"];
     if client_certificates {
         args.extend(["--tls-client-ca", path(&ca)]);
     }
-    let agent = Agent::start(dir, &args, "");
+    let agent = Agent::start(dir, &args, config);
     let port = agent.grpc.rsplit(':').next().expect("a port").to_owned();
     let trusted = Endpoint { url: format!("https://127.0.0.1:{port}"), ca: Some(ca), ..Endpoint::default() };
-    Tls { agent, trusted, client, stranger }
+    Tls { agent, trusted, client, other, stranger }
 }
 
 #[tokio::test]
 async fn queries_work_over_tls_on_any_address() {
-    let Tls { agent, trusted, .. } = tls(false);
+    let Tls { agent, trusted, .. } = tls(false, "");
     let mut client = Client::connect(&trusted).await.expect("a trusted agent");
     assert_eq!(messages(&mut client).await.len(), 4);
     agent.metric_becomes("weir_queries_total{outcome=\"complete\"}", 1).await;
@@ -96,7 +98,7 @@ async fn queries_work_over_tls_on_any_address() {
 
 #[tokio::test]
 async fn with_client_roots_only_their_clients_are_answered() {
-    let Tls { agent, trusted, client, stranger } = tls(true);
+    let Tls { agent, trusted, client, stranger, .. } = tls(true, "");
     let with = |signed: &Signed| Endpoint {
         cert: Some(signed.cert.clone()),
         key: Some(signed.key.clone()),
@@ -156,7 +158,19 @@ fn a_config_is_checked_without_serving() {
     let args = ["--config", path(&config)];
     let output = command(dir.path(), "check-config", &args).output().expect("the agent's binary");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("limits.max_queries: 0 is out of range"), "{said}");
+    let place = format!("{}:2: limits.max_queries: 0 is out of range", path(&config));
+    assert!(!output.status.success() && said.contains(&place), "{said}");
+    fs::write(&config, "limits:\n  max_querys: 1\n").expect("a file");
+    let output = command(dir.path(), "check-config", &args).output().expect("the agent's binary");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let place =
+        format!("{}:2: limits.max_querys: there is no such key; did you mean 'max_queries'?", path(&config));
+    assert!(!output.status.success() && said.contains(&place), "{said}");
+    let args = ["--listen", "127.0.0.1:7000", "--health-listen", "127.0.0.1:7000"];
+    let mut agent = std::process::Command::new(env!("CARGO_BIN_EXE_weir-agent"));
+    let output = agent.arg("check-config").args(["--logs-dir", "/"]).args(args).output();
+    let said = output.expect("the agent's binary").stderr;
+    assert!(String::from_utf8_lossy(&said).contains("health_listen: 127.0.0.1:7000 is where gRPC"));
     // A certificate with another one's key.
     let authority = Authority::new();
     let (one, two) = (authority.sign(dir.path(), "one"), authority.sign(dir.path(), "two"));
@@ -164,6 +178,33 @@ fn a_config_is_checked_without_serving() {
     let output = command(dir.path(), "check-config", &args).output().expect("the agent's binary");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("not the key of the certificate"), "{said}");
+}
+
+#[test]
+fn the_config_that_counts_can_be_printed_and_read_again() {
+    let dir = folder();
+    let config = dir.path().join("agent.yaml");
+    fs::write(&config, "node: from-the-file\nlimits: {max_follows: 7, query: {run_seconds: 33}}\n")
+        .expect("a file");
+    let print = |command_name: &str, config: &Path, flags: &[&str]| {
+        let args = [&["--config", path(config), "--print-config"], flags].concat();
+        let output = command(dir.path(), command_name, &args).output().expect("the agent's binary");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let printed = print("serve", &config, &["--drain-seconds", "5"]);
+    for line in [
+        "node: from-the-file",
+        "drain_seconds: 5",
+        "  max_follows: 7",
+        "    run_seconds: 33",
+        "  max_queries: 8",
+    ] {
+        assert!(printed.lines().any(|found| found == line), "{line} in\n{printed}");
+    }
+    let again = dir.path().join("again.yaml");
+    fs::write(&again, &printed).expect("a file");
+    assert_eq!(print("check-config", &again, &[]), printed);
 }
 
 #[tokio::test]

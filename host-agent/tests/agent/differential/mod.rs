@@ -76,7 +76,7 @@ impl Answer {
 
 #[test]
 fn answers_equal_the_plain_way() {
-    let Tls { agent, trusted, client, .. } = tls(true);
+    let Tls { agent, trusted, client, .. } = tls(true, "");
     let root = agent.dir().join("logs");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let endpoint = Endpoint { cert: Some(client.cert), key: Some(client.key), ..trusted };

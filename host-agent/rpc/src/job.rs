@@ -1,0 +1,202 @@
+//! One query on its way from spec to end, on a blocking thread of its own, coupled to its response stream by an
+//! [`outbox`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tonic::Status;
+use weir_query::{Cancel, Engine, Event, Flags, Flow, Plan, QueryError, QuerySpec, Summary};
+
+use crate::admission::Slot;
+use crate::connection::Calls;
+use crate::limits::ServerLimits;
+use crate::observer::{Observer, Outcome};
+use crate::outbox::{Closed, Outbox, Producer, Responses, Taken, outbox};
+use crate::phase::Phases;
+use crate::query_service::Asked;
+use crate::status;
+
+/// How long a search may take to notice that its time is over, before it is cancelled: it looks between two reads.
+const OVERTIME: Duration = Duration::from_secs(5);
+
+/// A query that may run.
+pub(crate) struct Job {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) limits: ServerLimits,
+    pub(crate) phases: Phases,
+    /// Those of the connection that it came by.
+    pub(crate) calls: Option<Calls>,
+    pub(crate) asked: Asked,
+    pub(crate) spec: QuerySpec,
+    /// Held until the thread is free again.
+    pub(crate) slot: Slot,
+}
+
+/// A query that runs.
+struct Running {
+    observer: Arc<dyn Observer>,
+    limits: ServerLimits,
+    phases: Phases,
+    asked: Asked,
+    follows: bool,
+    sources: usize,
+    cancel: Cancel,
+    figures: Figures,
+}
+
+/// What is known of a query at any time.
+#[derive(Default)]
+struct Figures {
+    bytes_read: u64,
+    matched: u64,
+    records: u64,
+    summary: Option<Summary>,
+}
+
+impl Job {
+    /// Plans the query, answers with its stream or why there is none, and runs it to its end.
+    pub(crate) fn run(self, answer: oneshot::Sender<Result<Responses, QueryError>>) {
+        let Job { engine, observer, limits, phases, calls, asked, spec, slot } = self;
+        let plan = match engine.plan(&spec) {
+            Ok(plan) => plan,
+            Err(error) => {
+                if answer.send(Err(error)).is_err() {
+                    tracing::debug!(peer = %asked.peer, "the client left before its query was planned");
+                }
+                return;
+            }
+        };
+        let follows = spec.follow;
+        // A request may bring large filters, which are compiled by now.
+        drop(spec);
+        let cancel = Cancel::default();
+        let (producer, mut responses) = outbox(Outbox {
+            cancel: cancel.clone(),
+            stall: if follows { limits.follow_stall } else { limits.stall },
+            observer: Arc::clone(&observer),
+            draining: follows.then(|| phases.clone()),
+        });
+        let taken = responses.end();
+        if answer.send(Ok(responses)).is_err() {
+            tracing::debug!(peer = %asked.peer, "the client left before its query was planned");
+        }
+        let sources = plan.source_count();
+        let figures = Figures::default();
+        let running = Running { observer, limits, phases, asked, follows, sources, cancel, figures };
+        if running.search(plan, producer) == Outcome::Stalled
+            && let Some(calls) = calls
+        {
+            close_when_stuck(taken, calls);
+        }
+        drop(slot);
+    }
+}
+
+impl Running {
+    fn search(mut self, plan: Plan, producer: Producer) -> Outcome {
+        let start = Instant::now();
+        self.observer.started();
+        let _watch = (!self.follows).then(|| self.watch_time());
+        let cancel = self.cancel.clone();
+        plan.run_within(self.limits.budget.clone(), &cancel, &mut |mut event: Event| -> Flow {
+            self.figures.note(&event, &*self.observer);
+            if let Event::Summary(summary) = &mut event {
+                summary.trace_id = self.asked.trace.to_string();
+            }
+            producer.send(event)
+        });
+        let outcome = self.outcome(producer, start.elapsed());
+        let elapsed = start.elapsed();
+        self.observer.ended(outcome, elapsed, &self.asked.trace.to_string());
+        let Figures { bytes_read, matched, records, .. } = self.figures;
+        tracing::info!(
+            peer = %self.asked.peer, trace_id = %self.asked.trace, outcome = outcome.name(),
+            follow = self.follows, sources = self.sources, matched, records, bytes_read,
+            seconds = elapsed.as_secs_f64(), "query ended"
+        );
+        outcome
+    }
+
+    /// Ends the stream, and tells how the query ended.
+    fn outcome(&self, producer: Producer, elapsed: Duration) -> Outcome {
+        let summary = self.figures.summary.as_ref();
+        let closed = producer.finish(match summary {
+            Some(_) => Ok(()),
+            None => Err(self.early_end(elapsed)),
+        });
+        match (closed, summary) {
+            (Err(Closed::Stalled), _) => Outcome::Stalled,
+            (Err(Closed::Gone), None) if self.phases.is_cut() => Outcome::Cut,
+            (Err(Closed::Gone), None) => Outcome::Cancelled,
+            (_, Some(summary)) if summary.is_complete() => Outcome::Complete,
+            (_, Some(_)) => Outcome::Incomplete,
+            (Ok(()), None) if self.cancel.is_winding_up() => Outcome::Drained,
+            (Ok(()), None) => Outcome::Failed,
+        }
+    }
+
+    /// What to say when there is no summary, to those who still listen.
+    fn early_end(&self, elapsed: Duration) -> Status {
+        let stall = if self.follows { self.limits.follow_stall } else { self.limits.stall };
+        if self.cancel.is_winding_up() {
+            return status::follow_ends();
+        }
+        if self.cancel.is_cancelled() && elapsed > self.limits.budget.time {
+            let seconds = self.limits.budget.time.as_secs_f64();
+            return status::limit("query", "run_seconds", seconds, "the search took too long, and was ended");
+        }
+        let limit = if self.follows { "follow_stall_seconds" } else { "stall_seconds" };
+        status::limit("query", limit, stall.as_secs_f64(), "nothing of the answer was taken for too long")
+    }
+
+    /// Cancels the search when it doesn't notice by itself that its time is over; until what is returned is dropped.
+    fn watch_time(&self) -> oneshot::Sender<()> {
+        let (done, ended) = oneshot::channel::<()>();
+        let cancel = self.cancel.clone();
+        let time = self.limits.budget.time.saturating_add(OVERTIME);
+        Handle::current().spawn(async move {
+            if tokio::time::timeout(time, ended).await.is_err() {
+                cancel.cancel();
+            }
+        });
+        done
+    }
+}
+
+impl Figures {
+    fn note(&mut self, event: &Event, observer: &dyn Observer) {
+        let read = match event {
+            Event::Records { batch, .. } => {
+                let matches = batch.records.iter().filter(|record| !record.flags.has(Flags::CONTEXT));
+                self.matched += matches.count() as u64;
+                self.records += batch.records.len() as u64;
+                return;
+            }
+            Event::Progress(progress) => {
+                self.matched = self.matched.max(progress.matched);
+                progress.bytes_read
+            }
+            Event::Summary(end) => {
+                (self.matched, self.records) = (end.matched, end.records);
+                self.summary = Some(end.clone());
+                end.bytes_read
+            }
+            Event::Filter(status) => return observer.filter(status),
+            _ => return,
+        };
+        observer.read(read.saturating_sub(self.bytes_read));
+        self.bytes_read = self.bytes_read.max(read);
+    }
+}
+
+/// Closes the connection of a query that was given up, when its client doesn't even take the word of that.
+fn close_when_stuck(taken: Taken, calls: Calls) {
+    Handle::current().spawn(async move {
+        if !taken.within_stall().await {
+            calls.close();
+        }
+    });
+}
