@@ -39,7 +39,7 @@ impl Plan {
         let (bench, threads) = (Bench::new(cancel), self.threads);
         std::thread::scope(|scope| {
             let crew = Crew::new(scope, &bench, threads);
-            Run::new(self, sink, crew).run(budget, cancel);
+            Run::new(self, sink, crew, cancel).run(budget, cancel);
         });
     }
 }
@@ -97,6 +97,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         plan: Plan,
         sink: &'a mut dyn FnMut(Event) -> Flow,
         crew: Crew<'scope, 'env>,
+        cancel: &Cancel,
     ) -> Run<'a, 'scope, 'env> {
         let started = Instant::now();
         let is_tail = plan.follow.as_ref().is_some_and(|follow| follow.tail);
@@ -141,7 +142,8 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             searches: plan.search.matcher.is_some() || !stages.is_empty(),
             line_bytes: plan.search.limits.line_bytes,
             search: plan.search,
-            interrupt: Interrupt::default(),
+            // From the beginning: of a compressed file that is read backward, the end is looked for with its lane.
+            interrupt: cancel.interrupt(),
             key: plan.key,
             node: plan.node,
             stages,
@@ -172,6 +174,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         self.collector.give(Event::Source { id: source, source: set.source.clone() });
         let wanted = begin_source(&mut self.stages, source, &set.source, &self.node);
         let mut scanner = Scanner::new(set.clone(), source, Arc::clone(&self.search));
+        scanner.interrupted_by(self.interrupt.clone());
         if let Some(follow) = &mut self.follow {
             scanner = follow.begin(set, scanner, resume.is_some());
         }
@@ -220,7 +223,6 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
 
     fn run(mut self, budget: Budget, cancel: &Cancel) {
         self.spending = Spending::new(budget, self.started);
-        self.interrupt = cancel.interrupt();
         let interrupt = self.crew.bench().interrupt();
         self.lanes.iter_mut().for_each(|lane| lane.feed.interrupted_by(interrupt.clone()));
         self.merge(cancel);

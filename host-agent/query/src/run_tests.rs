@@ -230,7 +230,7 @@ fn stopped_after<T>(
         Flow::Continue
     };
     std::thread::scope(|scope| {
-        let mut run = Run::new(plan, &mut sink, Crew::new(scope, &bench, threads));
+        let mut run = Run::new(plan, &mut sink, Crew::new(scope, &bench, threads), &cancel);
         run.merge(&cancel);
         look(&run)
     })

@@ -119,7 +119,7 @@ fn live(
             events.borrow_mut().push(event);
             crate::Flow::Continue
         };
-        let mut run = Run::new(plan, &mut sink, crew);
+        let mut run = Run::new(plan, &mut sink, crew, &cancel);
         run.merge(&cancel);
         run.go_live();
         reader.take(events.take(), false);
