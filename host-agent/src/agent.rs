@@ -18,6 +18,10 @@ use crate::probes::{Probes, State};
 /// How long a blocking thread that has nothing to do is kept.
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(2);
 
+/// By how much the threads of queries stand back behind the network's (as `nice` counts): with many searches at once,
+/// health checks and other calls would wait behind all of them.
+const QUERY_NICE: i32 = 10;
+
 /// Why an agent doesn't start, or doesn't go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -123,5 +127,14 @@ pub fn runtime(config: &Config) -> io::Result<Runtime> {
         .max_blocking_threads(config.limits.server.blocking_threads())
         .thread_keep_alive(THREAD_KEEP_ALIVE)
         .thread_name("weir-query")
+        .on_thread_start(stand_back)
         .build()
+}
+
+/// Lowers the priority of the thread that calls it, and so of those that it starts.
+fn stand_back() {
+    // For Linux a process that isn't named is the calling thread alone.
+    if let Err(error) = rustix::process::setpriority_process(None, QUERY_NICE) {
+        tracing::warn!(%error, "a query's thread can't stand back behind the network's");
+    }
 }

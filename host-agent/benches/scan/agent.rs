@@ -22,11 +22,19 @@ pub(crate) struct Agent {
 impl Agent {
     /// Starts `program` over the logs of `logs`, with whatever it writes besides in `dir`.
     pub(crate) fn start(program: &Path, logs: &Path, dir: &Path) -> Agent {
+        Agent::start_with(program, logs, dir, "")
+    }
+
+    /// The same with a config file.
+    pub(crate) fn start_with(program: &Path, logs: &Path, dir: &Path, config: &str) -> Agent {
         fs::create_dir_all(dir).expect("a folder");
+        let config_file = dir.join("agent.yaml");
+        fs::write(&config_file, config).expect("a file");
         let authority = Authority::new();
         let (ca, server) = (authority.write(dir, "ca"), authority.sign(dir, "localhost"));
         let mut child = Command::new(program)
             .args(["serve", "--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
+            .args(["--config", text(&config_file)])
             .args(["--logs-dir", text(logs), "--cache-dir", text(&dir.join("cache"))])
             .args(["--tls-cert", text(&server.cert), "--tls-key", text(&server.key)])
             .stdin(Stdio::null())

@@ -11,6 +11,7 @@ mod certs;
 mod compare;
 mod cost;
 mod follow;
+mod health;
 #[path = "../logs/mod.rs"]
 mod logs;
 mod memory;
@@ -39,12 +40,13 @@ struct Setup {
 type Print = fn(&Setup);
 
 /// Every table by its name.
-const TABLES: [(&str, Print); 6] = [
+const TABLES: [(&str, Print); 7] = [
     ("compare", compare::print),
     ("threads", threads::print),
     ("skip", skip::print),
     ("follow", follow::print),
     ("serve", serve::print),
+    ("health", health::print),
     ("memory", memory::print),
 ];
 
