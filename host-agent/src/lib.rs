@@ -9,6 +9,7 @@ mod config;
 mod limits;
 pub mod logging;
 mod metrics;
+mod pod_memory;
 mod probes;
 mod settings;
 mod signals;

@@ -1,6 +1,7 @@
 //! The `limits` section of the config file, and how it becomes the limits of the crates below. A limit that
 //! isn't set keeps the default that its crate gives it.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use weir_query::{FilterLimits, QueryLimits, SandboxLimits};
 use weir_rpc::ServerLimits;
 
-use crate::ConfigError;
+use crate::{ConfigError, pod_memory};
 
 /// The `limits` section.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -32,8 +33,10 @@ pub struct LimitSettings {
     pub watch_seconds: Option<u64>,
     /// Limits of one query.
     pub query: QuerySettings,
-    /// Limits of one filter in one query.
-    pub filter: FilterSettings,
+    /// Limits of one filter in one query, by the names of [`FilterLimits::NAMED`].
+    pub filter: BTreeMap<String, u64>,
+    /// The most that a query may set them to.
+    pub filter_max: BTreeMap<String, u64>,
     /// Limits of compiling filters.
     pub sandbox: SandboxSettings,
 }
@@ -58,20 +61,6 @@ pub struct QuerySettings {
     pub threads: Option<u64>,
 }
 
-/// The `limits.filter` section.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FilterSettings {
-    /// [`FilterLimits::memory_bytes`].
-    pub memory_bytes: Option<u64>,
-    /// [`FilterLimits::batch_time`], in milliseconds.
-    pub batch_milliseconds: Option<u64>,
-    /// [`FilterLimits::params_bytes`].
-    pub params_bytes: Option<u64>,
-    /// [`FilterLimits::failures`].
-    pub failures: Option<u64>,
-}
-
 /// The `limits.sandbox` section.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -86,10 +75,14 @@ pub struct SandboxSettings {
     pub cache_bytes: Option<u64>,
     /// [`SandboxLimits::instances`].
     pub instances: Option<u64>,
+    /// [`SandboxLimits::compile_queue`].
+    pub compile_queue: Option<u64>,
+    /// [`SandboxLimits::schema_bytes`].
+    pub schema_bytes: Option<u64>,
 }
 
 /// The limits of everything below the agent.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// Of the gRPC server.
     pub server: ServerLimits,
@@ -97,6 +90,8 @@ pub struct Limits {
     pub query: QueryLimits,
     /// Of one filter in one query.
     pub filter: FilterLimits,
+    /// The most that a query may set those to.
+    pub filter_maxima: FilterLimits,
     /// Of compiling filters.
     pub sandbox: SandboxLimits,
 }
@@ -111,7 +106,13 @@ impl Limits {
     /// # Errors
     /// A value outside of its range, by the key's name.
     pub fn new(settings: &LimitSettings) -> Result<Limits, ConfigError> {
-        let mut limits = Limits::default();
+        let mut limits = Limits {
+            server: ServerLimits::default(),
+            query: QueryLimits::default(),
+            filter: FilterLimits::default(),
+            filter_maxima: filter_maxima(),
+            sandbox: SandboxLimits::default(),
+        };
         let server = &mut limits.server;
         set(&mut server.max_queries, settings.max_queries, "limits.max_queries", 1..=1024)?;
         set(&mut server.max_lookups, settings.max_lookups, "limits.max_lookups", 1..=256)?;
@@ -146,15 +147,9 @@ impl Limits {
         set(&mut query.merge_bytes, set_to.merge_bytes, "limits.query.merge_bytes", MIB..=GIB)?;
         set(&mut query.threads, set_to.threads, "limits.query.threads", 1..=64)?;
 
-        let (filter, set_to) = (&mut limits.filter, &settings.filter);
-        set(&mut filter.memory_bytes, set_to.memory_bytes, "limits.filter.memory_bytes", MIB..=4 * GIB)?;
-        let mut milliseconds = 0;
-        let range = 1..=60_000;
-        if set(&mut milliseconds, set_to.batch_milliseconds, "limits.filter.batch_milliseconds", range)? {
-            filter.batch_time = Duration::from_millis(milliseconds);
-        }
-        set(&mut filter.params_bytes, set_to.params_bytes, "limits.filter.params_bytes", 2..=MIB)?;
-        set(&mut filter.failures, set_to.failures, "limits.filter.failures", 0..=1_000_000)?;
+        set_filter(&mut limits.filter_maxima, &settings.filter_max, "filter_max", &FilterLimits::maxima())?;
+        limits.filter = limits.filter.within(&limits.filter_maxima);
+        set_filter(&mut limits.filter, &settings.filter, "filter", &limits.filter_maxima)?;
 
         let (sandbox, set_to) = (&mut limits.sandbox, &settings.sandbox);
         set(
@@ -163,14 +158,67 @@ impl Limits {
             "limits.sandbox.component_bytes",
             1024..=256 * MIB,
         )?;
-        let range = 64 * MIB..=16 * GIB;
+        // Else the kernel would end the pod where only the child is at fault.
+        let most = pod_memory::limit().map_or(16 * GIB, |pod| pod / 4 * 3);
+        sandbox.compile_memory_bytes = sandbox.compile_memory_bytes.min(most);
         let field = "limits.sandbox.compile_memory_bytes";
-        set(&mut sandbox.compile_memory_bytes, set_to.compile_memory_bytes, field, range)?;
+        set(
+            &mut sandbox.compile_memory_bytes,
+            set_to.compile_memory_bytes,
+            field,
+            32 * MIB..=most.max(32 * MIB),
+        )?;
         set(&mut sandbox.compile_seconds, set_to.compile_seconds, "limits.sandbox.compile_seconds", 1..=600)?;
         set(&mut sandbox.cache_bytes, set_to.cache_bytes, "limits.sandbox.cache_bytes", MIB..=64 * GIB)?;
         set(&mut sandbox.instances, set_to.instances, "limits.sandbox.instances", 1..=4096)?;
+        set(&mut sandbox.compile_queue, set_to.compile_queue, "limits.sandbox.compile_queue", 0..=1024)?;
+        set(&mut sandbox.schema_bytes, set_to.schema_bytes, "limits.sandbox.schema_bytes", 2..=MIB)?;
         Ok(limits)
     }
+}
+
+/// The most that a query may set a filter's limits to, unless configured: as much memory as any filter has, but more
+/// time and output where its author knows that it needs them.
+fn filter_maxima() -> FilterLimits {
+    FilterLimits {
+        batch_time: Duration::from_secs(1),
+        setup_time: Duration::from_secs(5),
+        query_time: Duration::from_secs(3600),
+        output_growth: 256,
+        record_growth: 1024,
+        params_bytes: 1 << 20,
+        prefilter_compiled_bytes: 4 << 20,
+        summary_bytes: 8 << 20,
+        diagnostics: 1000,
+        failures: 1000,
+        failed_time: Duration::from_secs(30),
+        breaker_pause: Duration::from_secs(3600),
+        ..FilterLimits::default()
+    }
+}
+
+/// Sets limits of a filter by name, each at most as large as its maximum.
+fn set_filter(
+    limits: &mut FilterLimits,
+    settings: &BTreeMap<String, u64>,
+    section: &str,
+    maxima: &FilterLimits,
+) -> Result<(), ConfigError> {
+    for (name, value) in settings {
+        let refused = |reason: String| ConfigError::value(format!("limits.{section}.{name}"), reason);
+        let Some(limit) = FilterLimits::named(name) else {
+            let names: Vec<&str> = FilterLimits::NAMED.iter().map(|limit| limit.name).collect();
+            return Err(refused(format!("there is no such limit; there are {}", names.join(", "))));
+        };
+        let most = limit.get(maxima);
+        if *value > most {
+            return Err(refused(format!(
+                "{value} is out of range; give at most {most} (limits.filter_max.{name})"
+            )));
+        }
+        limit.set(limits, *value).map_err(refused)?;
+    }
+    Ok(())
 }
 
 /// Sets `target` when there is a value, and tells whether there was.
@@ -210,13 +258,21 @@ mod tests {
 
     #[test]
     fn what_is_not_set_keeps_its_default() {
-        assert_eq!(Limits::new(&LimitSettings::default()).expect("nothing is set"), Limits::default());
+        let limits = Limits::new(&LimitSettings::default()).expect("nothing is set");
+        assert_eq!((limits.server, limits.query), (ServerLimits::default(), QueryLimits::default()));
+        let compile_memory_bytes = limits.sandbox.compile_memory_bytes;
+        let sandbox = SandboxLimits { compile_memory_bytes, ..SandboxLimits::default() };
+        assert_eq!((limits.filter, &limits.sandbox), (FilterLimits::default(), &sandbox));
+        assert!(
+            compile_memory_bytes <= SandboxLimits::default().compile_memory_bytes,
+            "the pod's limit counts"
+        );
     }
 
     #[test]
     fn what_is_set_is_taken() {
         let settings: LimitSettings = serde_norway::from_str(
-            "{max_queries: 3, stall_seconds: 7, query: {filters: 2}, filter: {batch_milliseconds: 50}, \
+            "{max_queries: 3, stall_seconds: 7, query: {filters: 2}, filter: {batch_ms: 50}, \
              sandbox: {instances: 9}}",
         )
         .expect("limits");
@@ -227,13 +283,25 @@ mod tests {
     }
 
     #[test]
+    fn a_lower_maximum_takes_the_default_with_it() {
+        let settings: LimitSettings =
+            serde_norway::from_str("{filter_max: {memory_bytes: 1048576}}").expect("limits");
+        let limits = Limits::new(&settings).expect("in range");
+        assert_eq!((limits.filter.memory_bytes, limits.filter_maxima.memory_bytes), (1 << 20, 1 << 20));
+        let settings = LimitSettings { filter: [("memory_bytes".to_owned(), 2 << 20)].into(), ..settings };
+        let error = Limits::new(&settings).expect_err("over the maximum").to_string();
+        assert!(error.starts_with("limits.filter.memory_bytes: ") && error.contains("filter_max"), "{error}");
+    }
+
+    #[test]
     fn what_is_out_of_range_is_refused_by_name() {
         for (text, field) in [
             ("{max_queries: 0}", "limits.max_queries"),
             ("{stall_seconds: 100000}", "limits.stall_seconds"),
             ("{query: {line_bytes: 1}}", "limits.query.line_bytes"),
             ("{query: {threads: 0}}", "limits.query.threads"),
-            ("{filter: {batch_milliseconds: 0}}", "limits.filter.batch_milliseconds"),
+            ("{filter: {batch_ms: 0}}", "limits.filter.batch_ms"),
+            ("{filter_max: {batch_ms: 100000}}", "limits.filter_max.batch_ms"),
             ("{sandbox: {instances: 18446744073709551615}}", "limits.sandbox.instances"),
         ] {
             let settings: LimitSettings = serde_norway::from_str(text).expect(text);

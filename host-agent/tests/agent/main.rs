@@ -1,9 +1,15 @@
 //! The agent as its users meet it: a real process, real files, real sockets.
 
+#[path = "../../sandbox/tests/sandbox/bombs.rs"]
+mod bombs;
 mod certs;
 mod differential;
 mod drain;
 mod flow;
+#[path = "../../sandbox/tests/sandbox/guests.rs"]
+#[allow(dead_code, reason = "the sandbox's own tests use more of it")]
+mod guests;
+mod hostile;
 mod logs;
 mod process;
 mod requests;
