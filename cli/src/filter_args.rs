@@ -7,7 +7,7 @@ use std::path::Path;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value};
-use weir_query::{FilterRef, FilterSpec};
+use weir_query::{FilterRef, FilterSpec, OnFailure};
 
 use crate::failure::Failure;
 use crate::filter_text::{is_path, merge_json, parse_params, split_name};
@@ -27,6 +27,20 @@ pub(crate) struct FilterArgs {
 enum Typed {
     Filter(String),
     Params(String),
+    OnFailure(OnFailure),
+    Limit(String),
+}
+
+impl Typed {
+    /// The flag, and what was given with it.
+    fn text(&self) -> String {
+        match self {
+            Typed::Filter(text) => format!("--filter '{text}'"),
+            Typed::Params(text) => format!("--filter-params '{text}'"),
+            Typed::OnFailure(_) => "--on-failure".to_owned(),
+            Typed::Limit(text) => format!("--filter-limit '{text}'"),
+        }
+    }
 }
 
 impl FilterArgs {
@@ -37,29 +51,33 @@ impl FilterArgs {
 
     /// Reads what was typed, and the components that it names.
     pub(crate) fn resolve(&self) -> Result<Vec<FilterSpec>, Failure> {
-        let mut filters: Vec<(FilterRef, Map<String, Value>)> = Vec::new();
+        let mut filters: Vec<(FilterSpec, Map<String, Value>)> = Vec::new();
         for typed in &self.typed {
+            let refused = |reason: String| Failure::refused(format!("{}: {reason}", typed.text()));
+            if let Typed::Filter(text) = typed {
+                let (name, params) = split_name(text);
+                let filter =
+                    if is_path(name) { read_component(name)? } else { FilterRef::Name(name.to_owned()) };
+                filters.push((FilterSpec::new(filter), parse_params(params).map_err(refused)?));
+                continue;
+            }
+            let Some((spec, params)) = filters.last_mut() else {
+                let reason = "it comes before any --filter: put it after the one it is for";
+                return Err(refused(reason.to_owned()));
+            };
             match typed {
-                Typed::Filter(text) => {
-                    let (name, params) = split_name(text);
-                    let filter =
-                        if is_path(name) { read_component(name)? } else { FilterRef::Name(name.to_owned()) };
-                    let params = parse_params(params)
-                        .map_err(|reason| Failure::refused(format!("--filter '{text}': {reason}")))?;
-                    filters.push((filter, params));
-                }
-                Typed::Params(text) => {
-                    let Some((_, params)) = filters.last_mut() else {
-                        return Err(Failure::refused(format!(
-                            "--filter-params '{text}' comes before any --filter: put it after the one it is for"
-                        )));
-                    };
-                    merge_json(params, text)
-                        .map_err(|reason| Failure::refused(format!("--filter-params '{text}': {reason}")))?;
+                Typed::Filter(_) => {}
+                Typed::Params(text) => merge_json(params, text).map_err(refused)?,
+                Typed::OnFailure(what) => spec.on_failure = *what,
+                Typed::Limit(text) => {
+                    let (name, value) = parse_limit(text).map_err(refused)?;
+                    if spec.limits.insert(name.to_owned(), value).is_some() {
+                        return Err(refused(format!("limit '{name}' is given twice")));
+                    }
                 }
             }
         }
-        let spec = |(filter, params)| FilterSpec { filter, params: Value::Object(params).to_string() };
+        let spec = |(spec, params)| FilterSpec { params: Value::Object(params).to_string(), ..spec };
         Ok(filters.into_iter().map(spec).collect())
     }
 }
@@ -87,6 +105,30 @@ impl clap::Args for FilterArgs {
                     .action(ArgAction::Append)
                     .help("Parameters of the --filter before it, as a JSON object"),
             )
+            .arg(
+                Arg::new("on_failure")
+                    .long("on-failure")
+                    .value_name("WHAT")
+                    .action(ArgAction::Append)
+                    .value_parser(["pass", "drop", "end"])
+                    .help("What becomes of a record that the --filter before it fails on")
+                    .long_help(
+                        "What becomes of a record that the --filter before it fails on: `pass` it on as it was, marked \
+                         (the default, but not for a redaction, which withholds it), `drop` it, or `end` the query \
+                         there. The answer is incomplete in any case",
+                    ),
+            )
+            .arg(
+                Arg::new("filter_limit")
+                    .long("filter-limit")
+                    .value_name("NAME=VALUE")
+                    .action(ArgAction::Append)
+                    .help("A limit of the --filter before it, such as batch_ms=500 or memory_bytes=134217728")
+                    .long_help(
+                        "A limit of the --filter before it, such as `batch_ms=500` or `memory_bytes=134217728`. A wrong \
+                         name is answered with those there are; docs/limits.md says what each bounds",
+                    ),
+            )
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -103,6 +145,14 @@ impl clap::FromArgMatches for FilterArgs {
         };
         let mut typed = values("filter", Typed::Filter);
         typed.extend(values("filter_params", Typed::Params));
+        typed.extend(values("filter_limit", Typed::Limit));
+        typed.extend(values("on_failure", |text| {
+            Typed::OnFailure(match text.as_str() {
+                "pass" => OnFailure::Pass,
+                "drop" => OnFailure::Drop,
+                _ => OnFailure::End,
+            })
+        }));
         typed.sort_by_key(|(index, _)| *index);
         Ok(FilterArgs { typed: typed.into_iter().map(|(_, typed)| typed).collect() })
     }
@@ -111,6 +161,12 @@ impl clap::FromArgMatches for FilterArgs {
         *self = FilterArgs::from_arg_matches(matches)?;
         Ok(())
     }
+}
+
+fn parse_limit(text: &str) -> Result<(&str, u64), String> {
+    let (name, value) = text.split_once('=').ok_or("give NAME=VALUE, such as batch_ms=500")?;
+    let value = value.parse().map_err(|_| format!("'{value}' is not a whole number"))?;
+    Ok((name, value))
 }
 
 fn read_component(path: &str) -> Result<FilterRef, Failure> {
@@ -150,8 +206,25 @@ mod tests {
             resolve(&["--filter", "a:x=1", "--filter-params", "{\"y\":2}", "--filter", "b"]).expect("valid");
         let params: Vec<&str> = filters.iter().map(|filter| filter.params.as_str()).collect();
         assert_eq!(params, ["{\"x\":1,\"y\":2}", "{}"]);
+        let filters = resolve(&[
+            "--filter",
+            "a",
+            "--on-failure",
+            "drop",
+            "--filter-limit",
+            "batch_ms=5",
+            "--filter",
+            "b",
+        ])
+        .expect("valid");
+        assert_eq!((filters[0].on_failure, filters[1].on_failure), (OnFailure::Drop, OnFailure::Kind));
+        assert_eq!((filters[0].limits.get("batch_ms"), filters[1].limits.len()), (Some(&5), 0));
         for wrong in [
             &["--filter-params", "{}"][..],
+            &["--on-failure", "drop", "--filter", "a"],
+            &["--filter", "a", "--filter-limit", "batch_ms"],
+            &["--filter", "a", "--filter-limit", "batch_ms=1s"],
+            &["--filter", "a", "--filter-limit", "batch_ms=1", "--filter-limit", "batch_ms=2"],
             &["--filter", "a", "--filter-params", "[]"],
             &["--filter", "a", "--filter-params", "{"],
             &["--filter", "a:x=1", "--filter-params", "{\"x\":2}"],

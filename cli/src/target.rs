@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use weir_query::{
-    Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, Flow, Inputs, QueryError, QuerySpec,
-    SourceInfo,
+    Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, FilterLimits, Flow, Inputs, QueryError,
+    QuerySpec, SourceInfo,
 };
 use weir_rpc::client::{Client, ClientError, Endpoint};
 
@@ -266,6 +266,8 @@ fn local_engine(inputs: Inputs, threads: usize) -> Result<Engine, Failure> {
     let mut config = EngineConfig::new(inputs, Compiler::Child { program, args: vec!["compile".into()] });
     config.cache_dir = cache_dir();
     config.limits.threads = threads;
+    // Whoever waits for a long search on a machine of their own can end it.
+    config.filter_limits.query_time = FilterLimits::maxima().query_time;
     let builtin: Vec<(&str, &'static [u8])> =
         weir_filters::all().iter().map(|filter| (filter.name, filter.component)).collect();
     match Engine::new(config.clone(), &builtin) {

@@ -68,6 +68,7 @@ impl Agent {
             limits: config.limits.query,
             sandbox_limits: config.limits.sandbox,
             filter_limits: config.limits.filter,
+            filter_maxima: config.limits.filter_maxima,
             allow_components: config.allow_components,
             node: config.node,
             ..EngineConfig::new(Inputs::Root(config.logs_dir), compiler)

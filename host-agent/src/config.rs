@@ -76,15 +76,15 @@ pub enum ConfigError {
     #[error("{field}: {reason}")]
     Value {
         /// Name of the key, with its section.
-        field: &'static str,
+        field: String,
         /// What is wrong and what would be right.
         reason: String,
     },
 }
 
 impl ConfigError {
-    pub(crate) fn value(field: &'static str, reason: impl fmt::Display) -> ConfigError {
-        ConfigError::Value { field, reason: reason.to_string() }
+    pub(crate) fn value(field: impl Into<String>, reason: impl fmt::Display) -> ConfigError {
+        ConfigError::Value { field: field.into(), reason: reason.to_string() }
     }
 }
 

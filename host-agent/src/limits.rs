@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use weir_query::{FilterLimits, QueryLimits, SandboxLimits};
 use weir_rpc::ServerLimits;
 
-use crate::ConfigError;
+use crate::filter_limits::{FilterMaxima, FilterSettings, default_maxima};
+use crate::{ConfigError, pod_memory};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -83,6 +84,8 @@ section! {
     }
     /// Limits of one query.
     query: QuerySettings;
+    /// The most that a query may set the limits of a filter to.
+    filter_max: FilterMaxima;
     /// Limits of one filter in one query.
     filter: FilterSettings;
     /// Limits of compiling filters.
@@ -113,23 +116,15 @@ section! {
 }
 
 section! {
-    /// The `limits.filter` section.
-    FilterSettings in "limits.filter." {
-        memory_bytes: count of filter.memory_bytes in MIB..=4 * GIB;
-        batch_milliseconds: milliseconds of filter.batch_time in 1..=60_000;
-        params_bytes: count of filter.params_bytes in 2..=MIB;
-        failures: count of filter.failures in 0..=1_000_000;
-    }
-}
-
-section! {
     /// The `limits.sandbox` section.
     SandboxSettings in "limits.sandbox." {
         component_bytes: count of sandbox.component_bytes in 1024..=256 * MIB;
-        compile_memory_bytes: count of sandbox.compile_memory_bytes in 64 * MIB..=16 * GIB;
+        compile_memory_bytes: count of sandbox.compile_memory_bytes in 32 * MIB..=most_compile_memory();
         compile_seconds: count of sandbox.compile_seconds in 1..=600;
         cache_bytes: count of sandbox.cache_bytes in MIB..=64 * GIB;
         instances: count of sandbox.instances in 1..=4096;
+        compile_queue: count of sandbox.compile_queue in 0..=1024;
+        schema_bytes: count of sandbox.schema_bytes in 2..=MIB;
     }
 }
 
@@ -142,20 +137,31 @@ pub struct Limits {
     pub query: QueryLimits,
     /// Of one filter in one query.
     pub filter: FilterLimits,
+    /// The most that a query may set those to.
+    pub filter_maxima: FilterLimits,
     /// Of compiling filters.
     pub sandbox: SandboxLimits,
 }
 
 impl Default for Limits {
-    /// Those of the crates below, but for what many queries at once may hold: an agent has little memory.
+    /// Those of the crates below, but for what many queries at once, and the compiling child, may hold: an agent has
+    /// little memory.
     fn default() -> Limits {
+        let sandbox = SandboxLimits::default();
+        let compile_memory_bytes = sandbox.compile_memory_bytes.min(most_compile_memory());
         Limits {
             server: ServerLimits::default(),
             query: QueryLimits { held_bytes: 16 << 20, ..QueryLimits::default() },
             filter: FilterLimits::default(),
-            sandbox: SandboxLimits::default(),
+            filter_maxima: default_maxima(),
+            sandbox: SandboxLimits { compile_memory_bytes, ..sandbox },
         }
     }
+}
+
+/// The most memory for the compiling child: more, and the kernel would end the pod where only the child is at fault.
+fn most_compile_memory() -> u64 {
+    pod_memory::limit().map_or(16 * GIB, |pod| (pod / 4 * 3).max(32 * MIB))
 }
 
 impl Limits {
@@ -229,14 +235,17 @@ mod tests {
 
     #[test]
     fn what_is_not_set_keeps_its_default() {
-        assert_eq!(Limits::new(&LimitSettings::default()).expect("nothing is set"), Limits::default());
+        let limits = Limits::new(&LimitSettings::default()).expect("nothing is set");
+        assert_eq!(limits, Limits::default());
+        let compile_memory_bytes = SandboxLimits::default().compile_memory_bytes;
+        assert!(limits.sandbox.compile_memory_bytes <= compile_memory_bytes, "the pod's limit counts");
     }
 
     #[test]
     fn what_is_set_is_taken() {
         let settings: LimitSettings = serde_norway::from_str(
             "{max_queries: 3, stall_seconds: 7, query: {filters: 2, patterns: 5, run_seconds: 9}, \
-             filter: {batch_milliseconds: 50}, sandbox: {instances: 9}}",
+             filter: {batch_ms: 50}, sandbox: {instances: 9}}",
         )
         .expect("limits");
         let limits = Limits::new(&settings).expect("in range");
@@ -261,7 +270,8 @@ mod tests {
             ("{stall_seconds: 100000}", "limits.stall_seconds"),
             ("{query: {line_bytes: 1}}", "limits.query.line_bytes"),
             ("{query: {threads: 0}}", "limits.query.threads"),
-            ("{filter: {batch_milliseconds: 0}}", "limits.filter.batch_milliseconds"),
+            ("{filter: {batch_ms: 0}}", "limits.filter.batch_ms"),
+            ("{filter_max: {batch_ms: 100000}}", "limits.filter_max.batch_ms"),
             ("{sandbox: {instances: 18446744073709551615}}", "limits.sandbox.instances"),
         ] {
             let settings: LimitSettings = serde_norway::from_str(text).expect(text);

@@ -1,7 +1,7 @@
 //! What the agent counts, in the form that Prometheus scrapes. `docs/agent.md` lists the names.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -36,6 +36,10 @@ pub(crate) struct Metrics {
     sent: Counter,
     filter_records: Family<FilterLabels, Counter>,
     filter_seconds: Family<FilterLabel, Counter<f64, AtomicU64>>,
+    filter_breaker: Family<FilterLabel, Counter>,
+    filter_memory: Family<FilterLabel, Gauge>,
+    filter_compiles: Family<CompileLabels, Counter>,
+    filter_compile_seconds: Family<FilterLabel, Counter<f64, AtomicU64>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -71,6 +75,12 @@ struct FilterLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CompileLabels {
+    filter: &'static str,
+    cache: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabel {
     version: &'static str,
 }
@@ -91,6 +101,10 @@ impl Metrics {
             sent: Counter::default(),
             filter_records: Family::default(),
             filter_seconds: Family::default(),
+            filter_breaker: Family::default(),
+            filter_memory: Family::default(),
+            filter_compiles: Family::default(),
+            filter_compile_seconds: Family::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -130,6 +144,28 @@ impl Metrics {
             Unit::Seconds,
             metrics.filter_seconds.clone(),
         );
+        registry.register(
+            "filter_breaker_opened",
+            "How often a filter failed so often that it was not called for a while",
+            metrics.filter_breaker.clone(),
+        );
+        registry.register_with_unit(
+            "filter_peak_memory",
+            "Most memory that one use of a filter had",
+            Unit::Bytes,
+            metrics.filter_memory.clone(),
+        );
+        registry.register(
+            "filter_loads",
+            "Uses of a filter, by whether its machine code was there already",
+            metrics.filter_compiles.clone(),
+        );
+        registry.register_with_unit(
+            "filter_load_time",
+            "Time until a filter's machine code was there",
+            Unit::Seconds,
+            metrics.filter_compile_seconds.clone(),
+        );
         Arc::new(Metrics { registry, ..metrics })
     }
 
@@ -167,10 +203,18 @@ impl Observer for Metrics {
             ("replaced", status.replaced),
             ("withheld", status.withheld),
             ("failed", status.failed),
+            ("paused", status.paused),
         ] {
             self.filter_records.get_or_create(&FilterLabels { filter, verdict }).inc_by(records);
         }
-        self.filter_seconds.get_or_create(&FilterLabel { filter }).inc_by(status.time.as_secs_f64());
+        let label = FilterLabel { filter };
+        self.filter_seconds.get_or_create(&label).inc_by(status.time.as_secs_f64());
+        self.filter_breaker.get_or_create(&label).inc_by(status.breaker_opened);
+        let peak = i64::try_from(status.peak_memory).unwrap_or(i64::MAX);
+        self.filter_memory.get_or_create(&label).inner().fetch_max(peak, Ordering::Relaxed);
+        let cache = if status.compile_cached { "hit" } else { "miss" };
+        self.filter_compiles.get_or_create(&CompileLabels { filter, cache }).inc();
+        self.filter_compile_seconds.get_or_create(&label).inc_by(status.compile_time.as_secs_f64());
     }
 
     fn ended(&self, outcome: Outcome, elapsed: Duration, trace_id: &str) {

@@ -2,7 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use weir_query::{FilterStatus, Flags, Gap, Kind, Record, RecordBatch, ResumeToken, Stream, Summary};
+use serde_json::{Value, json};
+use weir_query::{
+    FilterFailure, FilterStatus, Flags, Gap, Kind, Record, RecordBatch, ResumeToken, Stream, Summary,
+};
 
 use super::label::Label;
 use crate::json::{self, Object};
@@ -86,8 +89,8 @@ pub(crate) fn push_gap(out: &mut Vec<u8>, gap: &Gap, label: Option<&Label>) {
         .end();
 }
 
-/// Appends what one filter did.
-pub(crate) fn push_filter(out: &mut Vec<u8>, status: &FilterStatus) {
+/// Appends what one filter did. `name` gives a source's name by its number.
+pub(crate) fn push_filter(out: &mut Vec<u8>, status: &FilterStatus, name: impl Fn(u32) -> Option<String>) {
     Object::new(out)
         .string("type", "filter")
         .value("index", status.index)
@@ -106,9 +109,26 @@ pub(crate) fn push_filter(out: &mut Vec<u8>, status: &FilterStatus) {
         .value("peak_memory", status.peak_memory)
         .value("compile_cached", status.compile_cached)
         .value("compile_ns", status.compile_time.as_nanos())
-        .strings("failures", &status.failures)
+        .value("paused", status.paused)
+        .value("breaker_opened", status.breaker_opened)
+        .json("failures", failures(&status.failures, name).to_string().as_bytes())
         .strings("diagnostics", &status.diagnostics)
         .end();
+}
+
+fn failures(failures: &[FilterFailure], name: impl Fn(u32) -> Option<String>) -> Value {
+    let member = |failure: &FilterFailure| {
+        let FilterFailure { call, reason, detail, source, place } = failure;
+        json!({
+            "call": call,
+            "reason": reason,
+            "detail": detail,
+            "source": source.and_then(&name),
+            "file": place.map(|(file, _)| file),
+            "offset": place.map(|(_, offset)| offset),
+        })
+    };
+    failures.iter().map(member).collect()
 }
 
 /// Appends the summary.

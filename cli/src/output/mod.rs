@@ -333,14 +333,16 @@ impl View {
         if self.look.stats && json {
             let out = &mut self.out.buffer;
             self.gaps.iter().for_each(|gap| jsonl::push_gap(out, gap, self.labels.get(&gap.source)));
-            self.filters.iter().for_each(|status| jsonl::push_filter(out, status));
+            let name = |id: u32| self.labels.get(&id).map(|label| label.name.clone());
+            self.filters.iter().for_each(|status| jsonl::push_filter(out, status, name));
             jsonl::push_summary(out, summary);
             return self.out.flush();
         }
         self.out.flush()?;
         self.gaps.iter().for_each(|gap| report::gap(gap, self.labels.get(&gap.source)));
         if self.look.stats {
-            self.filters.iter().for_each(report::filter);
+            let name = |id: u32| self.labels.get(&id).map(|label| label.name.clone());
+            self.filters.iter().for_each(|status| report::filter(status, name));
             report::summary(summary);
         }
         self.filters.iter().for_each(report::diagnostics);

@@ -52,8 +52,8 @@ pub(crate) fn aggregates(out: &mut Vec<u8>, status: &FilterStatus, look: &Look) 
     }
 }
 
-/// What one filter did.
-pub(crate) fn filter(status: &FilterStatus) {
+/// What one filter did. `name` gives a source's name by its number.
+pub(crate) fn filter(status: &FilterStatus, name: impl Fn(u32) -> Option<String>) {
     let mut done = vec![format!("{} in", status.records_in)];
     for (number, what) in [
         (status.skipped_by_prefilter, "decided by prefilter"),
@@ -62,6 +62,7 @@ pub(crate) fn filter(status: &FilterStatus) {
         (status.replaced, "replaced"),
         (status.withheld, "withheld"),
         (status.failed, "failed"),
+        (status.paused, "of those not handed over"),
     ] {
         if number > 0 {
             done.push(format!("{number} {what}"));
@@ -79,7 +80,10 @@ pub(crate) fn filter(status: &FilterStatus) {
         units::bytes(status.peak_memory),
         units::duration(status.compile_time),
     ));
-    status.failures.iter().for_each(|failure| say(&format!("filter {}: {failure}", status.name)));
+    for failure in &status.failures {
+        let whose = failure.source.and_then(&name).map(|name| format!(" in {name}")).unwrap_or_default();
+        say(&format!("filter {}{whose}: {failure}", status.name));
+    }
 }
 
 /// What a filter wants to tell its author.

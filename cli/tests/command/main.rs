@@ -1,12 +1,19 @@
 //! Runs the real `weir` on real log trees, as a user would.
 
 mod agent;
+#[path = "../../../host-agent/sandbox/tests/sandbox/bombs.rs"]
+#[allow(dead_code, reason = "the agent's own tests use the rest")]
+mod bombs;
 mod counts;
 mod demo;
 mod exit_codes;
 mod filters;
 mod follow;
 mod formats;
+#[path = "../../../host-agent/sandbox/tests/sandbox/guests.rs"]
+#[allow(dead_code, reason = "the sandbox's own tests use more of it")]
+mod guests;
+mod hostile;
 mod inputs;
 mod listings;
 mod program;

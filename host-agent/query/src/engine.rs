@@ -39,8 +39,10 @@ pub struct EngineConfig {
     pub limits: QueryLimits,
     /// Bounds of compiling a filter.
     pub sandbox_limits: SandboxLimits,
-    /// Bounds of running a filter.
+    /// Bounds of running a filter, where the query doesn't set its own.
     pub filter_limits: FilterLimits,
+    /// The most that a query may set a filter's bounds to.
+    pub filter_maxima: FilterLimits,
     /// Whether a query may bring its own component.
     pub allow_components: bool,
     /// Name of the node, which filters are told; may be empty.
@@ -57,6 +59,7 @@ impl EngineConfig {
             limits: QueryLimits::default(),
             sandbox_limits: SandboxLimits::default(),
             filter_limits: FilterLimits::default(),
+            filter_maxima: FilterLimits::maxima(),
             allow_components: true,
             node: String::new(),
         }

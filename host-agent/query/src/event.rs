@@ -1,6 +1,7 @@
 //! What a running query tells. The same events come from a local run and, through `weir-rpc`, from an
 //! agent, so that whoever shows them need not know which it was.
 
+use std::fmt;
 use std::time::Duration;
 
 use weir_sandbox::Kind;
@@ -147,12 +148,43 @@ pub struct FilterStatus {
     pub compile_cached: bool,
     /// Time until the compiled code was there.
     pub compile_time: Duration,
-    /// The first failures, each with reason and place.
-    pub failures: Vec<String>,
+    /// Those of them that never entered the guest, since it was not to be called for a while after too many failures or
+    /// too much time.
+    pub paused: u64,
+    /// How often that began because of failures.
+    pub breaker_opened: u64,
+    /// The first failures.
+    pub failures: Vec<FilterFailure>,
     /// What the filter wants to tell its author.
     pub diagnostics: Vec<String>,
     /// Summary records of an aggregate: JSON objects.
     pub summaries: Vec<String>,
+}
+
+/// One failure of a filter, narrowed down to its record where it was one record's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilterFailure {
+    /// The export that failed, as `weir:filter` names it.
+    pub call: String,
+    /// Why, in one word such as `trap` or `time`.
+    pub reason: String,
+    /// What happened, in one line; parts of it may be the filter's own words.
+    pub detail: String,
+    /// Number of the source that it was about.
+    pub source: Option<u32>,
+    /// The record's file in the source's list of files, and its offset in bytes in that file.
+    pub place: Option<(u32, u64)>,
+}
+
+impl fmt::Display for FilterFailure {
+    /// All but the source, whose name isn't known here.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.call)?;
+        if let Some((file, offset)) = self.place {
+            write!(f, " of the record at byte {offset} of file {file}")?;
+        }
+        write!(f, ": {}: {}", self.reason, self.detail)
+    }
 }
 
 /// The end of a query: whether the answer is whole, and if not, why.

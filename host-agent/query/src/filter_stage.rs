@@ -3,11 +3,12 @@
 
 use serde_json::{Map, Value};
 use weir_sandbox::{
-    Batch, Binding, Columns, Failure, Kind, Session, SourceMeta, SourceVerdict, Verdict, Verdicts,
+    Batch, Binding, Columns, Failure, GuestCall, Kind, Session, SourceMeta, SourceVerdict, Verdict, Verdicts,
 };
 use weir_scan::{Flags, MessageRegex, Record, RecordBatch, Source, Stream};
 
-use crate::event::FilterStatus;
+use crate::event::{FilterFailure, FilterStatus};
+use crate::spec::OnFailure;
 
 /// Records handed to the guest in one call at the most: calls get no cheaper per record above this.
 const CALL_RECORDS: usize = 1024;
@@ -21,6 +22,7 @@ const COMPACT_BYTES: usize = 1 << 20;
 pub(crate) struct StagePlan {
     pub(crate) binding: Binding,
     pub(crate) prefilter: Option<Prefilter>,
+    pub(crate) on_failure: OnFailure,
     pub(crate) compile_cached: bool,
     pub(crate) compile_time: std::time::Duration,
 }
@@ -39,6 +41,7 @@ pub(crate) struct FilterStage {
     kind: Kind,
     columns: Columns,
     prefilter: Option<Prefilter>,
+    on_failure: OnFailure,
     status: FilterStatus,
     /// Whether a record that a select drops is still of use as some match's neighbour.
     neighbours: bool,
@@ -52,6 +55,8 @@ pub(crate) struct FilterStage {
     /// Records whose new message was over it.
     too_large: u64,
     stopped: bool,
+    /// It stopped because of a failure.
+    ended: bool,
 }
 
 /// What is lent to the guest in one call; kept for its allocations.
@@ -83,6 +88,8 @@ impl FilterStage {
             replaced: 0,
             withheld: 0,
             failed: 0,
+            paused: 0,
+            breaker_opened: 0,
             time: std::time::Duration::ZERO,
             peak_memory: 0,
             compile_cached: plan.compile_cached,
@@ -96,6 +103,7 @@ impl FilterStage {
             kind: description.kind,
             columns: plan.binding.plan().columns,
             prefilter: plan.prefilter,
+            on_failure: plan.on_failure,
             status,
             neighbours,
             skips: Vec::new(),
@@ -105,6 +113,7 @@ impl FilterStage {
             batch_bytes,
             too_large: 0,
             stopped: false,
+            ended: false,
         }
     }
 
@@ -258,7 +267,18 @@ impl FilterStage {
             timestamps: &call.timestamps,
             attrs: &call.attrs,
         };
+        let before = self.session.stats().records_in;
         self.session.process(source, &lent, &mut self.verdicts);
+        let known = self.status.failures.len();
+        for failure in &self.session.stats().failures[known..] {
+            let place = failure.record.and_then(|record| {
+                // Sources that were not begun have failed before this call.
+                let index = self.call.picked.get(usize::try_from(record.checked_sub(before)?).ok()?)?;
+                let record = &batch.records[*index];
+                Some((record.file, record.offset))
+            });
+            self.status.failures.push(told(failure, place));
+        }
     }
 
     fn carry_out(&mut self, batch: &mut RecordBatch) {
@@ -271,6 +291,7 @@ impl FilterStage {
                     self.stopped = true;
                     self.gone[index] = true;
                 }
+                _ if self.ended => self.gone[index] = true,
                 Verdict::Replace(range) if batch.bytes.len() + range.len() > self.batch_bytes => {
                     self.too_large += 1;
                     self.fail(batch, index);
@@ -290,13 +311,18 @@ impl FilterStage {
         }
     }
 
-    /// A record that the filter failed on: a redaction withholds it, else it stays as it was, marked.
+    /// A record that the filter failed on. A redaction withholds it, whatever else becomes of the query.
     fn fail(&mut self, batch: &mut RecordBatch, index: usize) {
-        if self.kind == Kind::Redact {
-            self.status.withheld += 1;
-            self.gone[index] = true;
-        } else {
-            batch.records[index].flags.set(Flags::UNFILTERED);
+        self.status.withheld += u64::from(self.kind == Kind::Redact);
+        match self.on_failure {
+            OnFailure::Kind if self.kind == Kind::Redact => self.gone[index] = true,
+            OnFailure::Kind | OnFailure::Pass => batch.records[index].flags.set(Flags::UNFILTERED),
+            OnFailure::Drop => self.gone[index] = true,
+            OnFailure::End => {
+                self.gone[index] = true;
+                self.stopped = true;
+                self.ended = true;
+            }
         }
     }
 
@@ -308,33 +334,71 @@ impl FilterStage {
         }
     }
 
-    /// Ends the filter's part in the query and says what it did.
-    pub(crate) fn finish(mut self) -> FilterStatus {
+    /// Ends the filter's part in the query. Says what it did and, where that makes the answer incomplete, why.
+    pub(crate) fn finish(mut self) -> (FilterStatus, Option<String>) {
         self.status.summaries = self.session.finish();
         self.status.diagnostics = self.session.diagnostics();
         let stats = self.session.stats();
+        let known = self.status.failures.len();
+        self.status.failures.extend(stats.failures[known..].iter().map(|failure| told(failure, None)));
+        self.status.paused = stats.paused;
+        self.status.breaker_opened = stats.breaker_opened;
         self.status.kept = stats.kept;
         self.status.dropped = stats.dropped;
         self.status.replaced = stats.replaced - self.too_large;
         self.status.failed = stats.failed + self.too_large;
         self.status.time = stats.cpu;
         self.status.peak_memory = stats.peak_memory_bytes;
-        self.status.failures = stats.failures.iter().map(failure_text).collect();
         if self.too_large > 0 {
-            self.status.failures.push(format!(
-                "process: batch_bytes: {} new messages would have taken the batch over {} bytes",
-                self.too_large, self.batch_bytes
-            ));
+            let (records, bytes) = (self.too_large, self.batch_bytes);
+            self.status.failures.push(FilterFailure {
+                call: GuestCall::Process.to_string(),
+                reason: "batch_bytes".to_owned(),
+                detail: format!("{records} new messages would have taken the batch over {bytes} bytes"),
+                source: None,
+                place: None,
+            });
         }
-        self.status
+        let incomplete = self.incomplete();
+        (self.status, incomplete)
+    }
+
+    fn incomplete(&self) -> Option<String> {
+        let FilterStatus { name, failed, paused, failures, .. } = &self.status;
+        if *failed == 0 && failures.is_empty() {
+            return None;
+        }
+        let what = match (self.on_failure, self.kind) {
+            (OnFailure::End, _) if self.ended => {
+                "failed on a record, where the query ended as asked".to_owned()
+            }
+            (_, Kind::Redact) => format!("withheld {} records that it failed on", self.status.withheld),
+            (OnFailure::Drop, _) => format!("dropped {failed} records that it failed on, as asked"),
+            (_, Kind::Aggregate) => format!("left out {failed} records that it failed on"),
+            (_, Kind::Select | Kind::Transform) => {
+                format!("passed {failed} records on unfiltered, since it failed on them")
+            }
+        };
+        let paused = match paused {
+            0 => String::new(),
+            paused => {
+                let why = self.session.stats().pause.map(|why| format!(": {why}")).unwrap_or_default();
+                format!("; {paused} of them were not handed to it{why}")
+            }
+        };
+        let first = failures.first().map(|failure| format!("; first: {failure}")).unwrap_or_default();
+        Some(format!("filter '{name}' {what}{paused}{first}"))
     }
 }
 
-fn failure_text(failure: &Failure) -> String {
-    let source = failure.source.map(|source| format!(" of source {source}")).unwrap_or_default();
-    let record =
-        failure.record.map(|record| format!(", record {record} of those it was handed")).unwrap_or_default();
-    format!("{}{source}{record}: {}: {}", failure.call, failure.reason, failure.detail)
+fn told(failure: &Failure, place: Option<(u32, u64)>) -> FilterFailure {
+    FilterFailure {
+        call: failure.call.to_string(),
+        reason: failure.reason.to_string(),
+        detail: failure.detail.clone(),
+        source: failure.source,
+        place,
+    }
 }
 
 /// The `attrs` byte of `weir:filter`: bit 0 stderr, bit 1 cut, bit 2 malformed.

@@ -38,11 +38,13 @@ pub use budget::Budget;
 pub use cancel::Cancel;
 pub use engine::{Engine, EngineConfig, FileInfo, FilterInfo, Inputs, SourceInfo};
 pub use error::QueryError;
-pub use event::{Bucket, Count, Event, FilterStatus, Flow, Gap, Progress, SourceStatus, Summary};
+pub use event::{
+    Bucket, Count, Event, FilterFailure, FilterStatus, Flow, Gap, Progress, SourceStatus, Summary,
+};
 pub use limits::{QueryLimits, available_threads};
 pub use plan::Plan;
 pub use resume::{NotAToken, ResumeKey, ResumeToken, SourcePosition};
-pub use spec::{FilterRef, FilterSpec, Limit, Output, QuerySpec};
+pub use spec::{FilterRef, FilterSpec, Limit, OnFailure, Output, QuerySpec};
 
 pub use weir_sandbox::{Compiler, Description, FilterLimits, Kind, SandboxLimits, compile_child_main};
 pub use weir_scan::{

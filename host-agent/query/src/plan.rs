@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use weir_sandbox::Kind;
+use weir_sandbox::{FilterLimits, Kind};
 use weir_scan::{
-    Direction, LogSet, Matcher, MessageRegex, PatternError, Position, ScanLimits, Search, Source,
+    Direction, LogSet, Matcher, MessageRegex, PatternError, PatternLimits, Position, ScanLimits, Search,
+    Source,
 };
 
 use crate::engine::{Engine, parse_selectors};
@@ -13,7 +14,7 @@ use crate::filter_stage::{Prefilter, StagePlan};
 use crate::follow::{FollowPlan, Instance};
 use crate::resume::{self, ResumeKey};
 use crate::selector::{self, Selector};
-use crate::spec::{FilterRef, FilterSpec};
+use crate::spec::{FilterRef, FilterSpec, OnFailure};
 use crate::watch::Watcher;
 use crate::{Limit, Output, QueryError, QuerySpec};
 
@@ -234,9 +235,14 @@ impl Planner<'_> {
             let mut stage = self.open(spec, &field)?;
             if let Some(prefilter) = stage.binding.plan().prefilter.clone() {
                 // Also what the scanner is handed is compiled here once, so that a bad one is the filter's error.
-                let regex = MessageRegex::new(&prefilter, &limits.patterns).map_err(|error| {
+                let bounds = PatternLimits {
+                    compiled_bytes: stage.binding.limits().prefilter_compiled_bytes,
+                    pattern_bytes: stage.binding.limits().prefilter_bytes,
+                    ..limits.patterns.clone()
+                };
+                let regex = MessageRegex::new(&prefilter, &bounds).map_err(|error| {
                     QueryError::invalid(
-                        &field,
+                        format!("{field} ({})", spec.filter.name()),
                         format!("the filter's own prefilter is refused, tell its author: {error}"),
                     )
                 })?;
@@ -265,21 +271,51 @@ impl Planner<'_> {
                         ),
                     });
                 }
-                let filter = self.engine.sandbox.load(bytes).map_err(|error| {
-                    QueryError::invalid(
-                        field,
-                        format!("'{label}' is not a filter that can run here: {error}"),
-                    )
-                })?;
-                (filter, label)
+                let load = self.engine.sandbox.load(bytes);
+                (load.map_err(|error| QueryError::load(&format!("{field} ({label})"), &error))?, label)
             }
         };
         let params = if spec.params.trim().is_empty() { "{}" } else { &spec.params };
+        let limits = self.filter_limits(spec, field)?;
         let binding = filter
-            .open(params, &self.engine.config.filter_limits)
+            .open(params, &limits)
             .map_err(|error| QueryError::open(&format!("{field} ({name})"), &error))?;
+        if spec.on_failure == OnFailure::Pass && binding.kind() == Kind::Redact {
+            return Err(QueryError::invalid(
+                format!("{field}.on_failure"),
+                format!(
+                    "'{name}' redacts: what it fails on can't be passed on; leave it out, or give drop or end"
+                ),
+            ));
+        }
         let compile = filter.compile();
-        Ok(StagePlan { binding, prefilter: None, compile_cached: compile.cached, compile_time: compile.time })
+        Ok(StagePlan {
+            binding,
+            prefilter: None,
+            on_failure: spec.on_failure,
+            compile_cached: compile.cached,
+            compile_time: compile.time,
+        })
+    }
+
+    /// The engine's limits of a filter, with those that the query sets, within the engine's maxima.
+    fn filter_limits(&self, spec: &FilterSpec, field: &str) -> Result<FilterLimits, QueryError> {
+        let config = &self.engine.config;
+        let mut limits = config.filter_limits.clone();
+        for (name, value) in &spec.limits {
+            let field = format!("{field}.limits.{name}");
+            let Some(limit) = FilterLimits::named(name) else {
+                let names: Vec<&str> = FilterLimits::NAMED.iter().map(|limit| limit.name).collect();
+                let message = format!("there is no such limit; there are {}", names.join(", "));
+                return Err(QueryError::invalid(field, message));
+            };
+            let most = limit.get(&config.filter_maxima);
+            if *value > most {
+                return Err(QueryError::limit(field, name, most, format!("{value}")));
+            }
+            limit.set(&mut limits, *value).map_err(|reason| QueryError::invalid(field, reason))?;
+        }
+        Ok(limits)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::budget::{Budget, Spending};
 use crate::collect::{Collector, CollectorConfig};
 use crate::crew::{Bench, Crew};
 use crate::engine::set_bytes;
-use crate::event::{Event, FilterStatus, Flow, Gap, Progress, SourceStatus};
+use crate::event::{Event, Flow, Gap, Progress, SourceStatus};
 use crate::filter_stage::FilterStage;
 use crate::follow::Follow;
 use crate::job::Hand;
@@ -410,10 +410,8 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         self.collector.finish();
         (0..self.lanes.len()).for_each(|index| self.tell_end(index));
         for stage in std::mem::take(&mut self.stages) {
-            let status = stage.finish();
-            if status.failed > 0 || !status.failures.is_empty() {
-                self.collector.incomplete(failure_sentence(&status));
-            }
+            let (status, incomplete) = stage.finish();
+            incomplete.into_iter().for_each(|why| self.collector.incomplete(why));
             self.collector.give(Event::Filter(status));
         }
         if self.searches && self.lanes.iter().any(|lane| lane.feed.stats().met_long_line) {
@@ -441,18 +439,6 @@ fn begin_source(stages: &mut [FilterStage], id: u32, source: &weir_scan::Source,
         wanted &= scan || aggregates;
     }
     wanted
-}
-
-fn failure_sentence(status: &FilterStatus) -> String {
-    let what = match status.kind {
-        Kind::Redact => format!("withheld {} records that it failed on", status.withheld),
-        Kind::Aggregate => format!("left out {} records that it failed on", status.failed),
-        Kind::Select | Kind::Transform => {
-            format!("passed {} records on unfiltered, since it failed on them", status.failed)
-        }
-    };
-    let first = status.failures.first().map(|failure| format!("; first: {failure}")).unwrap_or_default();
-    format!("filter '{}' {what}{first}", status.name)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a user asks for, as typed: nothing here has been checked. [`Engine::plan`](crate::Engine::plan)
 //! turns a [`QuerySpec`] into something that can run, or refuses it with the field's name.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use weir_scan::{Context, Direction, PatternSpec};
@@ -69,6 +70,37 @@ pub struct FilterSpec {
     pub filter: FilterRef,
     /// Its parameters as the text of a JSON object; empty text counts as `{}`.
     pub params: String,
+    /// Limits that are to differ from the engine's, by the names of
+    /// [`FilterLimits::NAMED`](weir_sandbox::FilterLimits::NAMED). The engine's maxima hold.
+    pub limits: BTreeMap<String, u64>,
+    /// What becomes of a record that it fails on.
+    pub on_failure: OnFailure,
+}
+
+impl FilterSpec {
+    /// A filter without parameters, under the engine's own limits.
+    pub fn new(filter: FilterRef) -> FilterSpec {
+        FilterSpec {
+            filter,
+            params: String::new(),
+            limits: BTreeMap::new(),
+            on_failure: OnFailure::default(),
+        }
+    }
+}
+
+/// What becomes of a record that a filter fails on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// What the filter's kind asks for: a redaction withholds it, any other filter passes it on as it was, marked.
+    #[default]
+    Kind,
+    /// It is passed on as it was, marked. Not for a redaction.
+    Pass,
+    /// It is dropped, and counted as failed.
+    Drop,
+    /// It is dropped, and the query ends there, incomplete.
+    End,
 }
 
 /// How a query names a filter.
@@ -83,6 +115,15 @@ pub enum FilterRef {
         /// The component's bytes.
         bytes: Vec<u8>,
     },
+}
+
+impl FilterRef {
+    /// What to call it in messages.
+    pub fn name(&self) -> &str {
+        match self {
+            FilterRef::Name(name) | FilterRef::Component { label: name, .. } => name,
+        }
+    }
 }
 
 /// What a query gives back.

@@ -1,5 +1,8 @@
 //! Filters that fail, lie or stop, in whole queries: what the person who asked gets, and what the summary says.
 
+#[path = "../../sandbox/tests/sandbox/bombs.rs"]
+#[allow(dead_code, reason = "the compiling child's own tests use the rest")]
+mod bombs;
 #[path = "../../sandbox/tests/sandbox/guests.rs"]
 #[allow(dead_code, reason = "the sandbox's own tests use more of it")]
 mod guests;
@@ -9,8 +12,8 @@ use std::path::Path;
 
 use guests::Puppet;
 use weir_query::{
-    Cancel, Compiler, Context, Engine, EngineConfig, Event, FilterRef, FilterSpec, FilterStatus, Flags, Flow,
-    Inputs, Limit, Output, PatternSpec, QueryError, QuerySpec, Summary,
+    Cancel, Compiler, Context, Engine, EngineConfig, Event, FilterLimits, FilterRef, FilterSpec,
+    FilterStatus, Flags, Flow, Inputs, Limit, OnFailure, Output, PatternSpec, QueryError, QuerySpec, Summary,
 };
 
 const SELECT: u8 = 0;
@@ -37,10 +40,7 @@ fn engine(dir: &Path, messages: &[&str]) -> Engine {
 }
 
 fn filter(puppet: &Puppet) -> FilterSpec {
-    FilterSpec {
-        filter: FilterRef::Component { label: "puppet.wasm".to_owned(), bytes: puppet.build() },
-        params: String::new(),
-    }
+    FilterSpec::new(FilterRef::Component { label: "puppet.wasm".to_owned(), bytes: puppet.build() })
 }
 
 fn puppet(kind: u8, prefilter: Option<&'static str>) -> Puppet {
@@ -113,6 +113,106 @@ fn a_record_that_a_redaction_fails_on_is_withheld() {
     assert_eq!(answer.filters[0].withheld, 1);
     let reason = answer.summary.incomplete.join("\n");
     assert!(reason.contains("withheld 1 record") && !reason.contains("secret"), "{reason}");
+}
+
+#[test]
+fn what_becomes_of_a_failed_record_is_the_callers_choice() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let engine = engine(dir.path(), &["r1", "x2", "r3", "x4", "r5"]);
+    let with = |kind, on_failure| {
+        let mut spec = with_filters(&[puppet(kind, None)]);
+        spec.filters[0].on_failure = on_failure;
+        spec
+    };
+    for (kind, on_failure, lines, words) in [
+        (
+            TRANSFORM,
+            OnFailure::Kind,
+            &["R1", "x2 (unfiltered)", "R3", "x4 (unfiltered)", "R5"][..],
+            "passed 2 records",
+        ),
+        (
+            TRANSFORM,
+            OnFailure::Pass,
+            &["R1", "x2 (unfiltered)", "R3", "x4 (unfiltered)", "R5"],
+            "passed 2 records",
+        ),
+        (TRANSFORM, OnFailure::Drop, &["R1", "R3", "R5"], "dropped 2 records"),
+        (TRANSFORM, OnFailure::End, &["R1"], "the query ended as asked"),
+        (REDACT, OnFailure::Drop, &["R1", "R3", "R5"], "withheld 2 records"),
+        (REDACT, OnFailure::End, &["R1"], "the query ended as asked"),
+    ] {
+        let answer = run(&engine, &with(kind, on_failure));
+        assert_eq!(answer.lines, lines, "{on_failure:?}");
+        let reason = answer.summary.incomplete.join("\n");
+        assert!(reason.contains(words), "{on_failure:?}: {reason}");
+    }
+    let error = engine.plan(&with(REDACT, OnFailure::Pass)).err().expect("refused").to_string();
+    assert!(error.contains("filters[0].on_failure") && error.contains("redacts"), "{error}");
+}
+
+#[test]
+fn a_failure_names_its_record() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let engine = engine(dir.path(), &["k1", "k2", "x3", "k4", "e5"]);
+    // The pattern leaves records out, so that places in a call are not places in the file.
+    let mut spec = with_filters(&[puppet(TRANSFORM, None)]);
+    spec.pattern = PatternSpec { patterns: vec!["[2-5]".to_owned()], ..PatternSpec::default() };
+    let answer = run(&engine, &spec);
+    let line = "2026-11-24T10:00:00Z stdout F k1\n".len() as u64;
+    let failures = &answer.filters[0].failures;
+    let told: Vec<_> = failures.iter().map(|f| (f.reason.as_str(), f.source, f.place)).collect();
+    assert_eq!(told, [("trap", Some(0), Some((0, 2 * line))), ("reported", Some(0), Some((0, 4 * line)))]);
+    assert!(failures[0].to_string().contains(&format!("byte {} of file 0", 2 * line)), "{}", failures[0]);
+}
+
+#[test]
+fn limits_are_the_querys_own_within_the_engines_maxima() {
+    let dir = tempfile::tempdir().expect("a folder");
+    engine(dir.path(), &["m1"]);
+    let maxima = FilterLimits { memory_bytes: 8 << 20, ..FilterLimits::maxima() };
+    let config = EngineConfig {
+        filter_maxima: maxima,
+        ..EngineConfig::new(Inputs::Root(dir.path().to_owned()), Compiler::InProcess)
+    };
+    let engine = Engine::new(config, &[]).expect("an engine");
+    let with = |name: &str, value: u64| {
+        let mut spec = with_filters(&[puppet(TRANSFORM, None)]);
+        spec.filters[0].limits.insert(name.to_owned(), value);
+        spec
+    };
+    let answer = run(&engine, &with("memory_bytes", 1 << 20));
+    assert!(answer.filters[0].peak_memory <= 1 << 20, "{:?}", answer.filters[0]);
+    let detail = &answer.filters[0].failures[0].detail;
+    assert!(detail.contains("memory_bytes (1048576)"), "{detail}");
+    match engine.plan(&with("memory_bytes", 16 << 20)).err() {
+        Some(QueryError::LimitExceeded { field, limit, value, .. }) => {
+            assert_eq!(
+                (field.as_str(), limit.as_str(), value.as_str()),
+                ("filters[0].limits.memory_bytes", "memory_bytes", "8388608")
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    for (name, value, words) in
+        [("memory", 1, "memory_bytes, "), ("batch_ms", 0, "out of range; give 1 to 60000")]
+    {
+        let error = engine.plan(&with(name, value)).err().expect("refused").to_string();
+        assert!(error.contains(&format!("filters[0].limits.{name}")) && error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn a_bomb_is_refused_before_anything_is_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let engine = engine(dir.path(), &["k"]);
+    for bomb in bombs::quick() {
+        let component = FilterRef::Component { label: "bomb.wasm".to_owned(), bytes: bomb.component };
+        let spec = QuerySpec { filters: vec![FilterSpec::new(component)], ..QuerySpec::default() };
+        let error = engine.plan(&spec).err().expect(bomb.name).to_string();
+        assert!(error.contains(bomb.told) && error.contains("bomb.wasm"), "{}: {error}", bomb.name);
+        assert!(error.len() < 2000, "{}: {error}", bomb.name);
+    }
 }
 
 #[test]

@@ -7,9 +7,9 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use weir_query::{
-    Bucket, Case, Context, Count, Direction, Event, FileInfo, FilterInfo, FilterRef, FilterSpec,
-    FilterStatus, Gap, Kind, Limit, Output, PatternSpec, Progress, QueryError, QuerySpec, ResumeToken,
-    Source, SourceInfo, SourceStatus, Summary,
+    Bucket, Case, Context, Count, Direction, Event, FileInfo, FilterFailure, FilterInfo, FilterRef,
+    FilterSpec, FilterStatus, Gap, Kind, Limit, OnFailure, Output, PatternSpec, Progress, QueryError,
+    QuerySpec, ResumeToken, Source, SourceInfo, SourceStatus, Summary,
 };
 
 use crate::batch;
@@ -299,7 +299,17 @@ fn filter_spec((index, wire): (usize, v1::FilterSpec)) -> Result<FilterSpec, Que
         }
         None => return Err(invalid(&format!("filters[{index}]"), "names no filter; set name or component")),
     };
-    Ok(FilterSpec { filter, params: wire.params })
+    let on_failure = match v1::OnFailure::try_from(wire.on_failure) {
+        Ok(v1::OnFailure::Unspecified) => OnFailure::Kind,
+        Ok(v1::OnFailure::Pass) => OnFailure::Pass,
+        Ok(v1::OnFailure::Drop) => OnFailure::Drop,
+        Ok(v1::OnFailure::End) => OnFailure::End,
+        Err(_) => {
+            let field = format!("filters[{index}].on_failure");
+            return Err(invalid(&field, &format!("{} means nothing here", wire.on_failure)));
+        }
+    };
+    Ok(FilterSpec { filter, params: wire.params, limits: wire.limits.into_iter().collect(), on_failure })
 }
 
 fn wire_filter_spec(spec: &FilterSpec) -> v1::FilterSpec {
@@ -310,7 +320,19 @@ fn wire_filter_spec(spec: &FilterSpec) -> v1::FilterSpec {
             component: bytes.clone().into(),
         }),
     };
-    v1::FilterSpec { filter: Some(filter), params: spec.params.clone() }
+    let on_failure = match spec.on_failure {
+        OnFailure::Kind => v1::OnFailure::Unspecified,
+        OnFailure::Pass => v1::OnFailure::Pass,
+        OnFailure::Drop => v1::OnFailure::Drop,
+        OnFailure::End => v1::OnFailure::End,
+    };
+    let limits = spec.limits.iter().map(|(name, value)| (name.clone(), *value)).collect();
+    v1::FilterSpec {
+        filter: Some(filter),
+        params: spec.params.clone(),
+        limits,
+        on_failure: on_failure.into(),
+    }
 }
 
 fn wire_source(source: Source) -> v1::Source {
@@ -341,10 +363,23 @@ fn wire_filter_status(status: FilterStatus) -> v1::FilterStatus {
         peak_memory: status.peak_memory,
         compile_cached: status.compile_cached,
         compile_time: nanoseconds(status.compile_time),
-        failures: status.failures,
+        failures: status.failures.into_iter().map(wire_filter_failure).collect(),
         diagnostics: status.diagnostics,
         summaries: status.summaries,
+        paused: status.paused,
+        breaker_opened: status.breaker_opened,
     }
+}
+
+fn wire_filter_failure(failure: FilterFailure) -> v1::FilterFailure {
+    let FilterFailure { call, reason, detail, source, place } = failure;
+    let place = place.map(|(file, offset)| v1::filter_failure::Place { file, offset });
+    v1::FilterFailure { call, reason, detail, source, place }
+}
+
+fn filter_failure(wire: v1::FilterFailure) -> FilterFailure {
+    let v1::FilterFailure { call, reason, detail, source, place } = wire;
+    FilterFailure { call, reason, detail, source, place: place.map(|place| (place.file, place.offset)) }
 }
 
 fn filter_status(wire: v1::FilterStatus) -> Result<FilterStatus, String> {
@@ -365,9 +400,11 @@ fn filter_status(wire: v1::FilterStatus) -> Result<FilterStatus, String> {
         peak_memory: wire.peak_memory,
         compile_cached: wire.compile_cached,
         compile_time: Duration::from_nanos(wire.compile_time),
-        failures: wire.failures,
+        failures: wire.failures.into_iter().map(filter_failure).collect(),
         diagnostics: wire.diagnostics,
         summaries: wire.summaries,
+        paused: wire.paused,
+        breaker_opened: wire.breaker_opened,
     })
 }
 

@@ -31,7 +31,19 @@ fn filter() -> impl Strategy<Value = FilterSpec> {
         ".{0,8}".prop_map(FilterRef::Name),
         (".{0,8}", vec(any::<u8>(), 0..9)).prop_map(|(label, bytes)| FilterRef::Component { label, bytes }),
     ];
-    (filter, ".{0,8}").prop_map(|(filter, params)| FilterSpec { filter, params })
+    let limits = prop::collection::btree_map(".{0,8}", any::<u64>(), 0..3);
+    let on_failure = prop_oneof![
+        Just(OnFailure::Kind),
+        Just(OnFailure::Pass),
+        Just(OnFailure::Drop),
+        Just(OnFailure::End)
+    ];
+    (filter, ".{0,8}", limits, on_failure).prop_map(|(filter, params, limits, on_failure)| FilterSpec {
+        filter,
+        params,
+        limits,
+        on_failure,
+    })
 }
 
 fn output() -> impl Strategy<Value = Output> {
@@ -122,7 +134,12 @@ fn a_kind() -> impl Strategy<Value = Kind> {
 
 fn status() -> impl Strategy<Value = FilterStatus> {
     let names = (".{0,8}", ".{0,8}", ".{0,8}");
-    (any::<u32>(), names, a_kind(), any::<[u64; 10]>(), any::<bool>(), texts(), texts(), texts()).prop_map(
+    let words = (".{0,8}", ".{0,8}", ".{0,8}");
+    let failure = (words, any::<Option<u32>>(), any::<Option<(u32, u64)>>()).prop_map(
+        |((call, reason, detail), source, place)| FilterFailure { call, reason, detail, source, place },
+    );
+    let failures = prop::collection::vec(failure, 0..3);
+    (any::<u32>(), names, a_kind(), any::<[u64; 12]>(), any::<bool>(), failures, texts(), texts()).prop_map(
         |(
             index,
             (name, version, digest),
@@ -146,6 +163,8 @@ fn status() -> impl Strategy<Value = FilterStatus> {
                 replaced: numbers[4],
                 withheld: numbers[5],
                 failed: numbers[6],
+                paused: numbers[10],
+                breaker_opened: numbers[11],
                 time: Duration::from_nanos(numbers[7]),
                 peak_memory: numbers[8],
                 compile_cached,

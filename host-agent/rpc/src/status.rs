@@ -17,6 +17,10 @@ const MALFORMED: &str = "MALFORMED";
 /// Reason of an error of ours that is about the agent and not about the query.
 const SHUTTING_DOWN: &str = "SHUTTING_DOWN";
 
+/// Longest text of an error in bytes. A status travels in the trailers, several times over, and a client may take no more
+/// than 8 KiB of them.
+const TEXT_BYTES: usize = 1000;
+
 /// The status that tells `error`.
 pub(crate) fn from_error(error: &QueryError) -> Status {
     let (code, reason) = match error {
@@ -26,15 +30,15 @@ pub(crate) fn from_error(error: &QueryError) -> Status {
         QueryError::LimitExceeded { .. } => (Code::ResourceExhausted, "LIMIT_EXCEEDED"),
         _ => (Code::Internal, "FAILED"),
     };
-    let text = error.to_string();
+    let text = cut(&error.to_string());
     let mut metadata = HashMap::new();
-    let mut tell = |key: &str, value: &str| metadata.insert(key.to_owned(), value.to_owned());
+    let mut tell = |key: &str, value: &str| metadata.insert(key.to_owned(), cut(value));
     let mut details = ErrorDetails::new();
     match error {
         QueryError::Invalid { field, message } => {
             tell("field", field);
             tell("message", message);
-            details.add_bad_request_violation(field, message);
+            details.add_bad_request_violation(cut(field), cut(message));
         }
         QueryError::NotFound { field, message } | QueryError::Refused { field, message } => {
             tell("field", field);
@@ -55,6 +59,18 @@ pub(crate) fn from_error(error: &QueryError) -> Status {
     }
     details.set_error_info(reason, DOMAIN, metadata);
     Status::with_error_details(code, text, details)
+}
+
+/// The beginning of a text that is too long for a status.
+fn cut(text: &str) -> String {
+    if text.len() <= TEXT_BYTES {
+        return text.to_owned();
+    }
+    let mut end = TEXT_BYTES;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
 }
 
 /// The agent is about to end.
@@ -147,6 +163,17 @@ pub(crate) fn to_error(status: &Status) -> ClientError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_error_is_cut_at_a_characters_border() {
+        let message = "ä".repeat(100_000);
+        let status = from_error(&QueryError::Invalid { field: message.clone(), message });
+        let mut trailers = tonic::codegen::http::HeaderMap::new();
+        status.add_header(&mut trailers).expect("a header");
+        let bytes: usize = trailers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+        assert!(bytes < 16 << 10, "{bytes}");
+        assert!(status.message().contains('…'));
+    }
 
     #[test]
     fn each_error_has_its_code_and_comes_back_whole() {

@@ -53,11 +53,20 @@ pub(crate) struct Lists<'a> {
     pub(crate) records: usize,
     /// Sum of the messages' lengths, also when they are not sent.
     pub(crate) message_bytes: usize,
+    /// Where the messages lie in the batch's own block, also when they are not sent.
+    messages: (&'a [u32], &'a [u32]),
     pub(crate) block: &'a [u8],
     pub(crate) starts: &'a [u32],
     pub(crate) ends: &'a [u32],
     pub(crate) timestamps: &'a [i64],
     pub(crate) attrs: &'a [u8],
+}
+
+impl Lists<'_> {
+    /// Length of a record's message in bytes.
+    pub(crate) fn message_len(&self, record: usize) -> usize {
+        (self.messages.1[record] - self.messages.0[record]) as usize
+    }
 }
 
 /// Reused buffers for offsets that had to change.
@@ -82,6 +91,7 @@ impl Layout {
         let mut lists = Lists {
             records: range.len(),
             message_bytes,
+            messages: (starts, ends),
             block: &[],
             starts: &[],
             ends: &[],

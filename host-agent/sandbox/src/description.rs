@@ -5,10 +5,6 @@ use std::fmt;
 use crate::abi::weir::filter::types as wire;
 use crate::json;
 
-/// Longest prefilter that a plan may carry, in bytes.
-const PREFILTER_BYTES: usize = 64 << 10;
-/// Longest parameter schema, in bytes.
-const SCHEMA_BYTES: usize = 64 << 10;
 /// Longest summary line, in bytes.
 const SUMMARY_BYTES: usize = 200;
 /// Longest version, in bytes.
@@ -85,7 +81,8 @@ pub struct Plan {
     pub columns: Columns,
     /// The regular expression, in the `regex` crate's syntax but not yet parsed, outside of which the
     /// filter needs no record: `select` never keeps one, `transform` and `redact` never change one.
-    /// Always `None` for `aggregate`. At most 64 KiB.
+    /// Always `None` for `aggregate`. At most [`FilterLimits::prefilter_bytes`](crate::FilterLimits::prefilter_bytes)
+    /// long.
     pub prefilter: Option<String>,
 }
 
@@ -129,7 +126,7 @@ pub enum SourceVerdict {
 }
 
 /// Checks a description. The error names the field and what is right for it, in one line.
-pub(crate) fn check_description(raw: wire::Description) -> Result<Description, String> {
+pub(crate) fn check_description(raw: wire::Description, schema_bytes: usize) -> Result<Description, String> {
     let wire::Description { name, version, kind, summary, params_schema } = raw;
     if !is_name(&name) {
         return Err(
@@ -142,8 +139,9 @@ pub(crate) fn check_description(raw: wire::Description) -> Result<Description, S
     if summary.len() > SUMMARY_BYTES || summary.chars().any(char::is_control) {
         return Err(format!("`summary` must be one line of at most {SUMMARY_BYTES} bytes"));
     }
-    if params_schema.len() > SCHEMA_BYTES {
-        return Err(format!("`params-schema` must be at most {SCHEMA_BYTES} bytes"));
+    if params_schema.len() > schema_bytes {
+        let found = params_schema.len();
+        return Err(format!("`params-schema` has {found} bytes; the limit schema_bytes is {schema_bytes}"));
     }
     json::check_object(params_schema.as_bytes())
         .map_err(|problem| format!("`params-schema` is {problem}"))?;
@@ -157,7 +155,7 @@ pub(crate) fn check_description(raw: wire::Description) -> Result<Description, S
 }
 
 /// Checks a plan. The error tells in one line what is wrong.
-pub(crate) fn check_plan(raw: wire::Plan, kind: Kind) -> Result<Plan, String> {
+pub(crate) fn check_plan(raw: wire::Plan, kind: Kind, prefilter_bytes: usize) -> Result<Plan, String> {
     let columns = Columns {
         message: raw.columns.contains(wire::Columns::MESSAGE),
         timestamp: raw.columns.contains(wire::Columns::TIMESTAMP),
@@ -170,10 +168,10 @@ pub(crate) fn check_plan(raw: wire::Plan, kind: Kind) -> Result<Plan, String> {
         if kind == Kind::Aggregate {
             return Err("an aggregate filter's plan must have no prefilter".to_owned());
         }
-        if prefilter.len() > PREFILTER_BYTES {
+        if prefilter.len() > prefilter_bytes {
+            let found = prefilter.len();
             return Err(format!(
-                "the plan's prefilter has {} bytes; expected at most {PREFILTER_BYTES}",
-                prefilter.len()
+                "the plan's prefilter has {found} bytes; the limit prefilter_bytes is {prefilter_bytes}"
             ));
         }
     }

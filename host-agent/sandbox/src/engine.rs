@@ -5,14 +5,9 @@ use std::hash::{Hash, Hasher};
 use sha2::{Digest, Sha256};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::limits::{FilterLimits, SandboxLimits};
+use crate::limits::{CORE_INSTANCES, MEMORIES, SandboxLimits, TABLE_ELEMENTS, TABLES};
 use crate::ticker::Ticker;
 
-/// Core instances, and memories and tables, that one component may be made of. Toolchains that adapt
-/// imports make several.
-const CORE_INSTANCES: u32 = 16;
-const MEMORIES: u32 = 4;
-const TABLES: u32 = 8;
 /// Bytes of a free memory slot that stay resident, so that the next instance meets no page faults.
 const KEEP_RESIDENT: usize = 1 << 20;
 /// Free slots kept warm for the same component.
@@ -61,16 +56,17 @@ pub(crate) fn config() -> Config {
 }
 
 fn pooled(limits: &SandboxLimits) -> Config {
-    let memories = limits.instances.max(MEMORIES);
+    let memories = limits.instances.max(MEMORIES as u32);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_memories(memories)
         .total_tables(memories.saturating_mul(2))
         .total_core_instances(memories.saturating_mul(4))
         .total_component_instances(memories)
-        .max_core_instances_per_component(CORE_INSTANCES)
-        .max_memories_per_component(MEMORIES)
-        .max_tables_per_component(TABLES)
-        .table_elements(FilterLimits::default().table_elements)
+        .max_core_instances_per_component(CORE_INSTANCES as u32)
+        .max_memories_per_component(MEMORIES as u32)
+        .max_tables_per_component(TABLES as u32)
+        .max_tables_per_module(TABLES as u32)
+        .table_elements(TABLE_ELEMENTS)
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(64 << 10)
         .max_unused_warm_slots(WARM_SLOTS)

@@ -50,12 +50,13 @@ pub enum FailureReason {
     /// The guest trapped, as a panic does.
     Trap,
     /// The call used up its CPU time (`batch_time` or `setup_time`).
-    BatchTime,
-    /// The guest was refused memory over `memory_bytes` and gave up.
+    Time,
+    /// The guest was refused memory over `memory_bytes` and gave up, or is made of more than `memories`, `tables`,
+    /// `table_elements` or `core_instances`.
     Memory,
     /// The guest ran out of stack.
     Stack,
-    /// The result was over `output_bytes`, `output_growth` or `summaries`.
+    /// The result was over `output_bytes`, `output_growth`, `record_growth`, `summaries` or `summary_bytes`.
     Output,
     /// The result broke the contract.
     Contract,
@@ -70,7 +71,7 @@ impl FailureReason {
     pub fn as_str(self) -> &'static str {
         match self {
             FailureReason::Trap => "trap",
-            FailureReason::BatchTime => "batch_time",
+            FailureReason::Time => "time",
             FailureReason::Memory => "memory",
             FailureReason::Stack => "stack",
             FailureReason::Output => "output",
@@ -85,8 +86,8 @@ impl FailureReason {
             FailureReason::Trap | FailureReason::Stack => {
                 "run the filter on this input by itself to find the fault"
             }
-            FailureReason::BatchTime => "make the filter do less per record, or raise its time limit",
-            FailureReason::Memory => "make the filter hold less, or raise memory_bytes",
+            FailureReason::Time => "make the filter do less per record, or raise its time limit",
+            FailureReason::Memory => "make the filter hold less, or raise the limit",
             FailureReason::Output => "make the filter write less, or raise the limit",
             FailureReason::Contract => "rebuild the filter with the SDK of this version",
             FailureReason::Reported => "see the filter's documentation",

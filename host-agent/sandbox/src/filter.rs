@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::abi::LogFilterPre;
+use crate::breaker::Breaker;
 use crate::description::{Description, Kind, Plan};
 use crate::engine::Runtime;
 use crate::failure::FilterFailure;
@@ -107,6 +108,7 @@ impl Filter {
                 params: params_json.to_owned(),
                 limits: limits.clone(),
                 plan,
+                breaker: Breaker::new(limits.failures, limits.breaker_pause),
                 opened: Mutex::new(Some(guest)),
             }))),
         }
@@ -137,6 +139,7 @@ pub(crate) struct BindingInner {
     pub(crate) params: String,
     pub(crate) limits: FilterLimits,
     pub(crate) plan: Plan,
+    pub(crate) breaker: Breaker,
     /// The instance that gave the plan; the first session uses it.
     opened: Mutex<Option<Guest>>,
 }

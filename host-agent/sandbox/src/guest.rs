@@ -16,6 +16,10 @@ use crate::json;
 use crate::limits::FilterLimits;
 use crate::store::{Caller, HostState, Spent, new_store};
 use crate::text::{cut, one_line};
+use crate::verdicts::{RawVerdicts, oversized};
+
+/// Bytes that any record may come out as, however short it is.
+const RECORD_BYTES: usize = 64 << 10;
 
 /// A filter's answer to `open`.
 pub(crate) enum Opened {
@@ -65,17 +69,17 @@ impl Guest {
         })
     }
 
-    pub(crate) fn describe(&mut self) -> Result<Description, FilterFailure> {
+    pub(crate) fn describe(&mut self, schema_bytes: usize) -> Result<Description, FilterFailure> {
         let raw = self
             .call(GuestCall::Describe, |exports, store| exports.weir_filter_filter().call_describe(store))?;
-        check_description(raw).map_err(|problem| self.breach(GuestCall::Describe, problem))
+        check_description(raw, schema_bytes).map_err(|problem| self.breach(GuestCall::Describe, problem))
     }
 
     pub(crate) fn open(&mut self, params: &str, kind: Kind) -> Result<Opened, FilterFailure> {
         let answer = self
             .call(GuestCall::Open, |exports, store| exports.weir_filter_filter().call_open(store, params))?;
         match answer {
-            Ok(plan) => check_plan(plan, kind)
+            Ok(plan) => check_plan(plan, kind, self.limits.prefilter_bytes)
                 .map(Opened::Plan)
                 .map_err(|problem| self.breach(GuestCall::Open, problem)),
             Err(refused) => Ok(Opened::Refused(wire::ParamError {
@@ -136,6 +140,11 @@ impl Guest {
             let detail = format!("{found} summary records; the limit summaries is {limit}");
             return Err(self.failure(GuestCall::Finish, FailureReason::Output, detail));
         }
+        let (bytes, limit) = (records.iter().map(String::len).sum::<usize>(), self.limits.summary_bytes);
+        if bytes > limit {
+            let detail = format!("{bytes} bytes of summary records; the limit summary_bytes is {limit}");
+            return Err(self.failure(GuestCall::Finish, FailureReason::Output, detail));
+        }
         let mut breach = None;
         records.retain(|record| match json::check_object(record.as_bytes()) {
             Ok(()) => true,
@@ -194,6 +203,26 @@ impl Guest {
             lists.message_bytes, lists.records
         );
         Err(self.failure(GuestCall::Process, FailureReason::Output, detail))
+    }
+
+    /// Checks what single records came out as, of verdicts that are otherwise good.
+    pub(crate) fn check_records(
+        &self,
+        verdicts: &RawVerdicts<'_>,
+        lists: &Lists<'_>,
+    ) -> Result<(), FilterFailure> {
+        let growth = self.limits.record_growth;
+        let allowed = |record| lists.message_len(record).saturating_mul(growth as usize) + RECORD_BYTES;
+        match oversized(verdicts, allowed) {
+            None => Ok(()),
+            Some((record, found)) => {
+                let length = lists.message_len(record);
+                let detail = format!(
+                    "a record of {length} bytes came out as {found}; the limit record_growth is {growth}"
+                );
+                Err(self.failure(GuestCall::Process, FailureReason::Output, detail))
+            }
+        }
     }
 
     fn call<R>(

@@ -14,6 +14,7 @@
 mod abi;
 mod admit;
 mod batch;
+mod breaker;
 mod cache;
 mod compile;
 mod description;
@@ -40,8 +41,8 @@ pub use compile::{CompileError, Compiler, compile_child_main};
 pub use description::{Columns, Description, Kind, Plan, SourceMeta, SourceVerdict};
 pub use failure::{FailureReason, FilterFailure, GuestCall};
 pub use filter::{Binding, CompileInfo, Filter, OpenError};
-pub use limits::{FilterLimits, SandboxLimits};
+pub use limits::{FilterLimits, NamedLimit, SandboxLimits};
 pub use sandbox::{LoadError, Sandbox, SandboxConfig, SandboxError};
 pub use session::Session;
-pub use stats::{Failure, GaveUp, SessionStats};
+pub use stats::{Failure, Paused, SessionStats};
 pub use verdicts::{Verdict, Verdicts};

@@ -42,10 +42,10 @@ impl Pace {
     /// A call with so many records failed. One record alone is itself at fault, and explains the
     /// failures of the batches it was in.
     pub(crate) fn failed(&mut self, records: usize, reason: FailureReason) {
-        use FailureReason::{BatchTime, Memory, Output};
+        use FailureReason::{Memory, Output, Time};
         if records == 1 {
             *self = Pace::default();
-        } else if matches!(reason, BatchTime | Memory | Output) {
+        } else if matches!(reason, Time | Memory | Output) {
             self.most = records / 2;
             self.streak = 0;
         }
@@ -61,7 +61,7 @@ mod tests {
     fn too_much_is_halved_and_tried_again_later() {
         let mut pace = Pace::default();
         assert_eq!(pace.part(1000), 1000);
-        pace.failed(1000, FailureReason::BatchTime);
+        pace.failed(1000, FailureReason::Time);
         assert_eq!(pace.part(1000), 500);
         for _ in 1..STREAK {
             pace.good(500);
@@ -76,7 +76,7 @@ mod tests {
     fn a_record_at_fault_slows_nothing_down() {
         let mut pace = Pace::default();
         for records in [8, 4, 2, 1] {
-            pace.failed(records, FailureReason::BatchTime);
+            pace.failed(records, FailureReason::Time);
         }
         assert_eq!(pace.part(1000), 1000);
         pace.failed(8, FailureReason::Trap);

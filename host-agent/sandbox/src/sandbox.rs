@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::abi::LogFilterPre;
-use crate::admit::{AdmissionError, admit};
+use crate::admit::{Admission, AdmissionError, admit};
 use crate::cache::{Cache, CacheError, Entry};
 use crate::compile::{CompileError, Compiler, compile};
 use crate::engine::Runtime;
@@ -66,9 +67,25 @@ pub enum LoadError {
         /// The mismatch, in one line.
         problem: String,
     },
+    /// It has more tables, memories or instances, or larger ones, than there are slots for.
+    #[error("component {digest} is made of more than a filter may be: {problem}")]
+    TooMany {
+        /// The component's digest.
+        digest: String,
+        /// What there is too much of, in one line.
+        problem: String,
+    },
     /// It failed while it described itself.
     #[error(transparent)]
     Describe(FilterFailure),
+    /// Too many components wait to be compiled already.
+    #[error(
+        "{limit} components wait to be compiled already, which is the limit compile_queue; try again in a moment"
+    )]
+    Busy {
+        /// [`SandboxLimits::compile_queue`].
+        limit: usize,
+    },
     /// The engine that runs filters could not be made.
     #[error("the WebAssembly engine can't start: {problem}")]
     Engine {
@@ -89,6 +106,17 @@ struct Inner {
     /// Held while one component is made into a filter, so that machines are not swamped and no
     /// component is compiled twice.
     building: Mutex<()>,
+    /// How many have [`Inner::building`] or wait for it.
+    in_line: AtomicUsize,
+}
+
+/// A place in the line of those that have components to compile.
+struct InLine<'a>(&'a AtomicUsize);
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Default)]
@@ -112,6 +140,7 @@ impl Sandbox {
             cache,
             state: Mutex::default(),
             building: Mutex::new(()),
+            in_line: AtomicUsize::new(0),
         })))
     }
 
@@ -125,28 +154,55 @@ impl Sandbox {
         if let Some(filter) = self.in_use(&admission.digest) {
             return Ok(filter);
         }
+        let runtime = self.runtime()?;
+        let started = Instant::now();
+        // What is on disk doesn't wait for what others have to compile.
+        let name = entry_name(&admission.digest, &runtime);
+        if let Some(code) = self.0.cached(&runtime, &name) {
+            let compile = CompileInfo { cached: true, time: started.elapsed() };
+            return self.describe(component, admission, &runtime, &code, compile);
+        }
+        let _place = self.0.stand_in_line()?;
         let _building = self.0.building.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(filter) = self.in_use(&admission.digest) {
             return Ok(filter);
         }
-        let runtime = self.runtime()?;
-        let started = Instant::now();
-        let (code, cached) = self.0.code(&runtime, component, &admission.digest)?;
+        let (code, cached) = match self.0.cached(&runtime, &name) {
+            Some(code) => (code, true),
+            None => (self.0.compiled(&runtime, component, &admission.digest, &name)?, false),
+        };
         let compile = CompileInfo { cached, time: started.elapsed() };
+        self.describe(component, admission, &runtime, &code, compile)
+    }
+
+    /// The last step: links the machine code and asks it what it is. Of two that come here with the same component, one
+    /// filter stays.
+    fn describe(
+        &self,
+        component: &[u8],
+        admission: Admission,
+        runtime: &Arc<Runtime>,
+        code: &Component,
+        compile: CompileInfo,
+    ) -> Result<Filter, LoadError> {
         let contract = |error: wasmtime::Error| LoadError::Contract {
             digest: admission.digest.clone(),
             problem: one_line(&format!("{error:#}")),
         };
         let linker = Linker::<HostState>::new(&runtime.engine);
-        let pre = linker.instantiate_pre(&code).and_then(LogFilterPre::new).map_err(contract)?;
+        let pre = linker.instantiate_pre(code).and_then(LogFilterPre::new).map_err(contract)?;
 
         let unnamed: Arc<str> = Arc::from(admission.digest.as_str());
         let mut guest =
-            Guest::new(&runtime, &pre, &unnamed, &FilterLimits::default()).map_err(LoadError::Describe)?;
-        let description = guest.describe().map_err(LoadError::Describe)?;
+            Guest::new(runtime, &pre, &unnamed, &FilterLimits::default()).map_err(LoadError::Describe)?;
+        let description = guest.describe(self.0.limits.schema_bytes).map_err(LoadError::Describe)?;
         drop(guest);
+        let mut state = self.0.lock();
+        if let Some(filter) = state.filters.get(&admission.digest).and_then(Weak::upgrade) {
+            return Ok(Filter::from_inner(filter));
+        }
         let inner = Arc::new(FilterInner {
-            runtime,
+            runtime: Arc::clone(runtime),
             pre,
             name: Arc::from(description.name.as_str()),
             description,
@@ -154,7 +210,6 @@ impl Sandbox {
             size: component.len(),
             compile,
         });
-        let mut state = self.0.lock();
         state.filters.retain(|_, filter| filter.strong_count() > 0);
         state.filters.insert(admission.digest, Arc::downgrade(&inner));
         Ok(Filter::from_inner(inner))
@@ -192,30 +247,44 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The component as mapped machine code, and whether it was on disk.
-    fn code(
+    /// Refuses when the line is as long as it may be, behind the one whose component is compiled.
+    fn stand_in_line(&self) -> Result<InLine<'_>, LoadError> {
+        let place = InLine(&self.in_line);
+        match self.in_line.fetch_add(1, Ordering::Relaxed) {
+            before if before > self.limits.compile_queue => {
+                Err(LoadError::Busy { limit: self.limits.compile_queue })
+            }
+            _ => Ok(place),
+        }
+    }
+
+    /// Compiles a component, keeps the result on disk and maps it.
+    fn compiled(
         &self,
         runtime: &Runtime,
         component: &[u8],
         digest: &str,
-    ) -> Result<(Component, bool), LoadError> {
-        let name = format!("{}-{}", digest.trim_start_matches("sha256:"), runtime.compatibility);
-        if let Some(code) = self.cached(runtime, &name) {
-            return Ok((code, true));
-        }
+        name: &str,
+    ) -> Result<Component, LoadError> {
         let failed = |source| LoadError::Compile { digest: digest.to_owned(), source };
         let artifact = compile(&self.compiler, component, &self.limits).map_err(failed)?;
-        let unusable = |error: wasmtime::Error| LoadError::Engine {
-            problem: format!(
-                "what the compiler made of {digest} can't be run: {}; is it the same program?",
-                one_line(&format!("{error:#}"))
-            ),
+        let unusable = |error: wasmtime::Error| {
+            let problem = one_line(&format!("{error:#}"));
+            // wasmtime's error for this has no public type; every such text has these words.
+            if problem.contains("exceeds the") {
+                return LoadError::TooMany { digest: digest.to_owned(), problem };
+            }
+            LoadError::Engine {
+                problem: format!(
+                    "what the compiler made of {digest} can't be run: {problem}; is it the same program?"
+                ),
+            }
         };
         if let Some(cache) = &self.cache {
-            match cache.store(&name, &artifact) {
+            match cache.store(name, &artifact) {
                 Ok(entry) => {
                     let code = map(&runtime.engine, Artifact::Entry(&entry)).map_err(unusable)?;
-                    return Ok((code, false));
+                    return Ok(code);
                 }
                 // A full disk must not stop a filter.
                 Err(error) => {
@@ -223,8 +292,7 @@ impl Inner {
                 }
             }
         }
-        let code = map(&runtime.engine, Artifact::Bytes(&artifact)).map_err(unusable)?;
-        Ok((code, false))
+        map(&runtime.engine, Artifact::Bytes(&artifact)).map_err(unusable)
     }
 
     fn cached(&self, runtime: &Runtime, name: &str) -> Option<Component> {
@@ -241,6 +309,11 @@ impl Inner {
             }
         }
     }
+}
+
+/// Name of a component's machine code in the cache.
+fn entry_name(digest: &str, runtime: &Runtime) -> String {
+    format!("{}-{}", digest.trim_start_matches("sha256:"), runtime.compatibility)
 }
 
 /// Machine code that the compiler of this program made.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, Layout, Lists};
 use crate::description::{Kind, SourceMeta, SourceVerdict};
@@ -11,15 +11,20 @@ use crate::failure::{FailureReason, FilterFailure, GuestCall};
 use crate::filter::BindingInner;
 use crate::guest::{Guest, Processed};
 use crate::pace::Pace;
-use crate::stats::{GaveUp, SessionStats};
+use crate::stats::{Paused, SessionStats};
 use crate::store::Spent;
 use crate::verdicts::{RawVerdicts, Verdict, Verdicts, validate};
+
+/// Time after which a session may spend [`FilterLimits::query_time`](crate::FilterLimits::query_time) anew.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// One worker's use of a filter in one query. Holds at most one instance, made when it is first needed,
 /// kept over batches and sources, and replaced after a failure.
 pub struct Session {
     binding: Arc<BindingInner>,
     guest: Option<Guest>,
+    /// The present instance has filtered nothing yet, or the next one will be made first.
+    is_fresh: bool,
     /// Sources that the present instance knows.
     begun: HashSet<u32>,
     sources: HashMap<u32, Source>,
@@ -29,6 +34,8 @@ pub struct Session {
     instances: u64,
     /// CPU time of calls that failed.
     failed_time: Duration,
+    /// When the hour began that is running, and the CPU time spent before it.
+    hour: (Instant, Duration),
     pace: Pace,
     layout: Layout,
     work: Vec<Step>,
@@ -63,12 +70,14 @@ impl Session {
         Session {
             binding,
             guest: None,
+            is_fresh: true,
             begun: HashSet::new(),
             sources: HashMap::new(),
             stopped: false,
             finished: false,
             instances: 0,
             failed_time: Duration::ZERO,
+            hour: (Instant::now(), Duration::ZERO),
             pace: Pace::default(),
             layout: Layout::default(),
             work: Vec::new(),
@@ -94,7 +103,8 @@ impl Session {
         if self.stopped {
             return SourceVerdict::Skip;
         }
-        if self.stats.gave_up.is_some() {
+        // Not worth a trial: it is announced before its first batch.
+        if !self.binding.breaker.is_closed() || self.out_of_time() {
             return SourceVerdict::Scan;
         }
         let answer = self.ensure_guest().and_then(|()| self.tell_source(id));
@@ -108,8 +118,9 @@ impl Session {
     }
 
     /// Filters one batch of a source. Never fails as a whole: a batch that the filter fails on is handed
-    /// over again in halves until the record at fault stands alone; that one, and all after the session
-    /// was given up, come out as [`Verdict::Failed`]. After the call `out` has one verdict per record.
+    /// over again in halves until the record at fault stands alone; that one, and all while the breaker is
+    /// open or [`FilterLimits::query_time`](crate::FilterLimits::query_time) is used up, come out as
+    /// [`Verdict::Failed`]. After the call `out` has one verdict per record.
     ///
     /// # Panics
     /// When the lists of the batch do not fit together, or a column that the plan asks for is missing.
@@ -135,13 +146,13 @@ impl Session {
         let done = std::mem::replace(&mut self.finished, true);
         // Without an instance nothing was seen; an aggregate may still have to say so.
         let silent = self.guest.is_none() && self.kind() != Kind::Aggregate;
-        if done || silent || self.stats.gave_up.is_some() {
+        if done || silent || !self.binding.breaker.is_closed() || self.out_of_time() {
             return Vec::new();
         }
         if let Err(Fault::NoInstance(failure) | Fault::Source(failure) | Fault::Records(failure, _)) =
             self.ensure_guest()
         {
-            self.give_up(GaveUp::NoInstance, failure);
+            self.no_instance(failure);
             return Vec::new();
         }
         match self.call(Guest::finish) {
@@ -179,27 +190,38 @@ impl Session {
         if self.stopped {
             return out.extend_with(&Verdict::Stop, range.len());
         }
-        let unannounced = self.sources.get(&source).is_some_and(|source| source.failed);
-        if unannounced || self.stats.gave_up.is_some() {
+        if self.sources.get(&source).is_some_and(|source| source.failed) {
+            return out.extend_with(&Verdict::Failed, range.len());
+        }
+        if !self.may_call() {
+            self.stats.paused += range.len() as u64;
             return out.extend_with(&Verdict::Failed, range.len());
         }
         let part = range.start + self.pace.part(range.len());
         self.push_run(part..range.end);
         let range = range.start..part;
+        let is_fresh = self.is_fresh;
         let answer = self.attempt(source, batch, range.clone(), out);
         match &answer {
-            Ok(_) => self.pace.good(range.len()),
+            Ok(_) => {
+                self.is_fresh = false;
+                self.binding.breaker.succeeded();
+                self.pace.good(range.len());
+            }
             Err(Fault::Records(failure, None)) => self.pace.failed(range.len(), failure.reason),
             Err(_) => {}
         }
         match answer {
             Ok(stopped) => self.stopped |= stopped,
+            // What the instance has been through may be at fault, and not the record.
+            Err(Fault::Records(_, None)) if range.len() == 1 && !is_fresh => self.push_run(range),
             Err(Fault::Records(failure, None)) if range.len() == 1 => {
                 self.fail_record(source, range.start, failure, out);
             }
-            Err(Fault::Records(failure, None)) if self.stats.gave_up.is_some() => {
+            Err(Fault::Records(failure, None)) if !self.may_call() => {
                 // Not narrowed down, but the reason must not be lost.
                 self.note(failure, Some(source), None);
+                self.stats.paused += range.len() as u64;
                 out.extend_with(&Verdict::Failed, range.len());
             }
             Err(Fault::Records(failure, Some(index))) => {
@@ -259,6 +281,7 @@ impl Session {
                 };
                 validate(&raw, lists.records, kind)
                     .map_err(|error| guest.breach(GuestCall::Process, error.to_string()))?;
+                guest.check_records(&raw, lists)?;
                 let stopped = out.append(&raw).map_err(|full| FilterFailure {
                     reason: FailureReason::Output,
                     ..guest.breach(GuestCall::Process, full.to_string())
@@ -281,14 +304,40 @@ impl Session {
         self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(guest.peak_memory() as u64);
         if result.is_err() {
             self.guest = None;
+            self.is_fresh = true;
             self.begun.clear();
             self.failed_time += cpu;
             let good = self.stats.cpu.saturating_sub(self.failed_time);
             if self.failed_time > self.binding.limits.failed_time + good / 4 {
-                self.stats.gave_up.get_or_insert(GaveUp::FailedTime);
+                let opened = self.binding.breaker.trip(Instant::now());
+                self.opened(opened, Paused::FailedTime);
             }
         }
         result
+    }
+
+    /// Whether the filter may be called now, be it as a trial.
+    fn may_call(&mut self) -> bool {
+        !self.out_of_time() && self.binding.breaker.allows(Instant::now())
+    }
+
+    fn out_of_time(&mut self) -> bool {
+        if self.hour.0.elapsed() >= HOUR {
+            self.hour = (Instant::now(), self.stats.cpu);
+        }
+        let out_of_time = self.stats.cpu - self.hour.1 >= self.binding.limits.query_time;
+        if out_of_time {
+            self.stats.pause = Some(Paused::QueryTime);
+        }
+        out_of_time
+    }
+
+    fn opened(&mut self, opened: bool, why: Paused) {
+        if opened {
+            self.stats.breaker_opened += 1;
+            self.stats.pause = Some(why);
+            tracing::warn!(filter = &*self.binding.filter.name, %why, "a filter is not called for a while");
+        }
     }
 
     fn ensure_guest(&mut self) -> Result<(), Fault> {
@@ -311,7 +360,7 @@ impl Session {
 
     fn note_source_fault(&mut self, id: u32, fault: Fault) {
         match fault {
-            Fault::NoInstance(failure) => self.give_up(GaveUp::NoInstance, failure),
+            Fault::NoInstance(failure) => self.no_instance(failure),
             Fault::Source(failure) | Fault::Records(failure, _) => {
                 if let Some(source) = self.sources.get_mut(&id) {
                     source.failed = true;
@@ -329,14 +378,14 @@ impl Session {
 
     fn note(&mut self, failure: FilterFailure, source: Option<u32>, record: Option<u64>) {
         self.stats.note(failure, source, record);
-        if self.stats.failure_count > self.binding.limits.failures as u64 {
-            self.stats.gave_up.get_or_insert(GaveUp::Failures);
-        }
+        let opened = self.binding.breaker.failed(Instant::now());
+        self.opened(opened, Paused::Failures);
     }
 
-    fn give_up(&mut self, why: GaveUp, failure: FilterFailure) {
+    fn no_instance(&mut self, failure: FilterFailure) {
         self.stats.note(failure, None, None);
-        self.stats.gave_up.get_or_insert(why);
+        let opened = self.binding.breaker.trip(Instant::now());
+        self.opened(opened, Paused::NoInstance);
     }
 
     fn push_run(&mut self, range: Range<usize>) {

@@ -25,24 +25,28 @@ pub struct Failure {
     pub record: Option<u64>,
 }
 
-/// Why a session calls its filter no more.
+/// Why a session did not call its filter for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum GaveUp {
-    /// More than [`FilterLimits::failures`](crate::FilterLimits::failures).
+pub enum Paused {
+    /// More than [`FilterLimits::failures`](crate::FilterLimits::failures): the breaker opened.
     Failures,
-    /// More than [`FilterLimits::failed_time`](crate::FilterLimits::failed_time) lost in failed calls.
+    /// More than [`FilterLimits::failed_time`](crate::FilterLimits::failed_time) lost in failed calls: the breaker
+    /// opened.
     FailedTime,
-    /// No further instance could be made or opened; the last failure says why.
+    /// No further instance could be made or opened; the last failure says why. The breaker opened.
     NoInstance,
+    /// More than [`FilterLimits::query_time`](crate::FilterLimits::query_time), until the hour is over.
+    QueryTime,
 }
 
-impl fmt::Display for GaveUp {
+impl fmt::Display for Paused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            GaveUp::Failures => "more failures than the limit `failures`",
-            GaveUp::FailedTime => "more time lost in failed calls than the limit failed_time",
-            GaveUp::NoInstance => "no further instance could be made",
+            Paused::Failures => "more failures than the limit `failures`",
+            Paused::FailedTime => "more time lost in failed calls than the limit failed_ms",
+            Paused::NoInstance => "no further instance could be made",
+            Paused::QueryTime => "more time in the filter than the limit query_ms",
         })
     }
 }
@@ -61,6 +65,8 @@ pub struct SessionStats {
     pub replaced: u64,
     /// Records that came out as [`Verdict::Failed`].
     pub failed: u64,
+    /// Those of them that came out so without a call, since the filter was not to be called for a while.
+    pub paused: u64,
     /// Calls of `process`, those that narrowed down a failure included.
     pub batches: u64,
     /// Instances that had to be made again after a failure. An aggregate filter has then lost what it
@@ -76,8 +82,10 @@ pub struct SessionStats {
     pub failure_count: u64,
     /// The first 16 of them.
     pub failures: Vec<Failure>,
-    /// Set once the filter is called no more.
-    pub gave_up: Option<GaveUp>,
+    /// How often a failure of this session opened the breaker.
+    pub breaker_opened: u64,
+    /// Why the filter was not called for a while, the last time.
+    pub pause: Option<Paused>,
 }
 
 impl SessionStats {
@@ -88,6 +96,8 @@ impl SessionStats {
         self.dropped += other.dropped;
         self.replaced += other.replaced;
         self.failed += other.failed;
+        self.paused += other.paused;
+        self.breaker_opened += other.breaker_opened;
         self.batches += other.batches;
         self.restarts += other.restarts;
         self.cpu += other.cpu;
@@ -96,7 +106,7 @@ impl SessionStats {
         self.failure_count += other.failure_count;
         let room = KEPT.saturating_sub(self.failures.len());
         self.failures.extend(other.failures.iter().take(room).cloned());
-        self.gave_up = self.gave_up.or(other.gave_up);
+        self.pause = other.pause.or(self.pause);
     }
 
     pub(crate) fn note(&mut self, failure: FilterFailure, source: Option<u32>, record: Option<u64>) {

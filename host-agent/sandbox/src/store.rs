@@ -13,10 +13,6 @@ use crate::ticker::TICK;
 
 /// Wall time that a call gets, as a multiple of its CPU time.
 const WALL_FACTOR: u32 = 20;
-/// Core instances, memories and tables of one store, whatever allocates them.
-const STORE_INSTANCES: usize = 16;
-const STORE_MEMORIES: usize = 4;
-const STORE_TABLES: usize = 8;
 
 /// Time spent in a guest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,9 +48,9 @@ impl Caller<'_> {
     ) -> Result<R, FilterFailure> {
         let (budget, limit) = match call {
             GuestCall::Process | GuestCall::BeginSource | GuestCall::Diagnostics => {
-                (self.limits.batch_time, "batch_time")
+                (self.limits.batch_time, "batch_ms")
             }
-            _ => (self.limits.setup_time, "setup_time"),
+            _ => (self.limits.setup_time, "setup_ms"),
         };
         let failure = |reason, detail| FilterFailure { filter: self.filter.to_owned(), call, reason, detail };
         let running =
@@ -62,7 +58,7 @@ impl Caller<'_> {
                 failure(FailureReason::Capacity, format!("no thread for the clock: {error}"))
             })?;
         let state = store.data_mut();
-        state.memory.refused = false;
+        state.memory.refused = None;
         state.clock = CallClock::start(budget);
         let clock = state.clock.clone();
         store.set_epoch_deadline(ticks(budget));
@@ -85,11 +81,13 @@ fn classify(
     limits: &FilterLimits,
 ) -> (FailureReason, String) {
     if state.clock.expired {
-        return (FailureReason::BatchTime, format!("it ran longer than the limit {limit} ({budget:?})"));
+        return (
+            FailureReason::Time,
+            format!("it ran longer than the limit {limit} ({})", budget.as_millis()),
+        );
     }
-    if state.memory.refused {
-        let detail = format!("it needs more than the limit memory_bytes ({})", limits.memory_bytes);
-        return (FailureReason::Memory, detail);
+    if let Some((limit, value)) = state.memory.refused {
+        return (FailureReason::Memory, format!("it needs more than the limit {limit} ({value})"));
     }
     if let Some(limit) = error.downcast_ref::<PoolConcurrencyLimitError>() {
         return (FailureReason::Capacity, one_line(&limit.to_string()));
@@ -99,12 +97,24 @@ fn classify(
         Some(trap) => (FailureReason::Trap, trap.to_string()),
         None => {
             let detail = one_line(&format!("{error:#}"));
-            // wasmtime's error for this has no public type.
+            // wasmtime's errors for these have no public type.
             if detail.contains("fuel allocated for hostcalls") {
                 let bytes = limits.output_bytes;
-                (FailureReason::Output, format!("its result is over the limit output_bytes ({bytes})"))
-            } else {
-                (FailureReason::Contract, detail)
+                return (
+                    FailureReason::Output,
+                    format!("its result is over the limit output_bytes ({bytes})"),
+                );
+            }
+            let counts = [
+                ("instance count too high", "core_instances", limits.core_instances),
+                ("memory count too high", "memories", limits.memories),
+                ("table count too high", "tables", limits.tables),
+            ];
+            match counts.iter().find(|(words, ..)| detail.contains(words)) {
+                Some((_, limit, value)) => {
+                    (FailureReason::Memory, format!("it has more than the limit {limit} ({value})"))
+                }
+                None => (FailureReason::Contract, detail),
             }
         }
     }
@@ -124,14 +134,7 @@ impl HostState {
 
     fn new(limits: &FilterLimits) -> HostState {
         HostState {
-            memory: MemoryGuard {
-                limit: limits.memory_bytes,
-                table_limit: limits.table_elements,
-                used: 0,
-                peak: 0,
-                tables: 0,
-                refused: false,
-            },
+            memory: MemoryGuard { limits: limits.clone(), used: 0, peak: 0, elements: 0, refused: None },
             clock: CallClock::start(Duration::ZERO),
         }
     }
@@ -139,21 +142,21 @@ impl HostState {
 
 /// Counts what a store's memories and tables grow to.
 struct MemoryGuard {
-    limit: usize,
-    table_limit: usize,
+    limits: FilterLimits,
     used: usize,
     peak: usize,
-    tables: usize,
-    /// Something was refused during the current call.
-    refused: bool,
+    /// Of all tables.
+    elements: usize,
+    /// The limit for whose sake something was refused during the current call.
+    refused: Option<(&'static str, usize)>,
 }
 
 impl ResourceLimiter for MemoryGuard {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let used = self.used.saturating_add(desired.saturating_sub(current));
-        if used > self.limit {
+        if used > self.limits.memory_bytes {
             // The guest sees a failed `memory.grow` and may cope; most then trap.
-            self.refused = true;
+            self.refused = Some(("memory_bytes", self.limits.memory_bytes));
             return Ok(false);
         }
         self.used = used;
@@ -162,25 +165,25 @@ impl ResourceLimiter for MemoryGuard {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let tables = self.tables.saturating_add(desired.saturating_sub(current));
-        if tables > self.table_limit {
-            self.refused = true;
+        let elements = self.elements.saturating_add(desired.saturating_sub(current));
+        if elements > self.limits.table_elements {
+            self.refused = Some(("table_elements", self.limits.table_elements));
             return Ok(false);
         }
-        self.tables = tables;
+        self.elements = elements;
         Ok(true)
     }
 
     fn instances(&self) -> usize {
-        STORE_INSTANCES
+        self.limits.core_instances
     }
 
     fn tables(&self) -> usize {
-        STORE_TABLES
+        self.limits.tables
     }
 
     fn memories(&self) -> usize {
-        STORE_MEMORIES
+        self.limits.memories
     }
 }
 

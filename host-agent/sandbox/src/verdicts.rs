@@ -136,6 +136,32 @@ pub fn validate(raw: &RawVerdicts<'_>, records: usize, kind: Kind) -> Result<(),
     Ok(())
 }
 
+/// The first record that comes out as more bytes than `allowed` gives for it, of an answer that [`validate`] accepted,
+/// and how many those are.
+pub(crate) fn oversized(raw: &RawVerdicts<'_>, allowed: impl Fn(usize) -> usize) -> Option<(usize, usize)> {
+    let length =
+        |ends: &[u32], at: usize| (ends[at] - at.checked_sub(1).map_or(0, |before| ends[before])) as usize;
+    let (mut replaced, mut annotated) = (0, 0);
+    if raw.replaced_ends.is_empty() && raw.annotated.is_empty() {
+        return None;
+    }
+    for (record, &code) in raw.codes.iter().enumerate() {
+        let mut bytes = 0;
+        if code == REPLACE {
+            bytes += length(raw.replaced_ends, replaced);
+            replaced += 1;
+        }
+        if raw.annotated.get(annotated).is_some_and(|index| *index as usize == record) {
+            bytes += length(raw.annotation_ends, annotated);
+            annotated += 1;
+        }
+        if bytes > allowed(record) {
+            return Some((record, bytes));
+        }
+    }
+    None
+}
+
 fn check_ends(list: &'static str, ends: &[u32], expected: usize, bytes: usize) -> Result<(), VerdictError> {
     if ends.len() != expected {
         return Err(VerdictError::Entries { list, found: ends.len(), expected });

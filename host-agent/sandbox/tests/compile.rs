@@ -1,10 +1,18 @@
 //! Compiling in a child process: this program is its own child, so it has a `main` of its own.
 
+#[path = "sandbox/bombs.rs"]
+#[allow(dead_code, reason = "whole queries use the rest")]
+mod bombs;
 #[path = "sandbox/guests.rs"]
 mod guests;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 
 use weir_sandbox::{
     CompileError, Compiler, FilterLimits, LoadError, Sandbox, SandboxConfig, SandboxLimits, Verdicts,
@@ -22,14 +30,21 @@ fn main() -> ExitCode {
             eprintln!("{:?}", std::env::vars_os().map(|(name, _)| name).collect::<Vec<_>>());
             return ExitCode::from(7);
         }
+        Some("tell-and-sleep") => return tell_and_sleep(),
+        Some("load") => return load_as_another_process(),
+        Some("full-disk") => return load_onto_a_full_disk(),
         // Whatever a test runner passes.
         _ => {}
     }
     a_child_compiles_and_the_result_is_kept();
+    bombs_end_at_the_limits_of_the_child();
+    one_too_many_in_the_queue_is_refused();
+    processes_share_a_cache();
+    a_full_disk_stops_no_filter();
     a_child_over_a_limit_ends_and_the_limit_is_named();
     a_child_gets_an_empty_environment();
     a_child_that_is_another_program_is_told();
-    println!("4 passed");
+    println!("8 passed, 0 failed");
     ExitCode::SUCCESS
 }
 
@@ -66,12 +81,7 @@ fn a_child_compiles_and_the_result_is_kept() {
         let sandbox = sandbox("compile", SandboxLimits::default(), Some(dir.path().join("cache")));
         let filter = sandbox.load(&component).expect("compiles");
         assert_eq!(filter.compile().cached, cached);
-        let mut session = filter.open("{}", &FilterLimits::default()).expect("opens").session();
-        let batch =
-            weir_sandbox::Batch { block: b"rest", starts: &[0], ends: &[4], timestamps: &[0], attrs: &[0] };
-        let mut out = Verdicts::new();
-        session.process(0, &batch, &mut out);
-        assert_eq!(out.bytes(0..4), b"Rest");
+        use_filter(&sandbox);
     }
     let sandbox = sandbox("compile", SandboxLimits::default(), None);
     assert!(!sandbox.load(&component).expect("compiles into memory").compile().cached);
@@ -92,6 +102,128 @@ fn a_child_over_a_limit_ends_and_the_limit_is_named() {
         let error = load_error(argument, limits);
         assert!(matches!(error, CompileError::ArtifactTooLarge(1000) | CompileError::Refused(_)), "{error}");
     }
+}
+
+fn bombs_end_at_the_limits_of_the_child() {
+    let limits = SandboxLimits {
+        compile_seconds: 2,
+        compile_memory_bytes: 256 << 20,
+        component_bytes: 16 << 20,
+        ..SandboxLimits::default()
+    };
+    for bomb in bombs::slow() {
+        let started = Instant::now();
+        let sandbox = sandbox("compile", limits.clone(), None);
+        let error = sandbox.load(&bomb.component).expect_err(bomb.name).to_string();
+        assert!(error.contains(bomb.told), "{}: {error}", bomb.name);
+        assert!(started.elapsed() < Duration::from_secs(60), "{}", bomb.name);
+    }
+}
+
+/// A child that says that it runs, by a file, and then never ends.
+fn tell_and_sleep() -> ExitCode {
+    let path = std::env::args().nth(2).expect("a path");
+    std::fs::write(path, "").expect("written");
+    loop {
+        std::thread::park();
+    }
+}
+
+fn one_too_many_in_the_queue_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let told = dir.path().join("told");
+    let program = std::env::current_exe().expect("this program has a path");
+    let compiler = Compiler::Child { program, args: vec!["tell-and-sleep".into(), told.clone().into()] };
+    // No CPU time at all, so a second of wall time.
+    let limits = SandboxLimits { compile_queue: 0, compile_seconds: 0, ..SandboxLimits::default() };
+    let sandbox = Sandbox::new(SandboxConfig { compiler, cache_dir: None, limits }).expect("no cache");
+    let component = guests::Puppet::default().build();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| sandbox.load(&component));
+        becomes(|| told.exists());
+        match sandbox.load(&component) {
+            Err(error @ LoadError::Busy { limit: 0 }) => {
+                assert!(error.to_string().contains("compile_queue"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let error = first.join().expect("no panic").expect_err("it was killed").to_string();
+        assert!(error.contains("compile_seconds"), "{error}");
+    });
+}
+
+fn becomes(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never comes");
+        std::thread::yield_now();
+    }
+}
+
+/// Loads the puppet with a cache in the named directory and uses it.
+fn load_as_another_process() -> ExitCode {
+    let cache = std::env::args().nth(2).expect("a path");
+    use_filter(&sandbox("compile", SandboxLimits::default(), Some(cache.into())));
+    ExitCode::SUCCESS
+}
+
+fn use_filter(sandbox: &Sandbox) {
+    let filter = sandbox.load(&guests::Puppet::default().build()).expect("compiles");
+    let mut session = filter.open("{}", &FilterLimits::default()).expect("opens").session();
+    let batch =
+        weir_sandbox::Batch { block: b"rest", starts: &[0], ends: &[4], timestamps: &[0], attrs: &[0] };
+    let mut out = Verdicts::new();
+    session.process(0, &batch, &mut out);
+    assert_eq!(out.bytes(0..4), b"Rest");
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).expect("a directory");
+    entries.map(|entry| entry.expect("an entry").path()).collect()
+}
+
+fn processes_share_a_cache() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cache = dir.path().join("cache");
+    let program = std::env::current_exe().expect("this program has a path");
+    for round in 0..3 {
+        let start = || Command::new(&program).arg("load").arg(&cache).spawn().expect("it starts");
+        let children: Vec<_> = (0..4).map(|_| start()).collect();
+        for mut child in children {
+            assert!(child.wait().expect("our child").success(), "round {round}");
+        }
+        let [entry] = &entries(&cache)[..] else { panic!("{:?}", entries(&cache)) };
+        // The next round finds it damaged, and all of its processes make it anew.
+        let mut bytes = std::fs::read(entry).expect("the entry");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(entry, bytes).expect("written");
+    }
+}
+
+fn a_full_disk_stops_no_filter() {
+    let program = std::env::current_exe().expect("this program has a path");
+    let dir = tempfile::tempdir().expect("a directory");
+    let status = Command::new(program).arg("full-disk").arg(dir.path()).status().expect("it starts");
+    assert!(status.success(), "{status}");
+}
+
+/// In a mount namespace of its own, where a directory has room for less than one compiled filter.
+fn load_onto_a_full_disk() -> ExitCode {
+    let dir = PathBuf::from(std::env::args_os().nth(2).expect("a path"));
+    let user =
+        if rustix::process::geteuid().is_root() { CloneFlags::empty() } else { CloneFlags::CLONE_NEWUSER };
+    if let Err(error) = unshare(user | CloneFlags::CLONE_NEWNS) {
+        println!("skipped: a full disk, since no mount namespace can be made here ({error})");
+        return ExitCode::SUCCESS;
+    }
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).expect("private mounts");
+    mount(Some("tmpfs"), &dir, Some("tmpfs"), MsFlags::empty(), Some("size=16k,mode=0700"))
+        .expect("a small disk");
+    use_filter(&sandbox("compile", SandboxLimits::default(), Some(dir.clone())));
+    assert!(entries(&dir).is_empty(), "nothing half written stays: {:?}", entries(&dir));
+    ExitCode::SUCCESS
 }
 
 fn a_child_gets_an_empty_environment() {

@@ -339,14 +339,15 @@ impl Files {
         if !self.may_grow(file) {
             return next < self.count() || !self.is_growing();
         }
-        if next == self.count() {
-            return false;
-        }
-        if self.len(next) == 0 {
-            return false;
-        }
+        // One that was emptied before it was read has another in its place.
+        let next = (next..self.count()).find(|next| !self.is_lost(*next));
+        let has_content = next.is_some_and(|next| self.len(next) > 0);
         let len = self.len(file);
         let growth = self.growth.as_mut().expect("a file that may grow is of a set that is followed");
+        if !has_content {
+            growth.settling = None;
+            return false;
+        }
         match growth.settling {
             Some((settling, known, look)) if settling == file && known == len => {
                 let settled = growth.looks > look;

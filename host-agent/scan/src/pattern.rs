@@ -66,13 +66,17 @@ impl Default for PatternLimits {
     }
 }
 
+/// Longest error of an expression that is shown with the expression itself.
+const SHOWN_ERROR_BYTES: usize = 2000;
+
 /// Why patterns were refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {
     /// Not an expression.
     #[error(
-        "pattern {pattern:?} is not a regular expression; to search for it as text, use fixed strings: {source}"
+        "pattern {pattern:?} is not a regular expression; to search for it as text, use fixed strings: {}",
+        in_short(source)
     )]
     Syntax {
         /// The pattern, shortened.
@@ -114,6 +118,23 @@ pub enum PatternError {
         /// What the regex engine says.
         source: Box<meta::BuildError>,
     },
+}
+
+/// What is wrong with an expression, shown in it unless it is long.
+fn in_short(error: &regex_syntax::Error) -> String {
+    let text = error.to_string();
+    if text.len() <= SHOWN_ERROR_BYTES {
+        return text;
+    }
+    match error {
+        regex_syntax::Error::Parse(error) => {
+            format!("{} at byte {}", error.kind(), error.span().start.offset)
+        }
+        regex_syntax::Error::Translate(error) => {
+            format!("{} at byte {}", error.kind(), error.span().start.offset)
+        }
+        _ => "it can't be read".to_owned(),
+    }
 }
 
 /// Decides whether a message is what was asked for. Made once per query and shared by its scanners.

@@ -150,11 +150,14 @@ impl Files {
         begins
     }
 
-    /// Notes the first bytes of a file that was just opened, and the layout of its lines if they tell it.
+    /// Notes the first bytes of a file that was just opened, and the layout of its lines if they tell it. Those that
+    /// were known from an earlier time stay when they are others now, for whoever reads the file to find that out.
     pub(crate) fn note_head(&mut self, file: usize) {
         if let Some(bytes) = self.first_bytes(file) {
             let slot = self.slot(file);
-            slot.head = Head::of(&bytes);
+            if slot.head.begins(&bytes) {
+                slot.head = Head::of(&bytes);
+            }
             slot.format = slot.format.or_else(|| format::of_first_line(&bytes));
         }
     }

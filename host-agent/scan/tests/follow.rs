@@ -322,3 +322,17 @@ fn two_rotations_within_a_second_lose_nothing_while_following() {
     assert_eq!(reader.read(&pod), "a3 a4");
     assert_eq!(reader.gaps, [""; 0]);
 }
+
+#[test]
+fn a_file_that_was_written_anew_before_it_was_read_is_a_gap() {
+    let mut pod = Pod::new();
+    pod.write("oF1 oF2");
+    pod.rotate();
+    pod.write("oF3 oF4");
+    let mut reader = Reader::new(pod.set());
+    // It is listed, but not read yet; what takes its place is as long.
+    fs::write(pod.path("0.log"), "").unwrap();
+    pod.write("oF5 oF6");
+    assert_eq!(reader.read(&pod), "1 2 5 6");
+    assert_eq!(reader.gaps, ["shrunk"]);
+}

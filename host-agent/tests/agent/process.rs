@@ -28,6 +28,15 @@ pub(crate) struct Agent {
     dir: TempDir,
 }
 
+/// What a process holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Figures {
+    pub(crate) threads: u64,
+    pub(crate) descriptors: u64,
+    /// Anonymous memory in bytes.
+    pub(crate) anonymous: u64,
+}
+
 /// A folder for one agent: `logs` in it, for a start.
 pub(crate) fn folder() -> TempDir {
     let dir = tempfile::tempdir().expect("a folder");
@@ -165,6 +174,38 @@ impl Agent {
             assert!(start.elapsed() < DEADLINE, "nothing is read");
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// What the process holds now.
+    pub(crate) fn figures(&self) -> Figures {
+        let of = |file: &str| {
+            fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("our child's figures")
+        };
+        let number = |text: &str, key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key)).expect("a figure");
+            line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
+        };
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("our child's figures");
+        Figures {
+            threads: number(&of("status"), "Threads:"),
+            descriptors: descriptors.count() as u64,
+            anonymous: number(&of("smaps_rollup"), "Anonymous:") * 1024,
+        }
+    }
+
+    /// What it holds once threads without work have ended and connections are closed.
+    pub(crate) async fn figures_at_rest(&self) -> Figures {
+        let start = Instant::now();
+        let (mut last, mut same) = (self.figures(), 0);
+        while same < 320 {
+            tokio::time::sleep(LOOK).await;
+            let now = self.figures();
+            let rests = now.threads == last.threads && now.descriptors == last.descriptors;
+            same = if rests { same + 1 } else { 0 };
+            last = now;
+            assert!(start.elapsed() < DEADLINE, "it doesn't come to rest");
+        }
+        last
     }
 
     /// Waits until a metric has a value.

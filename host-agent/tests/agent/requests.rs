@@ -110,8 +110,8 @@ async fn filters_are_listed_described_and_run() {
     assert!(matches!(client.filter("nobody").await, Err(ClientError::Query(QueryError::NotFound { .. }))));
 
     let filter = FilterSpec {
-        filter: FilterRef::Name("redact".to_owned()),
         params: r#"{"patterns": ["deadlock"]}"#.to_owned(),
+        ..FilterSpec::new(FilterRef::Name("redact".to_owned()))
     };
     let spec = QuerySpec { sources: vec!["dev:".to_owned()], filters: vec![filter], ..QuerySpec::default() };
     let found = events(&mut client, &spec).await.expect("a whole answer");
@@ -125,10 +125,8 @@ async fn filters_are_listed_described_and_run() {
 async fn each_wrong_field_is_named() {
     let agent = Agent::small("");
     let mut client = agent.client().await;
-    let filter = |filter: FilterRef| QuerySpec {
-        filters: vec![FilterSpec { filter, params: String::new() }],
-        ..QuerySpec::default()
-    };
+    let filter =
+        |filter: FilterRef| QuerySpec { filters: vec![FilterSpec::new(filter)], ..QuerySpec::default() };
     let unclosed = PatternSpec { patterns: vec!["(unclosed".to_owned()], ..PatternSpec::default() };
     let component = FilterRef::Component { label: "mine.wasm".to_owned(), bytes: b"\0asm".to_vec() };
     let cases = [

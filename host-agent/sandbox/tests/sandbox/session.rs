@@ -1,10 +1,10 @@
 //! Batches through a session: verdicts, columns, sources, summaries, and failures narrowed down.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use weir_sandbox::{
-    FailureReason, FilterLimits, GaveUp, GuestCall, Session, SourceMeta, SourceVerdict, Verdict, Verdicts,
+    FailureReason, FilterLimits, GuestCall, Paused, Session, SourceMeta, SourceVerdict, Verdict, Verdicts,
 };
 
 use crate::guests::Puppet;
@@ -73,7 +73,7 @@ fn a_poisoned_record_is_found_and_the_others_lose_nothing() {
             assert_eq!(*word, expected, "{poison}");
         }
         let stats = session.stats();
-        assert_eq!((stats.replaced, stats.failed, stats.failure_count, stats.gave_up), (99, 1, 1, None));
+        assert_eq!((stats.replaced, stats.failed, stats.failure_count, stats.pause), (99, 1, 1, None));
         assert_eq!((stats.failures[0].record, stats.failures[0].source), (Some(61), Some(7)));
         assert!(stats.restarts >= 1, "{poison}");
         process(&mut session, &["k", poison]);
@@ -95,17 +95,48 @@ fn an_error_that_names_its_record_costs_no_instance_and_no_search() {
 }
 
 #[test]
-fn too_many_failures_end_the_session() {
-    let limits = FilterLimits { failures: 2, ..FilterLimits::default() };
+fn after_too_many_failures_the_filter_is_not_called_for_a_while() {
+    let breaker_pause = Duration::from_secs(3600);
+    let limits = FilterLimits { failures: 2, breaker_pause, ..FilterLimits::default() };
     let mut session = bind(&Puppet::default(), &limits).session();
     let out = words(&process(&mut session, &["x", "k", "x", "k", "x", "k", "k"]));
     assert_eq!(out, ["failed", "keep", "failed", "keep", "failed", "failed", "failed"]);
-    assert_eq!(session.stats().gave_up, Some(GaveUp::Failures));
+    let stats = session.stats();
+    assert_eq!((stats.pause, stats.breaker_opened, stats.paused), (Some(Paused::Failures), 1, 2));
     let batches = session.stats().batches;
     assert_eq!(words(&process(&mut session, &["k"])), ["failed"]);
-    assert_eq!(session.stats().batches, batches, "it is called no more");
+    assert_eq!(session.stats().batches, batches, "it isn't called");
     assert_eq!(session.begin_source(9, &SourceMeta::default()), SourceVerdict::Scan);
     assert!(session.finish().is_empty());
+}
+
+#[test]
+fn the_breaker_is_one_for_all_sessions_of_a_binding() {
+    let breaker_pause = Duration::from_secs(3600);
+    let limits = FilterLimits { failures: 0, breaker_pause, ..FilterLimits::default() };
+    let filter = crate::load(&Puppet::default());
+    let binding = filter.open("{}", &limits).expect("opens");
+    let (mut one, mut two) = (binding.session(), binding.session());
+    assert_eq!(words(&process(&mut one, &["k"])), ["keep"]);
+    assert_eq!(words(&process(&mut two, &["x"])), ["failed"]);
+    assert_eq!(words(&process(&mut one, &["k"])), ["failed"]);
+    assert_eq!((one.stats().paused, one.stats().failure_count), (1, 0), "no failure of its own");
+    let mut other = filter.open("{}", &limits).expect("opens").session();
+    assert_eq!(words(&process(&mut other, &["k"])), ["keep"], "another binding has a breaker of its own");
+}
+
+#[test]
+fn a_filter_that_recovered_is_called_again() {
+    let limits =
+        FilterLimits { failures: 0, breaker_pause: Duration::from_millis(1), ..FilterLimits::default() };
+    let mut session = bind(&Puppet::default(), &limits).session();
+    assert_eq!(words(&process(&mut session, &["x"])), ["failed"]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while words(&process(&mut session, &["k"])) != ["keep"] {
+        assert!(Instant::now() < deadline, "it is never called again");
+        std::thread::yield_now();
+    }
+    assert_eq!(session.stats().failure_count, 1);
 }
 
 #[test]
@@ -248,7 +279,7 @@ fn a_filter_that_is_slow_for_its_batches_finds_its_pace() {
         assert!(out.as_slice().iter().all(|verdict| *verdict == Verdict::Keep));
     }
     let stats = session.stats();
-    assert_eq!((stats.failure_count, stats.kept, stats.gave_up), (0, 500, None));
+    assert_eq!((stats.failure_count, stats.kept, stats.pause), (0, 500, None));
     // Four calls too many find the pace; then only one in sixteen tries for more.
     assert!(stats.restarts <= 8, "{stats:?}");
 }

@@ -134,8 +134,8 @@ pub(super) fn query() -> impl Strategy<Value = Query> {
         .prop_map(
             |(pattern, limit, (before, after), backward, (since, until), output, condition, line_bytes)| {
                 let filters = condition.map(|condition| FilterSpec {
-                    filter: FilterRef::Name("json-match".to_owned()),
                     params: serde_json::json!({ "where": condition.filter }).to_string(),
+                    ..FilterSpec::new(FilterRef::Name("json-match".to_owned()))
                 });
                 let spec = QuerySpec {
                     pattern,
