@@ -105,6 +105,7 @@ async fn a_client_that_leaves_frees_its_query_whatever_it_is_at() {
     let filter = v1::FilterSpec {
         filter: Some(v1::filter_spec::Filter::Name("json-match".to_owned())),
         params: r#"{"where": "!(a exists)"}"#.to_owned(),
+        ..v1::FilterSpec::default()
     };
     let filtered = v1::QueryRequest { filters: vec![filter], ..v1::QueryRequest::default() };
     let backward = v1::QueryRequest { direction: v1::Direction::Backward.into(), ..never() };

@@ -92,7 +92,11 @@ async fn call(channel: &Channel, path: &'static str, request: Vec<u8>) -> Option
 fn full_query() -> v1::QueryRequest {
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
     let component = v1::Component { label: "mine".to_owned(), component: b"\0asm\x0d\0\x01\0"[..].into() };
-    let filter = |filter, params: &str| v1::FilterSpec { filter: Some(filter), params: params.to_owned() };
+    let filter = |filter, params: &str| v1::FilterSpec {
+        filter: Some(filter),
+        params: params.to_owned(),
+        ..v1::FilterSpec::default()
+    };
     let source = v1::Source {
         namespace: "prod".to_owned(),
         pod: "web-1".to_owned(),
