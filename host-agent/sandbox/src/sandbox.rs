@@ -1,6 +1,6 @@
 //! From component to filter: admitted, compiled once, mapped, linked and asked for its description.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -9,7 +9,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::abi::LogFilterPre;
-use crate::admit::{AdmissionError, admit};
+use crate::admit::{AdmissionError, admit, digest};
 use crate::cache::{Cache, CacheError, Entry};
 use crate::compile::{CompileError, Compiler, compile};
 use crate::engine::Runtime;
@@ -19,6 +19,9 @@ use crate::guest::Guest;
 use crate::limits::{FilterLimits, SandboxLimits};
 use crate::store::HostState;
 use crate::text::one_line;
+
+/// Components whose admission is remembered, which takes about 100 bytes each.
+const REMEMBERED: usize = 1000;
 
 /// How a sandbox compiles and keeps components.
 #[derive(Clone, Debug)]
@@ -96,6 +99,9 @@ struct State {
     runtime: Option<Arc<Runtime>>,
     /// Filters that are in use, by digest.
     filters: HashMap<String, Weak<FilterInner>>,
+    /// Digests of components that were admitted: the limits don't change, so they would be again, and checking all of
+    /// a large one takes longer than loading it from the cache.
+    admitted: HashSet<String>,
 }
 
 impl Sandbox {
@@ -121,26 +127,27 @@ impl Sandbox {
     /// # Errors
     /// [`LoadError`]
     pub fn load(&self, component: &[u8]) -> Result<Filter, LoadError> {
-        let admission = admit(component, &self.0.limits)?;
-        if let Some(filter) = self.in_use(&admission.digest) {
+        let digest = digest(component);
+        if let Some(filter) = self.in_use(&digest) {
             return Ok(filter);
         }
+        self.admit_once(component, &digest)?;
         let _building = self.0.building.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(filter) = self.in_use(&admission.digest) {
+        if let Some(filter) = self.in_use(&digest) {
             return Ok(filter);
         }
         let runtime = self.runtime()?;
         let started = Instant::now();
-        let (code, cached) = self.0.code(&runtime, component, &admission.digest)?;
+        let (code, cached) = self.0.code(&runtime, component, &digest)?;
         let compile = CompileInfo { cached, time: started.elapsed() };
         let contract = |error: wasmtime::Error| LoadError::Contract {
-            digest: admission.digest.clone(),
+            digest: digest.clone(),
             problem: one_line(&format!("{error:#}")),
         };
         let linker = Linker::<HostState>::new(&runtime.engine);
         let pre = linker.instantiate_pre(&code).and_then(LogFilterPre::new).map_err(contract)?;
 
-        let unnamed: Arc<str> = Arc::from(admission.digest.as_str());
+        let unnamed: Arc<str> = Arc::from(digest.as_str());
         let mut guest =
             Guest::new(&runtime, &pre, &unnamed, &FilterLimits::default()).map_err(LoadError::Describe)?;
         let description = guest.describe().map_err(LoadError::Describe)?;
@@ -150,14 +157,28 @@ impl Sandbox {
             pre,
             name: Arc::from(description.name.as_str()),
             description,
-            digest: admission.digest.clone(),
+            digest: digest.clone(),
             size: component.len(),
             compile,
         });
         let mut state = self.0.lock();
         state.filters.retain(|_, filter| filter.strong_count() > 0);
-        state.filters.insert(admission.digest, Arc::downgrade(&inner));
+        state.filters.insert(digest, Arc::downgrade(&inner));
         Ok(Filter::from_inner(inner))
+    }
+
+    /// Checks a component that wasn't admitted before.
+    fn admit_once(&self, component: &[u8], digest: &str) -> Result<(), AdmissionError> {
+        if self.0.lock().admitted.contains(digest) {
+            return Ok(());
+        }
+        admit(component, &self.0.limits)?;
+        let mut state = self.0.lock();
+        if state.admitted.len() >= REMEMBERED {
+            state.admitted.clear();
+        }
+        state.admitted.insert(digest.to_owned());
+        Ok(())
     }
 
     fn in_use(&self, digest: &str) -> Option<Filter> {
