@@ -108,41 +108,42 @@ mod lanes {
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod lanes {
-    //! The same on plain arrays, for native tests; the compiler vectorises what it can.
+    //! The same on the machine's own vectors, for native tests and benches.
+    use wide::u8x16;
 
     /// 16 bytes, or 16 lanes that are all ones or all zeros.
     #[derive(Clone, Copy)]
-    pub(crate) struct Block([u8; 16]);
+    pub(crate) struct Block(u8x16);
 
     impl Block {
         #[inline(always)]
         pub(crate) fn load(b: &[u8; 16]) -> Block {
-            Block(*b)
+            Block(u8x16::new(*b))
         }
 
         #[inline(always)]
         pub(crate) fn eq(self, byte: u8) -> Block {
-            Block(self.0.map(|b| if b == byte { 0xff } else { 0 }))
+            Block(self.0.simd_eq(u8x16::splat(byte)))
         }
 
         #[inline(always)]
         pub(crate) fn at_most(self, byte: u8) -> Block {
-            Block(self.0.map(|b| if b <= byte { 0xff } else { 0 }))
+            Block(self.0.simd_le(u8x16::splat(byte)))
         }
 
         #[inline(always)]
         pub(crate) fn with_bits(self, bits: u8) -> Block {
-            Block(self.0.map(|b| b | bits))
+            Block(self.0 | u8x16::splat(bits))
         }
 
         #[inline(always)]
         pub(crate) fn or(self, other: Block) -> Block {
-            Block(std::array::from_fn(|i| self.0[i] | other.0[i]))
+            Block(self.0 | other.0)
         }
 
         #[inline(always)]
         pub(crate) fn mask(self) -> u32 {
-            self.0.iter().rev().fold(0, |mask, lane| mask << 1 | u32::from(lane >> 7))
+            self.0.to_bitmask()
         }
     }
 }

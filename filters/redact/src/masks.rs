@@ -242,22 +242,31 @@ fn classify(block: &[u8; BLOCK]) -> Masks {
     masks
 }
 
+/// The same on the machine's own vectors, for native tests and benches.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 fn classify(block: &[u8; BLOCK]) -> Masks {
+    use wide::u8x16;
     let mut masks = Masks::default();
-    for (index, &byte) in block.iter().enumerate() {
-        let put = |class: bool| u64::from(class) << index;
-        let alphanumeric = byte.is_ascii_alphanumeric();
-        masks.escape |= put(matches!(byte, 0x1b | b'\\' | b'%'));
-        masks.at |= put(byte == b'@');
-        masks.separator |= put(matches!(byte, b':' | b'=' | b'>'));
-        masks.dot |= put(byte == b'.');
-        masks.digit |= put(byte.is_ascii_digit());
-        masks.space |= put(byte == b' ');
-        masks.dash |= put(byte == b'-');
-        masks.scheme_end |= put(matches!(byte | 0x20, b'r' | b'c'));
-        masks.token |= put(alphanumeric || matches!(byte, b'-' | b'.' | b'_' | b'~'));
-        masks.base64 |= put(alphanumeric || matches!(byte, b'+' | b'/'));
+    for (lane, bytes) in block.as_chunks::<16>().0.iter().enumerate() {
+        let bytes = u8x16::new(*bytes);
+        let lower = bytes | u8x16::splat(0x20);
+        let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
+        let within =
+            |from: u8x16, first: u8, count: u8| (from - u8x16::splat(first)).simd_lt(u8x16::splat(count));
+        let put = |class: u8x16| u64::from(class.to_bitmask()) << (lane * 16);
+        let digit = within(bytes, b'0', 10);
+        let alphanumeric = digit | within(lower, b'a', 26);
+        let (dash, dot) = (is(b'-'), is(b'.'));
+        masks.escape |= put(is(0x1b) | is(b'\\') | is(b'%'));
+        masks.at |= put(is(b'@'));
+        masks.separator |= put(is(b':') | is(b'=') | is(b'>'));
+        masks.dot |= put(dot);
+        masks.digit |= put(digit);
+        masks.space |= put(is(b' '));
+        masks.dash |= put(dash);
+        masks.scheme_end |= put(lower.simd_eq(u8x16::splat(b'r')) | lower.simd_eq(u8x16::splat(b'c')));
+        masks.token |= put(alphanumeric | dash | dot | is(b'_') | is(b'~'));
+        masks.base64 |= put(alphanumeric | is(b'+') | is(b'/'));
     }
     masks
 }

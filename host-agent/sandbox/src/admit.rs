@@ -101,6 +101,11 @@ pub enum AdmissionError {
     },
 }
 
+/// What names a component: `sha256:` and hexadecimal digits.
+pub(crate) fn digest(component: &[u8]) -> String {
+    format!("sha256:{}", hex(&Sha256::digest(component)))
+}
+
 /// Checks a component without compiling it: size, form, imports, exports, version, types of functions.
 ///
 /// # Errors
@@ -116,11 +121,7 @@ pub fn admit(component: &[u8], limits: &SandboxLimits) -> Result<Admission, Admi
         return Err(error);
     }
     let world_version = found.world_version?;
-    Ok(Admission {
-        digest: format!("sha256:{}", hex(&Sha256::digest(component))),
-        world_version,
-        size: component.len(),
-    })
+    Ok(Admission { digest: digest(component), world_version, size: component.len() })
 }
 
 fn check_header(component: &[u8]) -> Result<(), AdmissionError> {

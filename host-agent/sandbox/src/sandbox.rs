@@ -1,6 +1,6 @@
 //! From component to filter: admitted, compiled once, mapped, linked and asked for its description.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -10,7 +10,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::abi::LogFilterPre;
-use crate::admit::{Admission, AdmissionError, admit};
+use crate::admit::{AdmissionError, admit, digest};
 use crate::cache::{Cache, CacheError, Entry};
 use crate::compile::{CompileError, Compiler, compile};
 use crate::engine::Runtime;
@@ -20,6 +20,9 @@ use crate::guest::Guest;
 use crate::limits::{FilterLimits, SandboxLimits};
 use crate::store::HostState;
 use crate::text::one_line;
+
+/// Components whose admission is remembered, which takes about 100 bytes each.
+const REMEMBERED: usize = 1000;
 
 /// How a sandbox compiles and keeps components.
 #[derive(Clone, Debug)]
@@ -124,6 +127,9 @@ struct State {
     runtime: Option<Arc<Runtime>>,
     /// Filters that are in use, by digest.
     filters: HashMap<String, Weak<FilterInner>>,
+    /// Digests of components that were admitted: the limits don't change, so they would be again, and checking all of
+    /// a large one takes longer than loading it from the cache.
+    admitted: HashSet<String>,
 }
 
 impl Sandbox {
@@ -150,29 +156,30 @@ impl Sandbox {
     /// # Errors
     /// [`LoadError`]
     pub fn load(&self, component: &[u8]) -> Result<Filter, LoadError> {
-        let admission = admit(component, &self.0.limits)?;
-        if let Some(filter) = self.in_use(&admission.digest) {
+        let digest = digest(component);
+        if let Some(filter) = self.in_use(&digest) {
             return Ok(filter);
         }
+        self.admit_once(component, &digest)?;
         let runtime = self.runtime()?;
         let started = Instant::now();
         // What is on disk doesn't wait for what others have to compile.
-        let name = entry_name(&admission.digest, &runtime);
+        let name = entry_name(&digest, &runtime);
         if let Some(code) = self.0.cached(&runtime, &name) {
             let compile = CompileInfo { cached: true, time: started.elapsed() };
-            return self.describe(component, admission, &runtime, &code, compile);
+            return self.describe(component, digest, &runtime, &code, compile);
         }
         let _place = self.0.stand_in_line()?;
         let _building = self.0.building.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(filter) = self.in_use(&admission.digest) {
+        if let Some(filter) = self.in_use(&digest) {
             return Ok(filter);
         }
         let (code, cached) = match self.0.cached(&runtime, &name) {
             Some(code) => (code, true),
-            None => (self.0.compiled(&runtime, component, &admission.digest, &name)?, false),
+            None => (self.0.compiled(&runtime, component, &digest, &name)?, false),
         };
         let compile = CompileInfo { cached, time: started.elapsed() };
-        self.describe(component, admission, &runtime, &code, compile)
+        self.describe(component, digest, &runtime, &code, compile)
     }
 
     /// The last step: links the machine code and asks it what it is. Of two that come here with the same component, one
@@ -180,25 +187,25 @@ impl Sandbox {
     fn describe(
         &self,
         component: &[u8],
-        admission: Admission,
+        digest: String,
         runtime: &Arc<Runtime>,
         code: &Component,
         compile: CompileInfo,
     ) -> Result<Filter, LoadError> {
         let contract = |error: wasmtime::Error| LoadError::Contract {
-            digest: admission.digest.clone(),
+            digest: digest.clone(),
             problem: one_line(&format!("{error:#}")),
         };
         let linker = Linker::<HostState>::new(&runtime.engine);
         let pre = linker.instantiate_pre(code).and_then(LogFilterPre::new).map_err(contract)?;
 
-        let unnamed: Arc<str> = Arc::from(admission.digest.as_str());
+        let unnamed: Arc<str> = Arc::from(digest.as_str());
         let mut guest =
             Guest::new(runtime, &pre, &unnamed, &FilterLimits::default()).map_err(LoadError::Describe)?;
         let description = guest.describe(self.0.limits.schema_bytes).map_err(LoadError::Describe)?;
         drop(guest);
         let mut state = self.0.lock();
-        if let Some(filter) = state.filters.get(&admission.digest).and_then(Weak::upgrade) {
+        if let Some(filter) = state.filters.get(&digest).and_then(Weak::upgrade) {
             return Ok(Filter::from_inner(filter));
         }
         let inner = Arc::new(FilterInner {
@@ -206,13 +213,27 @@ impl Sandbox {
             pre,
             name: Arc::from(description.name.as_str()),
             description,
-            digest: admission.digest.clone(),
+            digest: digest.clone(),
             size: component.len(),
             compile,
         });
         state.filters.retain(|_, filter| filter.strong_count() > 0);
-        state.filters.insert(admission.digest, Arc::downgrade(&inner));
+        state.filters.insert(digest, Arc::downgrade(&inner));
         Ok(Filter::from_inner(inner))
+    }
+
+    /// Checks a component that wasn't admitted before.
+    fn admit_once(&self, component: &[u8], digest: &str) -> Result<(), AdmissionError> {
+        if self.0.lock().admitted.contains(digest) {
+            return Ok(());
+        }
+        admit(component, &self.0.limits)?;
+        let mut state = self.0.lock();
+        if state.admitted.len() >= REMEMBERED {
+            state.admitted.clear();
+        }
+        state.admitted.insert(digest.to_owned());
+        Ok(())
     }
 
     fn in_use(&self, digest: &str) -> Option<Filter> {

@@ -3,6 +3,7 @@
 #[path = "../../sandbox/tests/sandbox/bombs.rs"]
 mod bombs;
 mod certs;
+mod compile;
 mod differential;
 mod drain;
 mod faults;

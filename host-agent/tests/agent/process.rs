@@ -208,6 +208,16 @@ impl Agent {
         last
     }
 
+    /// Memory of its own that is in use, in bytes, as often as the returned function is called.
+    pub(crate) fn anonymous_bytes(&self) -> impl Fn() -> u64 + Send + 'static {
+        let path = format!("/proc/{}/status", self.child.id());
+        move || {
+            let status = fs::read_to_string(&path).expect("our child's figures");
+            let kib = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a figure");
+            kib.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+        }
+    }
+
     /// Waits until a metric has a value.
     pub(crate) async fn metric_becomes(&self, name: &str, value: u64) {
         let start = Instant::now();

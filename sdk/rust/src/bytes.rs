@@ -81,7 +81,6 @@ pub struct Set {
     /// Bit `b` of word `b / 64` for each byte.
     members: [u64; 2],
     /// For each low nibble, bit `h` for each member whose high nibble is `h`.
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     by_low: [u8; 16],
 }
 
@@ -102,11 +101,7 @@ impl Set {
             by_low[(byte & 15) as usize] |= 1 << (byte >> 4);
             i += 1;
         }
-        Set {
-            members,
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            by_low,
-        }
+        Set { members, by_low }
     }
 
     /// Whether `byte` is one of them.
@@ -140,11 +135,9 @@ impl Set {
     #[inline]
     fn find_in_chunk(&self, chunk: &[u8; 16]) -> Option<usize> {
         use std::arch::wasm32::{i8x16_ne, i8x16_splat, u8x16_bitmask, u8x16_shr, u8x16_swizzle, v128_and};
-        // A byte is a member when the bit of its high nibble is set in the word of its low nibble. Bytes from 128
-        // on have high nibbles of 8 and more, whose bit is none: swizzle gives 0 past the table's end.
+        // A byte is a member when the bit of its high nibble is set in the word of its low nibble.
         let bytes = load(chunk);
-        let high =
-            u8x16_swizzle(load(&[1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0]), u8x16_shr(bytes, 4));
+        let high = u8x16_swizzle(load(&HIGH_BITS), u8x16_shr(bytes, 4));
         let low = u8x16_swizzle(load(&self.by_low), v128_and(bytes, i8x16_splat(15)));
         let hits = u8x16_bitmask(i8x16_ne(v128_and(high, low), i8x16_splat(0)));
         (hits != 0).then(|| hits.trailing_zeros() as usize)
@@ -153,9 +146,17 @@ impl Set {
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     #[inline]
     fn find_in_chunk(&self, chunk: &[u8; 16]) -> Option<usize> {
-        chunk.iter().position(|&byte| self.contains(byte))
+        use wide::u8x16;
+        let bytes = u8x16::new(*chunk);
+        let high = u8x16::new(HIGH_BITS).shuffle_zeroing(bytes.unbounded_shr_scalar(4));
+        let low = u8x16::new(self.by_low).shuffle_zeroing(bytes & u8x16::splat(15));
+        let hits = (high & low).simd_ne(u8x16::splat(0)).to_bitmask();
+        (hits != 0).then(|| hits.trailing_zeros() as usize)
     }
 }
+
+/// For each high nibble its bit. Bytes from 128 on have nibbles of 8 and more, whose bit is none.
+const HIGH_BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// Sixteen bytes as one vector: two halves that the compiler joins into one load.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]

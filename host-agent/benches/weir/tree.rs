@@ -24,8 +24,6 @@ pub(crate) struct Tree {
     pub(crate) many: PathBuf,
     /// A file with nothing in it.
     pub(crate) empty: PathBuf,
-    /// For what else a measurement writes.
-    pub(crate) scratch: PathBuf,
 }
 
 impl Tree {
@@ -37,8 +35,8 @@ impl Tree {
             gzip: dir.join("cri.log.gz"),
             many: dir.join("pods"),
             empty: dir.join("empty.log"),
-            scratch: dir.join("scratch"),
         };
+        std::fs::create_dir(dir).expect("a folder");
         tree.write_large(bytes).expect("room for the logs");
         for file in 0..FILES {
             let path = log_of_pod(&tree.many, file).expect("a folder");
@@ -46,7 +44,6 @@ impl Tree {
                 .expect("room for the logs");
         }
         File::create(&tree.empty).expect("a file");
-        std::fs::create_dir(&tree.scratch).expect("a folder");
         tree
     }
 

@@ -23,7 +23,7 @@ pub(crate) fn print(setup: &Setup) {
          agent's, all its threads together.",
         &["what", "records", "CPU s", "wall s", "goal", "million records a CPU second"],
     );
-    let scratch = &setup.tree.scratch;
+    let scratch = &setup.scratch;
     let short = scratch.join("short.log");
     let bytes = std::fs::metadata(&setup.tree.cri).expect("a file").len() / 4;
     write_short(&short, bytes).expect("room for the logs");

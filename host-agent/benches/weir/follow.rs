@@ -30,7 +30,7 @@ pub(crate) fn print(setup: &Setup) {
         "`weir logs --follow` over 100 files that are written to line by line, 50,000 lines a second in all.",
         &["what", "lines given", "goal", "% of a core"],
     );
-    let dir = setup.tree.scratch.join("follow");
+    let dir = setup.scratch.join("follow");
     let mut writer = Writer::new(&dir);
     for (what, arguments) in [
         ("every line, as text", &[][..]),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::sys::resource::UsageWho;
 
-use crate::cost::{Cost, cpu_time, milliseconds, on_processors, run};
+use crate::cost::{Cost, cpu_time, milliseconds, on_processors, run, version};
 use crate::tree::text;
 use crate::{RUNS, Setup, table};
 
@@ -25,9 +25,14 @@ struct Row<'a> {
 
 /// Measures and prints.
 pub(crate) fn print(setup: &Setup) {
+    let text = format!(
+        "A log of {} MiB, {}, best of {RUNS}. CPU and wall time in ms; ratios are of CPU time, over 1 Weir takes less.",
+        setup.mebibytes,
+        version(&setup.rg)
+    );
     table::head(
         "Against ripgrep, one thread each",
-        "CPU and wall time in ms; ratios are of CPU time, over 1 Weir takes less.",
+        &text,
         &[
             "what",
             "weir CPU",

@@ -21,6 +21,11 @@ pub(crate) fn below(figure: f64, goal: f64) -> String {
     mark(format!("{figure:.2}"), figure < goal)
 }
 
+/// A figure that may reach `goal` and not go beyond it, with a mark where it does.
+pub(crate) fn at_most(figure: f64, goal: f64) -> String {
+    mark(format!("{figure:.2}"), figure <= goal)
+}
+
 fn mark(figure: String, reached: bool) -> String {
     if reached { figure } else { format!("{figure} (missed)") }
 }

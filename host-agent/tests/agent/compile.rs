@@ -1,0 +1,91 @@
+//! What compiling a component takes of the agent that serves.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use weir_query::{Event, FilterRef, FilterSpec, FilterStatus, Flow, QuerySpec};
+use weir_rpc::Client;
+
+use crate::guests::Puppet;
+use crate::process::Agent;
+
+/// Bytes of the component.
+const LARGE: usize = 1_500_000;
+
+/// How much more the agent may hold while the component comes in, is compiled and is run: the request and the
+/// component in it, and little else. Compiling in the agent takes 69 MB.
+const WHILE: u64 = 6 << 20;
+
+/// How much more it may hold afterwards.
+const AFTER: u64 = 1 << 20;
+
+/// How often memory is looked at.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Runs every record through a component, and says what it did.
+async fn run(client: &mut Client, bytes: Vec<u8>) -> FilterStatus {
+    let filter = FilterRef::Component { label: "mine.wasm".to_owned(), bytes };
+    let filters = vec![FilterSpec { filter, params: String::new() }];
+    let mut status = None;
+    let mut sink = |event: Event| {
+        if let Event::Filter(filter) = event {
+            status = Some(filter);
+        }
+        Flow::Continue
+    };
+    client.query(&QuerySpec { filters, ..QuerySpec::default() }, &mut sink).await.expect("a whole answer");
+    status.expect("a filter says what it did")
+}
+
+/// A filter with enough code for a component of [`LARGE`] bytes.
+fn large() -> Vec<u8> {
+    let mut code = String::new();
+    for function in 0..2550 {
+        write!(code, "(func $large{function} (param i32) (result i32) (local.get 0)").expect("room");
+        for step in 0..64 {
+            let number = function * 64 + step + 0x0100_0000;
+            write!(code, "(i32.const {number}) (i32.mul) (local.get 0) (i32.xor)").expect("room");
+        }
+        code.push_str(")\n");
+    }
+    let component = Puppet { extra: String::leak(code), ..Puppet::default() }.build();
+    assert!((LARGE..LARGE * 5 / 4).contains(&component.len()), "{} bytes", component.len());
+    component
+}
+
+#[tokio::test]
+async fn a_large_component_does_not_move_the_memory_of_the_agent() {
+    let agent = Agent::small("allow_components: true");
+    let mut client = agent.client().await;
+    // What the first filter makes once for all.
+    run(&mut client, Puppet::default().build()).await;
+    let large = large();
+
+    let memory = agent.anonymous_bytes();
+    let before = memory();
+    let done = Arc::new(AtomicBool::new(false));
+    let watch = std::thread::spawn({
+        let done = Arc::clone(&done);
+        move || {
+            let (mut most, mut looks) = (0, 0_u64);
+            while !done.load(Ordering::Relaxed) {
+                most = most.max(memory());
+                looks += 1;
+                std::thread::sleep(LOOK);
+            }
+            (most, looks)
+        }
+    });
+    let status = run(&mut client, large).await;
+    done.store(true, Ordering::Relaxed);
+    let (most, looks) = watch.join().expect("it only looks");
+    let after = agent.anonymous_bytes()();
+
+    assert!(!status.compile_cached && status.failed == 0 && status.kept > 0, "{status:?}");
+    let seen = format!("{before} bytes before, {most} at the most in {looks} looks, {after} after");
+    assert!(looks > 50, "{seen}: that was no compilation");
+    assert!(most < before + WHILE, "{seen}");
+    assert!(after < before + AFTER, "{seen}");
+}
