@@ -30,7 +30,7 @@ pub(crate) fn print(setup: &Setup) {
          log again and again, all at once (`max_queries: 64`).",
         &["what the others do", "checks", "p50 ms", "goal", "p99 ms"],
     );
-    let scratch = &setup.tree.scratch;
+    let scratch = &setup.scratch;
     let logs = folder_of(&setup.tree.cri, &scratch.join("health"));
     let config = "limits: {max_queries: 64, max_queries_per_caller: 64, max_connections: 256}\n";
     let agent = Agent::start_with(&setup.agent, &logs, &scratch.join("health-agent"), config);

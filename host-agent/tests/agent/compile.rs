@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(1);
 /// Runs every record through a component, and says what it did.
 async fn run(client: &mut Client, bytes: Vec<u8>) -> FilterStatus {
     let filter = FilterRef::Component { label: "mine.wasm".to_owned(), bytes };
-    let filters = vec![FilterSpec { filter, params: String::new() }];
+    let filters = vec![FilterSpec::new(filter)];
     let mut status = None;
     let mut sink = |event: Event| {
         if let Event::Filter(filter) = event {
