@@ -109,8 +109,10 @@ impl Row<'_> {
     fn measure(&self, setup: &Setup, scratch: &Path) {
         let native = Native::run(&setup.native, self);
         let agent = Agent::start(&setup.agent, &self.logs.folder, &scratch.join("agent"));
-        let filter =
-            FilterSpec { filter: FilterRef::Name(self.filter.to_owned()), params: self.params.to_owned() };
+        let filter = FilterSpec {
+            params: self.params.to_owned(),
+            ..FilterSpec::new(FilterRef::Name(self.filter.to_owned()))
+        };
         let with = counted(&agent, Some(filter));
         let status = with.status.as_ref().expect("a filter says what it did");
         assert_eq!(native.verdicts, verdicts(status), "{}: both decide the same", self.what);
@@ -176,7 +178,7 @@ pub(crate) fn print_prefilter(setup: &Setup) {
     let logs = Logs::new(&scratch, PREFILTERED_BYTES, Some(rare_message));
     let agent = Agent::start(&setup.agent, &logs.folder, &scratch.join("agent"));
     let params = format!(r#"{{"where": "order == \"{RARE}\""}}"#);
-    let json_match = FilterSpec { filter: FilterRef::Name("json-match".to_owned()), params };
+    let json_match = FilterSpec { params, ..FilterSpec::new(FilterRef::Name("json-match".to_owned())) };
     let puppet = Puppet { kind: 0, columns: 1, prefilter: Some(RARE), ..Puppet::default() };
     for (what, filter, goal) in [
         ("a filter that promises the literal, and keeps what has it", own(&puppet), Some(PREFILTERED)),

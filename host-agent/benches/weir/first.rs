@@ -58,7 +58,8 @@ fn row(what: &str, times: usize, goal: f64, measure: impl FnMut(usize) -> Durati
 /// A query for everything through a filter that ships.
 fn with(name: &str) -> QuerySpec {
     let params = if name == "project" { r#"{"keep": ["level", "msg"]}"# } else { "{}" };
-    let filter = FilterSpec { filter: FilterRef::Name(name.to_owned()), params: params.to_owned() };
+    let filter =
+        FilterSpec { params: params.to_owned(), ..FilterSpec::new(FilterRef::Name(name.to_owned())) };
     QuerySpec { filters: vec![filter], ..matching("level=") }
 }
 

@@ -78,8 +78,7 @@ pub(crate) fn print(setup: &Setup) {
 
 impl Row<'_> {
     fn spec(&self) -> QuerySpec {
-        let filter =
-            |name: &str| FilterSpec { filter: FilterRef::Name(name.to_owned()), params: String::new() };
+        let filter = |name: &str| FilterSpec::new(FilterRef::Name(name.to_owned()));
         QuerySpec { filters: self.filter.map(filter).into_iter().collect(), ..matching("level=") }
     }
 }

@@ -133,8 +133,8 @@ fn ask_round(endpoint: &Endpoint, number: u64) -> u64 {
 /// The queries of a round. The first [`BROKEN_OFF`] have no end that is waited for.
 fn specs(number: u64) -> Vec<QuerySpec> {
     let named = |name: &str, params: &str| FilterSpec {
-        filter: FilterRef::Name(name.to_owned()),
         params: params.to_owned(),
+        ..FilterSpec::new(FilterRef::Name(name.to_owned()))
     };
     let with = |filter: FilterSpec, spec: QuerySpec| QuerySpec { filters: vec![filter], ..spec };
     let one = vec![format!("ns:pod-{}/", number % LOGS.0 as u64)];
@@ -164,5 +164,5 @@ fn specs(number: u64) -> Vec<QuerySpec> {
 fn own(number: u64) -> FilterSpec {
     let version = VERSIONS[number as usize % VERSIONS.len()];
     let bytes = Puppet { kind: 0, columns: 1, version, ..Puppet::default() }.build();
-    FilterSpec { filter: FilterRef::Component { label: "own.wasm".to_owned(), bytes }, params: String::new() }
+    FilterSpec::new(FilterRef::Component { label: "own.wasm".to_owned(), bytes })
 }
