@@ -235,10 +235,10 @@ async fn connections_without_a_call_are_closed() {
     let mut hello = Raw::connect(&agent).await;
     hello.hello().await;
     hello.ended().await;
-    let mut client = agent.client().await;
     let sockets = agent.sockets();
+    let mut client = agent.client().await;
     summary(&mut client, &count()).await.expect("an answer");
-    agent.sockets_become(sockets - 1).await;
+    agent.sockets_become(sockets).await;
     // One with an open call is left alone, however quiet, and the other client connects anew.
     let mut stream = follow(&agent).await.expect("a follow");
     records(&mut stream, 4).await;
