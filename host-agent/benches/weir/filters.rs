@@ -312,6 +312,6 @@ fn json_message(number: u64) -> String {
 
 /// The same, with a field that has one value in one line of a thousand.
 fn rare_message(number: u64) -> String {
-    let order = if number % 1000 == 0 { 77_777 } else { number % 70_000 };
+    let order = if number.is_multiple_of(1000) { 77_777 } else { number % 70_000 };
     json_message(number).replacen('{', &format!(r#"{{"order":"ord-{order:05}","#), 1)
 }

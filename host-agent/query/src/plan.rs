@@ -238,7 +238,7 @@ impl Planner<'_> {
                 let bounds = PatternLimits {
                     compiled_bytes: stage.binding.limits().prefilter_compiled_bytes,
                     pattern_bytes: stage.binding.limits().prefilter_bytes,
-                    ..limits.patterns.clone()
+                    ..limits.patterns
                 };
                 let regex = MessageRegex::new(&prefilter, &bounds).map_err(|error| {
                     QueryError::invalid(
