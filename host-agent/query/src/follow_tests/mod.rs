@@ -8,6 +8,7 @@ mod reader;
 mod world;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -161,4 +162,84 @@ fn live(
         }
         true
     })
+}
+
+/// A follow of all logs below `root`, by rounds of a clock of its own: what `steps` makes of it.
+fn by_rounds(root: &std::path::Path, steps: impl FnOnce(&mut dyn FnMut(u64))) -> Vec<String> {
+    let config = EngineConfig::new(Inputs::Root(root.to_owned()), Compiler::InProcess);
+    let engine = Engine::new(config, &[]).expect("an engine");
+    let spec = crate::QuerySpec { follow: true, ..crate::QuerySpec::default() };
+    let plan = engine.plan(&spec).expect("a query that can be followed");
+    let cancel = Cancel::default();
+    let bench = Bench::new(&cancel);
+    let mut given = Vec::new();
+    std::thread::scope(|scope| {
+        let crew = Crew::new(scope, &bench, 1);
+        let mut sink = |event| {
+            if let crate::Event::Records { batch, .. } = event {
+                let text = |record: &crate::Record| {
+                    let late = if record.flags.has(crate::Flags::LATE) { " (late)" } else { "" };
+                    format!("{}{late}", String::from_utf8_lossy(batch.message(record)))
+                };
+                given.extend(batch.records.iter().map(text));
+            }
+            crate::Flow::Continue
+        };
+        let mut run = Run::new(plan, &mut sink, crew, &cancel);
+        run.merge(&cancel);
+        run.go_live();
+        let mut now = Instant::now();
+        steps(&mut |milliseconds| {
+            now += Duration::from_millis(milliseconds);
+            run.round(now);
+        });
+    });
+    given
+}
+
+/// Appends a record of this second to a container's log.
+fn append(root: &std::path::Path, pod: &str, file: &str, second: u32, message: &str) {
+    let dir = root.join(format!("ns_{pod}_11112222-3333-4444-5555-666677778888/app"));
+    std::fs::create_dir_all(&dir).expect("a folder");
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(dir.join(file));
+    writeln!(file.expect("a file"), "2027-01-15T00:00:{second:02}Z stdout F {message}").expect("written");
+}
+
+/// A container that starts anew doesn't end its old log at once: the runtime may still hold its last words.
+#[test]
+fn what_is_written_out_after_a_restart_is_given() {
+    let root = tempfile::tempdir().expect("a folder");
+    let root = root.path();
+    append(root, "pod", "0.log", 0, "first");
+    let mut given = by_rounds(root, |round| {
+        round(0);
+        append(root, "pod", "1.log", 2, "of the new instance");
+        (0..5).for_each(|_| round(50));
+        append(root, "pod", "0.log", 1, "last words");
+        (0..8).for_each(|_| round(2000));
+    });
+    given.sort();
+    assert_eq!(given[0], "first");
+    assert!(given[1].starts_with("last words") && given[2] == "of the new instance", "{given:?}");
+}
+
+/// A record waits for older ones of other logs, as long as `follow_hold` says.
+#[test]
+fn a_newer_record_is_held_back_for_an_older_one_of_another_log() {
+    let root = tempfile::tempdir().expect("a folder");
+    let root = root.path();
+    append(root, "a", "0.log", 0, "a0");
+    append(root, "b", "0.log", 0, "b0");
+    let given = by_rounds(root, |round| {
+        round(0);
+        append(root, "a", "0.log", 2, "a2");
+        round(10);
+        append(root, "b", "0.log", 1, "b1");
+        (0..8).for_each(|_| round(50));
+        append(root, "a", "0.log", 4, "a4");
+        (0..8).for_each(|_| round(50));
+        append(root, "b", "0.log", 3, "b3");
+        (0..8).for_each(|_| round(50));
+    });
+    assert_eq!(given, ["a0", "b0", "b1", "a2", "a4", "b3 (late)"]);
 }
