@@ -343,14 +343,18 @@ fn what_came_behind_the_last_look_is_read_before_the_newer_file() {
 
 #[test]
 fn a_file_that_was_written_anew_before_it_was_read_is_a_gap() {
-    // With one older file before it, it is open already when that is read; with two, it is not.
-    for older in [1, 2] {
+    // Behind one older file it is open already when that is read, behind two it is not; behind a compressed one, which
+    // is left at its end, nothing looks at it before it is read.
+    for (older, compressed) in [(1, false), (2, false), (1, true)] {
         let mut pod = Pod::new();
         let mut expected = Vec::new();
         for number in 0..older {
             pod.write(&format!("oF{number}1 oF{number}2"));
             expected.push(format!("{number}1 {number}2"));
-            pod.rotate();
+            let name = pod.rotate();
+            if compressed {
+                pod.compress(&name);
+            }
         }
         pod.write("oF33 oF34");
         let mut reader = Reader::new(pod.set());
