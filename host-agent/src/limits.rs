@@ -30,7 +30,7 @@ macro_rules! section {
         #[serde(deny_unknown_fields, default)]
         pub struct $name {
             $(
-                #[doc = concat!("[`", stringify!($target), "::", stringify!($($field).+), "`](", stringify!($target), ").")]
+                #[doc = concat!("Sets `", stringify!($target), ".", stringify!($($field).+), "` of [`Limits`].")]
                 pub $key: Option<u64>,
             )*
             $($(#[$below_doc])* pub $below: $section,)*
