@@ -59,6 +59,14 @@ pub(crate) fn command(dir: &Path, command: &str, args: &[&str]) -> Command {
     agent
 }
 
+/// A figure of `/proc/PID/status`.
+fn figure(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("our child's figures");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let number = line.and_then(|line| line.split_whitespace().next()).expect("a figure");
+    number.parse().expect("a number")
+}
+
 impl Agent {
     /// Starts an agent on the logs of `dir`, on a free loopback port unless `args` say otherwise, with `config`
     /// as its config file.
@@ -163,10 +171,7 @@ impl Agent {
 
     /// A figure of `/proc/PID/status`, such as `Threads` or, in KiB, `RssAnon`.
     pub(crate) fn figure(&self, name: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("our child");
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        let number = line.and_then(|line| line.split_whitespace().next()).expect("a figure");
-        number.parse().expect("a number")
+        figure(self.child.id(), name)
     }
 
     /// Waits until it has read so many bytes.
@@ -180,18 +185,11 @@ impl Agent {
 
     /// What the process holds now.
     pub(crate) fn figures(&self) -> Figures {
-        let of = |file: &str| {
-            fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("our child's figures")
-        };
-        let number = |text: &str, key: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(key)).expect("a figure");
-            line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
-        };
         let descriptors = fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("our child's figures");
         Figures {
-            threads: number(&of("status"), "Threads:"),
+            threads: self.figure("Threads"),
             descriptors: descriptors.count() as u64,
-            anonymous: number(&of("smaps_rollup"), "Anonymous:") * 1024,
+            anonymous: self.figure("RssAnon") << 10,
         }
     }
 
@@ -212,12 +210,8 @@ impl Agent {
 
     /// Memory of its own that is in use, in bytes, as often as the returned function is called.
     pub(crate) fn anonymous_bytes(&self) -> impl Fn() -> u64 + Send + 'static {
-        let path = format!("/proc/{}/status", self.child.id());
-        move || {
-            let status = fs::read_to_string(&path).expect("our child's figures");
-            let kib = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a figure");
-            kib.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
-        }
+        let pid = self.child.id();
+        move || figure(pid, "RssAnon") << 10
     }
 
     /// Waits until a metric has a value.
