@@ -45,6 +45,7 @@ pub(crate) struct Guest {
     filter: Arc<str>,
     limits: FilterLimits,
     spent: Spent,
+    is_fresh: bool,
 }
 
 impl Guest {
@@ -66,6 +67,7 @@ impl Guest {
             filter: Arc::clone(filter),
             limits: limits.clone(),
             spent,
+            is_fresh: true,
         })
     }
 
@@ -114,6 +116,7 @@ impl Guest {
         match answer {
             Ok(verdicts) => {
                 self.check_growth(&verdicts, lists)?;
+                self.is_fresh = false;
                 Ok(Processed::Verdicts(verdicts))
             }
             Err(wire::ProcessError { index, .. }) if index as usize >= lists.records => {
@@ -172,6 +175,11 @@ impl Guest {
     /// A failure of a call whose result broke the contract.
     pub(crate) fn breach(&self, call: GuestCall, detail: String) -> FilterFailure {
         self.failure(call, FailureReason::Contract, detail)
+    }
+
+    /// Whether it has filtered nothing yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.is_fresh
     }
 
     /// The time spent since this was last asked.

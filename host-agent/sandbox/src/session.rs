@@ -23,8 +23,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub struct Session {
     binding: Arc<BindingInner>,
     guest: Option<Guest>,
-    /// The present instance has filtered nothing yet, or the next one will be made first.
-    is_fresh: bool,
     /// Sources that the present instance knows.
     begun: HashSet<u32>,
     sources: HashMap<u32, Source>,
@@ -70,7 +68,6 @@ impl Session {
         Session {
             binding,
             guest: None,
-            is_fresh: true,
             begun: HashSet::new(),
             sources: HashMap::new(),
             stopped: false,
@@ -200,11 +197,10 @@ impl Session {
         let part = range.start + self.pace.part(range.len());
         self.push_run(part..range.end);
         let range = range.start..part;
-        let is_fresh = self.is_fresh;
+        let is_fresh = self.guest.as_ref().is_none_or(Guest::is_fresh);
         let answer = self.attempt(source, batch, range.clone(), out);
         match &answer {
             Ok(_) => {
-                self.is_fresh = false;
                 self.binding.breaker.succeeded();
                 self.pace.good(range.len());
             }
@@ -304,7 +300,6 @@ impl Session {
         self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(guest.peak_memory() as u64);
         if result.is_err() {
             self.guest = None;
-            self.is_fresh = true;
             self.begun.clear();
             self.failed_time += cpu;
             let good = self.stats.cpu.saturating_sub(self.failed_time);
