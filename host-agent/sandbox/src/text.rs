@@ -22,13 +22,7 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// Cuts at the last character border within `bytes`.
 pub(crate) fn cut(text: &mut String, bytes: usize) {
-    if text.len() > bytes {
-        let mut end = bytes;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-    }
+    text.truncate(text.floor_char_boundary(bytes));
 }
 
 #[cfg(test)]
