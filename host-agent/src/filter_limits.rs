@@ -96,10 +96,7 @@ fn set(
 ) -> Result<(), ConfigError> {
     for (name, value) in settings.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
         let refused = |reason: String| ConfigError::value(format!("limits.{section}.{name}"), reason);
-        let Some(limit) = FilterLimits::named(name) else {
-            let names: Vec<&str> = FilterLimits::NAMED.iter().map(|limit| limit.name).collect();
-            return Err(refused(format!("there is no such limit; there are {}", names.join(", "))));
-        };
+        let limit = FilterLimits::named(name).map_err(refused)?;
         let most = limit.get(maxima);
         if value > most {
             return Err(refused(format!(

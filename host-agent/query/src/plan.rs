@@ -304,11 +304,7 @@ impl Planner<'_> {
         let mut limits = config.filter_limits.clone();
         for (name, value) in &spec.limits {
             let field = format!("{field}.limits.{name}");
-            let Some(limit) = FilterLimits::named(name) else {
-                let names: Vec<&str> = FilterLimits::NAMED.iter().map(|limit| limit.name).collect();
-                let message = format!("there is no such limit; there are {}", names.join(", "));
-                return Err(QueryError::invalid(field, message));
-            };
+            let limit = FilterLimits::named(name).map_err(|reason| QueryError::invalid(&field, reason))?;
             let most = limit.get(&config.filter_maxima);
             if *value > most {
                 return Err(QueryError::limit(field, name, most, format!("{value}")));

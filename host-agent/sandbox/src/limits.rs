@@ -250,8 +250,14 @@ impl FilterLimits {
     }
 
     /// The limit of that name.
-    pub fn named(name: &str) -> Option<&'static NamedLimit> {
-        Self::NAMED.iter().find(|limit| limit.name == name)
+    ///
+    /// # Errors
+    /// There is none; the message gives the names that there are.
+    pub fn named(name: &str) -> Result<&'static NamedLimit, String> {
+        Self::NAMED.iter().find(|limit| limit.name == name).ok_or_else(|| {
+            let names: Vec<&str> = Self::NAMED.iter().map(|limit| limit.name).collect();
+            format!("there is no such limit; there are {}", names.join(", "))
+        })
     }
 }
 
@@ -280,6 +286,6 @@ mod tests {
         for limit in FilterLimits::NAMED {
             assert!(page.contains(&format!("\n| `{}` |", limit.name)), "{} is documented", limit.name);
         }
-        assert!(FilterLimits::named("memory_bytes").is_some() && FilterLimits::named("memory").is_none());
+        assert!(FilterLimits::named("memory_bytes").is_ok() && FilterLimits::named("memory").is_err());
     }
 }
