@@ -160,18 +160,14 @@ impl Serving {
             ended = &mut connection => return told(&peer, ended),
             () = draining.draining() => {}
             () = calls.idle(limits) => tracing::debug!(%peer, "a connection without a call is closed"),
-            () = calls.stuck.notified() => {
-                return tracing::warn!(%peer, "a client takes nothing any more: its connection is closed");
-            }
+            () = calls.stuck.notified() => return stuck(&peer),
         }
         // Calls that are open come to their end; new ones are refused.
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             ended = connection => told(&peer, ended),
             () = calls.over() => {}
-            () = calls.stuck.notified() => {
-                tracing::warn!(%peer, "a client takes nothing any more: its connection is closed");
-            }
+            () = calls.stuck.notified() => stuck(&peer),
         }
     }
 
@@ -193,6 +189,11 @@ impl Serving {
             Ok(response.map(|body| Counted::new(body, call)))
         }
     }
+}
+
+/// Logs that a connection is closed since its client takes nothing.
+fn stuck(peer: &Peer) {
+    tracing::warn!(%peer, "a client takes nothing any more: its connection is closed");
 }
 
 /// Logs how a connection ended that did so by itself.
