@@ -237,7 +237,7 @@ fn look(args: &LogsArgs, spec: &QuerySpec) -> Look {
     let color = color && args.output.output == Format::Text;
     // A pattern that can't be compiled is refused by whoever runs it, who says so better.
     let highlight = if color && spec.output == Output::Records && !spec.pattern.invert {
-        Matcher::new(&spec.pattern, &[], &PatternLimits::default()).ok().flatten()
+        Matcher::new(&spec.pattern, &PatternLimits::default()).ok().flatten()
     } else {
         None
     };

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use weir_query::{
-    Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, FilterLimits, Flow, Inputs, QueryError,
-    QuerySpec, SourceInfo,
+    Builtin, Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, FilterLimits, Flow, Inputs,
+    QueryError, QuerySpec, SourceInfo,
 };
 use weir_rpc::client::{Client, ClientError, Endpoint};
 
@@ -268,8 +268,10 @@ fn local_engine(inputs: Inputs, threads: usize) -> Result<Engine, Failure> {
     config.limits.threads = threads;
     // Whoever waits for a long search on a machine of their own can end it.
     config.filter_limits.query_time = FilterLimits::maxima().query_time;
-    let builtin: Vec<(&str, &'static [u8])> =
-        weir_filters::all().iter().map(|filter| (filter.name, filter.component)).collect();
+    let builtin: Vec<_> = weir_filters::all()
+        .iter()
+        .map(|filter| Builtin::new(filter.name, filter.digest, filter.size, filter.zlib))
+        .collect();
     match Engine::new(config.clone(), &builtin) {
         Ok(engine) => Ok(engine),
         // A cache that another user owns, say: slower without, but not wrong.

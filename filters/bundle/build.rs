@@ -3,12 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail, ensure};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use wit_component::ComponentEncoder;
 
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -49,9 +53,13 @@ fn bundle() -> Result<()> {
             "{name}: the component has {} bytes, over its limit of {limit}",
             component.len()
         );
-        let file = out.join(format!("{name}.wasm"));
-        fs::write(&file, component).with_context(|| file.display().to_string())?;
-        writeln!(table, "    Bundled {{ name: {name:?}, component: include_bytes!({file:?}) }},")?;
+        let file = out.join(format!("{name}.wasm.zlib"));
+        fs::write(&file, compressed(&component)?).with_context(|| file.display().to_string())?;
+        let (digest, size) = (digest(&component), component.len());
+        writeln!(
+            table,
+            "    Bundled {{ name: {name:?}, digest: {digest:?}, size: {size}, zlib: include_bytes!({file:?}) }},"
+        )?;
     }
     table.push_str("];\n");
     fs::write(out.join("bundled.rs"), table).context("bundled.rs")
@@ -213,11 +221,23 @@ fn cargo(folder: &Path) -> Command {
 /// A folder in the target directory for the guests of all profiles, or one of this build where none is found.
 fn target_dir(out: &Path) -> PathBuf {
     // Cargo marks its target directories so that backups leave them out.
-    let marked = out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
-    marked.unwrap_or(out).join("guest")
+    // One for a target lies in the one of all.
+    let marked = out.ancestors().filter(|folder| folder.join("CACHEDIR.TAG").exists());
+    marked.take(2).last().unwrap_or(out).join("guest")
 }
 
 fn encode(module: &Path) -> Result<Vec<u8>> {
     let module = fs::read(module)?;
     ComponentEncoder::default().module(&module)?.validate(true).encode()
+}
+
+fn compressed(component: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(component)?;
+    Ok(encoder.finish()?)
+}
+
+fn digest(component: &[u8]) -> String {
+    let digest: String = Sha256::digest(component).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{digest}")
 }

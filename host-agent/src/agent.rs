@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use weir_query::{Compiler, Engine, EngineConfig, Inputs, QueryError};
+use weir_query::{Builtin, Compiler, Engine, EngineConfig, Inputs, QueryError};
 use weir_rpc::{Ending, ListenError, Listener, ServeError, Server};
 
 use crate::Config;
@@ -19,8 +19,9 @@ use crate::probes::{Probes, State};
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// By how much the threads of queries stand back behind the network's (as `nice` counts): with many searches at once,
-/// health checks and other calls would wait behind all of them.
-const QUERY_NICE: i32 = 10;
+/// health checks and other calls would wait behind all of them. Within a control group, as a container is, this counts
+/// among the agent's own threads alone.
+const QUERY_NICE: i32 = 19;
 
 /// Why an agent doesn't start, or doesn't go on.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +62,10 @@ impl Agent {
     /// # Errors
     /// A port that can't be bound, a cache folder that can't be used.
     pub async fn bind(config: Config, compiler: Compiler) -> Result<Agent, AgentError> {
-        let filters: Vec<_> =
-            weir_filters::all().iter().map(|filter| (filter.name, filter.component)).collect();
+        let filters: Vec<_> = weir_filters::all()
+            .iter()
+            .map(|filter| Builtin::new(filter.name, filter.digest, filter.size, filter.zlib))
+            .collect();
         let engine = EngineConfig {
             cache_dir: config.cache_dir,
             limits: config.limits.query,
@@ -74,7 +77,7 @@ impl Agent {
             ..EngineConfig::new(Inputs::Root(config.logs_dir), compiler)
         };
         let engine = Arc::new(Engine::new(engine, &filters)?);
-        let metrics = Metrics::new(filters.iter().map(|(name, _)| *name).collect());
+        let metrics = Metrics::new(filters.iter().map(Builtin::name).collect());
         let observer = Arc::clone(&metrics) as Arc<dyn weir_rpc::Observer>;
         let server = Server::new(engine, config.limits.server, observer);
         let listener = Listener::bind(&config.listen, config.tls.as_ref()).await?;

@@ -124,6 +124,7 @@ section! {
         cache_bytes: count of sandbox.cache_bytes in MIB..=64 * GIB;
         instances: count of sandbox.instances in 1..=4096;
         compile_queue: count of sandbox.compile_queue in 0..=1024;
+        loaded_filters: count of sandbox.loaded_filters in 0..=1024;
         schema_bytes: count of sandbox.schema_bytes in 2..=MIB;
     }
 }
@@ -231,6 +232,8 @@ mod milliseconds {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -261,6 +264,48 @@ mod tests {
         limits.server.idle = Duration::from_secs(77);
         limits.query.patterns.compiled_bytes = 1 << 20;
         assert_eq!(Limits::new(&limits.settings()).expect("in range"), limits);
+    }
+
+    /// Every limit by its path, with its value.
+    fn listed(tree: &serde_norway::Value, path: &str, found: &mut BTreeMap<String, String>) {
+        let Some(section) = tree.as_mapping() else {
+            found.insert(path.to_owned(), serde_norway::to_string(tree).expect("a number").trim().to_owned());
+            return;
+        };
+        for (key, below) in section {
+            let key = key.as_str().expect("keys are names");
+            let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+            listed(below, &path, found);
+        }
+    }
+
+    #[test]
+    fn the_documents_tell_every_limit_and_its_default() {
+        let mut defaults = BTreeMap::new();
+        let tree = serde_norway::to_value(Limits::default().settings()).expect("settings");
+        listed(&tree, "", &mut defaults);
+        let table =
+            include_str!("../../docs/agent.md").split_once("| key under `limits` |").expect("a table").1;
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let told: BTreeMap<String, String> = rows
+            .map(|row| {
+                let mut cells = row.split('|').map(str::trim).skip(1);
+                let key = cells.next().expect("a key").trim_matches('`').to_owned();
+                (key, cells.next().expect("a default").to_owned())
+            })
+            .collect();
+        for (key, default) in &defaults {
+            if let Some((section @ ("filter" | "filter_max"), _)) = key.split_once('.') {
+                assert!(told.contains_key(&format!("{section}.NAME")), "{section}");
+                continue;
+            }
+            let told = told.get(key).unwrap_or_else(|| panic!("docs/agent.md doesn't tell `{key}`"));
+            // Two depend on the machine, which the text says.
+            let depends = ["query.threads", "sandbox.compile_memory_bytes"].contains(&key.as_str());
+            assert!(told == default || depends, "`{key}` is {default}, and docs/agent.md says {told}");
+        }
+        let unknown = told.keys().find(|key| !key.ends_with(".NAME") && !defaults.contains_key(*key));
+        assert_eq!(unknown, None, "docs/agent.md tells a limit that there isn't");
     }
 
     #[test]

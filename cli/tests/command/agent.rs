@@ -168,7 +168,7 @@ fn over_a_unix_socket() {
 fn components_of_ones_own() {
     let tree = Tree::sample();
     let redact = weir_filters::get("redact").expect("it ships with Weir");
-    let path = tree.write("mine.wasm", redact.component);
+    let path = tree.write("mine.wasm", redact.component());
     let path = path.to_str().expect("a plain path");
     let ask = |agent: &Agent| {
         let url = format!("http://{}", agent.address);

@@ -85,7 +85,7 @@ fn a_component_from_a_file() {
     let tree = Tree::sample();
     let redact =
         weir_filters::all().iter().find(|filter| filter.name == "redact").expect("it ships with Weir");
-    tree.write("my filters/mine.wasm", redact.component);
+    tree.write("my filters/mine.wasm", redact.component());
     tree.write("broken.wasm", b"\0asm and then nothing");
     let run = |filter: &str| {
         Weir::new(["logs", "--dir", tree.arg(), "--tail", "3", "--filter", filter]).in_dir(tree.path()).run()

@@ -1,13 +1,31 @@
 //! The filters that ship with Weir, as components ready for the sandbox: every `cdylib` of the workspace in
 //! `filters/`, built and embedded by this crate's build script. Nothing here runs them.
 
+use std::io::Read;
+
+use flate2::read::ZlibDecoder;
+
 /// A filter that ships with Weir.
 #[derive(Clone, Copy, Debug)]
 pub struct Bundled {
     /// The name that users call it by; also that of its folder.
     pub name: &'static str,
+    /// `sha256:` and the hexadecimal digest of the component's bytes.
+    pub digest: &'static str,
+    /// How many bytes the component has.
+    pub size: usize,
+    /// The component's bytes, compressed as zlib does: together they would be a tenth of an agent.
+    pub zlib: &'static [u8],
+}
+
+impl Bundled {
     /// The component's bytes.
-    pub component: &'static [u8],
+    #[must_use]
+    pub fn component(&self) -> Vec<u8> {
+        let mut component = Vec::with_capacity(self.size);
+        ZlibDecoder::new(self.zlib).read_to_end(&mut component).expect("the build script has written it");
+        component
+    }
 }
 
 /// All of them, sorted by name.
@@ -28,24 +46,37 @@ include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::{Digest, Sha256};
     use wasmparser::{ComponentTypeRef, Parser, Payload};
 
     #[test]
     fn filters_are_found_by_their_names() {
         assert!(!all().is_empty() && all().is_sorted_by(|a, b| a.name < b.name));
         for filter in all() {
-            assert_eq!(get(filter.name).map(|found| found.component.len()), Some(filter.component.len()));
+            assert_eq!(get(filter.name).map(|found| found.digest), Some(filter.digest));
         }
         assert!(get("no-such-filter").is_none());
+    }
+
+    #[test]
+    fn components_are_what_their_digests_say() {
+        for filter in all() {
+            let component = filter.component();
+            assert_eq!(component.len(), filter.size);
+            let digest: String =
+                Sha256::digest(&component).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(filter.digest, format!("sha256:{digest}"));
+        }
     }
 
     /// The host refuses a component that imports a function; here it is told before one ships.
     #[test]
     fn components_are_valid_and_import_only_types() {
         for filter in all() {
-            wasmparser::validate(filter.component).unwrap_or_else(|e| panic!("{}: {e}", filter.name));
+            let component = filter.component();
+            wasmparser::validate(&component).unwrap_or_else(|e| panic!("{}: {e}", filter.name));
             let (mut depth, mut imports, mut exports) = (0, Vec::new(), Vec::new());
-            for payload in Parser::new(0).parse_all(filter.component) {
+            for payload in Parser::new(0).parse_all(&component) {
                 match payload.expect("the component was validated") {
                     Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                     Payload::End(_) => depth -= 1,

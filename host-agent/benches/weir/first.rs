@@ -40,7 +40,7 @@ pub(crate) fn print(setup: &Setup) {
         first_of(start("cached"), "redact")
     });
     for name in ["project", "redact"] {
-        let size = weir_filters::get(name).expect("it ships").component.len() / 1000;
+        let size = weir_filters::get(name).expect("it ships").size / 1000;
         row(&format!("`{name}`, {size} KB, never compiled before"), STARTS, GOALS[1], |number| {
             first_of(start(&format!("{name}-{number}")), name)
         });

@@ -17,6 +17,7 @@ mod follow;
 #[path = "../../sandbox/tests/sandbox/guests.rs"]
 #[allow(dead_code, reason = "the sandbox's own tests use more of it")]
 mod guests;
+mod harm;
 mod health;
 mod held;
 mod idle;
@@ -55,13 +56,14 @@ struct Setup {
 type Print = fn(&Setup);
 
 /// Every table by its name.
-const TABLES: [(&str, Print); 13] = [
+const TABLES: [(&str, Print); 14] = [
     ("compare", compare::print),
     ("threads", threads::print),
     ("skip", skip::print),
     ("follow", follow::print),
     ("serve", serve::print),
     ("health", health::print),
+    ("harm", harm::print),
     ("memory", held::print),
     ("filters", filters::print),
     ("pass", filters::print_pass_through),

@@ -9,6 +9,7 @@ use weir_scan::Interrupt;
 
 use crate::Cancel;
 use crate::job::{Done, Hand, Job};
+use crate::spares::Spares;
 
 /// What a query's threads share.
 pub(crate) struct Bench {
@@ -19,6 +20,7 @@ pub(crate) struct Bench {
     result: Condvar,
     /// Set when the results of jobs aren't wanted any more.
     interrupt: Interrupt,
+    spares: Spares,
 }
 
 #[derive(Default)]
@@ -197,12 +199,23 @@ impl Bench {
     /// For a query that ends with `cancel`.
     pub(crate) fn new(cancel: &Cancel) -> Bench {
         let (work, result) = (Condvar::new(), Condvar::new());
-        Bench { state: Mutex::default(), work, result, interrupt: cancel.interrupt().part() }
+        Bench {
+            state: Mutex::default(),
+            work,
+            result,
+            interrupt: cancel.interrupt().part(),
+            spares: Spares::default(),
+        }
     }
 
     /// What the scanners of jobs look at.
     pub(crate) fn interrupt(&self) -> &Interrupt {
         &self.interrupt
+    }
+
+    /// Batches that were used up, for the jobs to come.
+    pub(crate) fn spares(&self) -> &Spares {
+        &self.spares
     }
 
     /// The state is whole between any two statements, so that a panic elsewhere can't have torn it.

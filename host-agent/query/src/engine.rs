@@ -4,14 +4,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use weir_sandbox::{Compiler, Filter, FilterLimits, Kind, Sandbox, SandboxConfig, SandboxLimits};
+use weir_sandbox::{
+    Compiler, Filter, FilterLimits, Kind, KnownComponent, LoadError, Sandbox, SandboxConfig, SandboxLimits,
+};
 use weir_scan::{Input, LogRoot, LogSet, SetTimes, Source};
 
+use crate::builtin::Builtin;
 use crate::plan::{Plan, Planner};
+use crate::prefilters::Prefilters;
 use crate::resume::ResumeKey;
 use crate::selector::{self, Selector};
 use crate::watch::Watcher;
-use crate::{QueryError, QueryLimits, QuerySpec};
+use crate::{Cancel, QueryError, QueryLimits, QuerySpec};
 
 /// Name of the file in the cache folder that holds the key of resume tokens.
 const RESUME_KEY_FILE: &str = "resume.key";
@@ -115,19 +119,20 @@ pub struct FilterInfo {
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) config: EngineConfig,
-    pub(crate) sandbox: Sandbox,
+    sandbox: Sandbox,
     /// Signs where a search stands, so that what a client hands back can be trusted.
     pub(crate) resume_key: ResumeKey,
-    builtin: BTreeMap<String, &'static [u8]>,
+    pub(crate) prefilters: Prefilters,
+    builtin: BTreeMap<&'static str, Builtin>,
 }
 
 impl Engine {
-    /// An engine with the filters of `builtin`, each under its name. Nothing is compiled and no log is
+    /// An engine with the filters of `builtin`. Nothing is compiled and no log is
     /// looked for yet.
     ///
     /// # Errors
     /// A cache folder that can't be used.
-    pub fn new(config: EngineConfig, builtin: &[(&str, &'static [u8])]) -> Result<Engine, QueryError> {
+    pub fn new(config: EngineConfig, builtin: &[Builtin]) -> Result<Engine, QueryError> {
         let sandbox = Sandbox::new(SandboxConfig {
             compiler: config.compiler.clone(),
             cache_dir: config.cache_dir.clone(),
@@ -140,8 +145,8 @@ impl Engine {
             }),
             None => ResumeKey::random().map_err(|error| QueryError::Failed { message: error.to_string() }),
         }?;
-        let builtin = builtin.iter().map(|(name, component)| ((*name).to_owned(), *component)).collect();
-        Ok(Engine { config, sandbox, resume_key, builtin })
+        let builtin = builtin.iter().map(|builtin| (builtin.name(), *builtin)).collect();
+        Ok(Engine { config, sandbox, resume_key, prefilters: Prefilters::default(), builtin })
     }
 
     /// The sources that any of `selectors` takes (all, when there is none), by identity. With `times`,
@@ -167,7 +172,7 @@ impl Engine {
     /// # Errors
     /// No such filter, or one that can't be compiled.
     pub fn filter(&self, name: &str) -> Result<FilterInfo, QueryError> {
-        let filter = self.load_named(name, "name")?;
+        let filter = self.load_named(name, "name", &Cancel::default())?;
         let description = filter.description();
         Ok(FilterInfo {
             name: name.to_owned(),
@@ -186,18 +191,34 @@ impl Engine {
     /// # Errors
     /// Any input that is wrong, missing, not allowed or over a limit, by the field's name.
     pub fn plan(&self, spec: &QuerySpec) -> Result<Plan, QueryError> {
-        Planner { engine: self, spec }.plan()
+        self.plan_unless_cancelled(spec, &Cancel::default())
     }
 
-    pub(crate) fn load_named(&self, name: &str, field: &str) -> Result<Filter, QueryError> {
-        let Some(component) = self.builtin.get(name) else {
-            let known: Vec<&str> = self.builtin.keys().map(String::as_str).collect();
+    /// Like [`Engine::plan`], but doesn't wait for filters to compile when `cancel` is set.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`].
+    pub fn plan_unless_cancelled(&self, spec: &QuerySpec, cancel: &Cancel) -> Result<Plan, QueryError> {
+        Planner { engine: self, spec, cancel }.plan()
+    }
+
+    /// Loads the filter of that name, unless `cancel` is set while it is to be compiled.
+    pub(crate) fn load_named(&self, name: &str, field: &str, cancel: &Cancel) -> Result<Filter, QueryError> {
+        let Some(builtin) = self.builtin.get(name) else {
+            let known: Vec<&str> = self.builtin.keys().copied().collect();
             return Err(QueryError::NotFound {
                 field: field.to_owned(),
                 message: format!("no filter is named '{name}'; there are {}", known.join(", ")),
             });
         };
-        self.sandbox.load(component).map_err(|error| QueryError::load(field, &error))
+        let load = |component: KnownComponent<'_>| {
+            self.sandbox.load_known_while(component, &|| !cancel.is_cancelled())
+        };
+        builtin.with_component(load).map_err(|error| QueryError::load(field, &error))
+    }
+
+    pub(crate) fn load(&self, component: &[u8], cancel: &Cancel) -> Result<Filter, LoadError> {
+        self.sandbox.load_while(component, &|| !cancel.is_cancelled())
     }
 
     /// The sets that any of `selectors` takes (all, when there is none). With a watcher, their directories, and

@@ -89,7 +89,9 @@ impl QueryError {
 
     pub(crate) fn load(field: &str, error: &LoadError) -> QueryError {
         match error {
-            LoadError::Engine { .. } => QueryError::Failed { message: error.to_string() },
+            LoadError::Engine { .. } | LoadError::Unwanted { .. } => {
+                QueryError::Failed { message: error.to_string() }
+            }
             LoadError::Busy { limit } => QueryError::limit(field, "compile_queue", limit, error.to_string()),
             _ => QueryError::invalid(field, error.to_string()),
         }

@@ -1,6 +1,8 @@
 //! One filter at work on the batches of a query: picks the records that must enter the sandbox, hands them
 //! over without copying where it can, and carries the verdicts out on the batch.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use weir_sandbox::{
     Batch, Binding, Columns, Failure, GuestCall, Kind, Session, SourceMeta, SourceVerdict, Verdict, Verdicts,
@@ -32,7 +34,7 @@ pub(crate) enum Prefilter {
     /// In the scanner's candidate pass: what reaches the stage as a match has passed it.
     InScan,
     /// Here, on what the filters before this one left.
-    Here(MessageRegex),
+    Here(Arc<MessageRegex>),
 }
 
 /// One filter of a running query.

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use weir_scan::{Record, RecordBatch, Scanner, Step, Stripe, StripeEnd};
+use weir_scan::{RecordBatch, Scanner, Step, Stripe, StripeEnd};
 
 use crate::crew::Bench;
 
@@ -90,7 +90,7 @@ impl Job {
     /// Does the job; ends early, within one block, when nobody waits for it.
     pub(crate) fn run(self, hand: &mut Hand, bench: &Bench) -> Done {
         let Job { lane, number, work } = self;
-        let mut batch = RecordBatch::default();
+        let mut batch = bench.spares().take();
         let outcome = match work {
             Work::Steps { mut scanner, steps } => {
                 let step = steps.make(&mut scanner, &mut batch, bench);
@@ -98,9 +98,7 @@ impl Job {
             }
             Work::Stripe { original, stripe } => Outcome::Stripe(hand.search(original, stripe, &mut batch)),
         };
-        // It may wait long for its turn, and many do.
-        batch.shrink_to_fit();
-        Done { lane, number, batch, outcome }
+        Done { lane, number, batch: bench.spares().fit(batch), outcome }
     }
 }
 
@@ -109,7 +107,7 @@ impl Steps {
         let until = scanner.stats().bytes_read.saturating_add(self.bytes);
         loop {
             let step = scanner.step(batch);
-            let enough = batch_bytes(batch) >= self.batch || scanner.stats().bytes_read >= until;
+            let enough = batch.used_bytes() >= self.batch || scanner.stats().bytes_read >= until;
             if step != Step::More || enough || bench.interrupt().is_interrupted() {
                 return step;
             }
@@ -117,13 +115,9 @@ impl Steps {
     }
 }
 
-fn batch_bytes(batch: &RecordBatch) -> usize {
-    batch.bytes.len() + batch.records.len() * std::mem::size_of::<Record>()
-}
-
 impl Done {
     /// Bytes that it holds while it waits.
     pub(crate) fn bytes(&self) -> usize {
-        batch_bytes(&self.batch)
+        self.batch.used_bytes()
     }
 }

@@ -6,6 +6,7 @@ use crate::feed::Feed;
 use crate::filter_stage::FilterStage;
 use crate::neighbours::Neighbours;
 use crate::resume::Signer;
+use crate::spares::Spares;
 
 /// Most bytes of records that are taken at once, unless one alone is longer: with what has gathered before,
 /// they are given as one batch.
@@ -180,9 +181,8 @@ impl Lane {
 
     /// Accepts the result that is next and filters its records; returns the gaps that were met. To be called when
     /// no record is waiting.
-    pub(crate) fn accept(&mut self, stages: &mut [FilterStage]) -> Vec<Gap> {
-        self.pending.clear();
-        self.next = 0;
+    pub(crate) fn accept(&mut self, stages: &mut [FilterStage], spares: &Spares) -> Vec<Gap> {
+        self.let_go(spares);
         let gaps = self.feed.accept(&mut self.pending);
         if let Some(first) = stages.first_mut()
             && first.prefilter_in_scan()
@@ -200,10 +200,10 @@ impl Lane {
         gaps
     }
 
-    /// Frees what no record is waiting in.
-    pub(crate) fn let_go(&mut self) {
+    /// Lets go of what no record is waiting in.
+    pub(crate) fn let_go(&mut self, spares: &Spares) {
         if !self.is_ready() {
-            self.pending = RecordBatch::default();
+            spares.give(std::mem::take(&mut self.pending));
             self.next = 0;
         }
     }

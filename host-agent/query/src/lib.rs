@@ -10,6 +10,7 @@
 
 mod ahead;
 mod budget;
+mod builtin;
 mod cancel;
 mod collect;
 mod crew;
@@ -27,14 +28,17 @@ mod neighbours;
 mod passed;
 mod plan;
 mod polled;
+mod prefilters;
 mod resume;
 mod run;
 mod selector;
+mod spares;
 mod spec;
 pub mod time;
 mod watch;
 
 pub use budget::Budget;
+pub use builtin::Builtin;
 pub use cancel::Cancel;
 pub use engine::{Engine, EngineConfig, FileInfo, FilterInfo, Inputs, SourceInfo};
 pub use error::QueryError;

@@ -16,7 +16,7 @@ use crate::resume::{self, ResumeKey};
 use crate::selector::{self, Selector};
 use crate::spec::{FilterRef, FilterSpec, OnFailure};
 use crate::watch::Watcher;
-use crate::{Limit, Output, QueryError, QuerySpec};
+use crate::{Cancel, Limit, Output, QueryError, QuerySpec};
 
 /// Bytes of records that a source gives at a time when it is merged: the least, however many there are, and the most.
 const BATCH_BYTES: (usize, usize) = (2 << 10, 64 << 10);
@@ -64,6 +64,8 @@ type Resume = (Vec<Option<Position>>, Vec<(Source, Position)>);
 pub(crate) struct Planner<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) spec: &'a QuerySpec,
+    /// Ends the wait for filters to compile.
+    pub(crate) cancel: &'a Cancel,
 }
 
 impl Planner<'_> {
@@ -77,13 +79,11 @@ impl Planner<'_> {
             limits.line_bytes = self.line_bytes(bytes)?;
         }
         // The pattern alone first, so that its errors don't wait for filters to compile.
-        let compile = |required: &[String]| {
-            Matcher::new(&spec.pattern, required, &engine.config.limits.patterns).map_err(pattern_error)
-        };
-        let mut matcher = compile(&[])?;
+        let mut matcher =
+            Matcher::new(&spec.pattern, &engine.config.limits.patterns).map_err(pattern_error)?;
         let (stages, required) = self.stages()?;
         if let Some(prefilter) = required {
-            matcher = compile(&[prefilter])?;
+            matcher = Some(matcher.unwrap_or_default().requiring(prefilter));
         }
         self.check_follow()?;
         let mut watcher = spec.follow.then(Watcher::new);
@@ -222,7 +222,7 @@ impl Planner<'_> {
     /// Opens every filter. The first filter's prefilter is given back when the scanner can run it: only a
     /// select's, and only the first one's, since a later filter must see what those before it left, and
     /// they may depend on every record they are handed.
-    fn stages(&self) -> Result<(Vec<StagePlan>, Option<String>), QueryError> {
+    fn stages(&self) -> Result<(Vec<StagePlan>, Option<Arc<MessageRegex>>), QueryError> {
         let limits = &self.engine.config.limits;
         if self.spec.filters.len() > limits.filters {
             let message = format!("{} filters", self.spec.filters.len());
@@ -233,21 +233,20 @@ impl Planner<'_> {
         for (index, spec) in self.spec.filters.iter().enumerate() {
             let field = format!("filters[{index}]");
             let mut stage = self.open(spec, &field)?;
-            if let Some(prefilter) = stage.binding.plan().prefilter.clone() {
-                // Also what the scanner is handed is compiled here once, so that a bad one is the filter's error.
+            if let Some(prefilter) = &stage.binding.plan().prefilter {
                 let bounds = PatternLimits {
                     compiled_bytes: stage.binding.limits().prefilter_compiled_bytes,
                     pattern_bytes: stage.binding.limits().prefilter_bytes,
                     ..limits.patterns
                 };
-                let regex = MessageRegex::new(&prefilter, &bounds).map_err(|error| {
+                let regex = self.engine.prefilters.get(prefilter, &bounds).map_err(|error| {
                     QueryError::invalid(
                         format!("{field} ({})", spec.filter.name()),
                         format!("the filter's own prefilter is refused, tell its author: {error}"),
                     )
                 })?;
                 if index == 0 && stage.binding.kind() == Kind::Select {
-                    required = Some(prefilter);
+                    required = Some(regex);
                     stage.prefilter = Some(Prefilter::InScan);
                 } else {
                     stage.prefilter = Some(Prefilter::Here(regex));
@@ -260,7 +259,7 @@ impl Planner<'_> {
 
     fn open(&self, spec: &FilterSpec, field: &str) -> Result<StagePlan, QueryError> {
         let (filter, name) = match &spec.filter {
-            FilterRef::Name(name) => (self.engine.load_named(name, field)?, name),
+            FilterRef::Name(name) => (self.engine.load_named(name, field, self.cancel)?, name),
             FilterRef::Component { label, bytes } => {
                 if !self.engine.config.allow_components {
                     return Err(QueryError::Refused {
@@ -271,7 +270,7 @@ impl Planner<'_> {
                         ),
                     });
                 }
-                let load = self.engine.sandbox.load(bytes);
+                let load = self.engine.load(bytes, self.cancel);
                 (load.map_err(|error| QueryError::load(&format!("{field} ({label})"), &error))?, label)
             }
         };

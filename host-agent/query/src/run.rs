@@ -257,7 +257,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
                 let (range, batch) = self.lanes[index].take_until(bound, self.direction);
                 self.collector.take(batch, range);
                 self.flush_full(index);
-                self.lanes[index].let_go();
+                self.lanes[index].let_go(self.crew.bench().spares());
             } else {
                 self.read(index);
                 self.look_at_budget();
@@ -314,7 +314,8 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         }
         self.fetch(index);
         let lane = &mut self.lanes[index];
-        let gaps = self.waiting.change(lane, |lane| lane.accept(&mut self.stages));
+        let spares = self.crew.bench().spares();
+        let gaps = self.waiting.change(lane, |lane| lane.accept(&mut self.stages, spares));
         self.bytes_accepted += lane.feed.stats().bytes_read - before;
         self.line_up(index);
         self.tell_gaps(index, gaps);

@@ -123,7 +123,7 @@ fn golden_cases_as_components() {
     .expect("a sandbox");
     let mut run = 0;
     for bundled in weir_filters::all() {
-        let filter = sandbox.load(bundled.component).expect(bundled.name);
+        let filter = sandbox.load(&bundled.component()).expect(bundled.name);
         assert_eq!(filter.description().name, bundled.name);
         for file in case_files(bundled.name) {
             let text = std::fs::read_to_string(&file).expect("readable");

@@ -31,6 +31,8 @@ pub(crate) struct Job {
     pub(crate) calls: Option<Calls>,
     pub(crate) asked: Asked,
     pub(crate) spec: QuerySpec,
+    /// Ends it.
+    pub(crate) cancel: Cancel,
     /// Held until the thread is free again.
     pub(crate) slot: Slot,
 }
@@ -59,8 +61,8 @@ struct Figures {
 impl Job {
     /// Plans the query, answers with its stream or why there is none, and runs it to its end.
     pub(crate) fn run(self, answer: oneshot::Sender<Result<Responses, QueryError>>) {
-        let Job { engine, observer, limits, phases, calls, asked, spec, slot } = self;
-        let plan = match engine.plan(&spec) {
+        let Job { engine, observer, limits, phases, calls, asked, spec, cancel, slot } = self;
+        let plan = match engine.plan_unless_cancelled(&spec, &cancel) {
             Ok(plan) => plan,
             Err(error) => {
                 if answer.send(Err(error)).is_err() {
@@ -72,7 +74,6 @@ impl Job {
         let follows = spec.follow;
         // A request may bring large filters, which are compiled by now.
         drop(spec);
-        let cancel = Cancel::default();
         let (producer, mut responses) = outbox(Outbox {
             cancel: cancel.clone(),
             stall: if follows { limits.follow_stall } else { limits.stall },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prost::Message as _;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
-use weir_query::Engine;
+use weir_query::{Cancel, Engine};
 
 use crate::admission::Admission;
 use crate::caller::Peer;
@@ -35,6 +35,24 @@ pub(crate) struct Asked {
     pub(crate) trace: TraceId,
 }
 
+/// Ends a query whose call is dropped before it is planned.
+struct CancelWhenDropped(Option<Cancel>);
+
+impl CancelWhenDropped {
+    /// From here on, the query is ended by its response stream.
+    fn defuse(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CancelWhenDropped {
+    fn drop(&mut self) {
+        if let Some(cancel) = &self.0 {
+            cancel.cancel();
+        }
+    }
+}
+
 impl Queries {
     /// From the request to the stream that answers it.
     async fn begin(&self, request: Request<v1::QueryRequest>, asked: Asked) -> Result<Responses, Status> {
@@ -47,6 +65,8 @@ impl Queries {
             true => self.admission.follow(caller)?,
             false => self.admission.search(caller, bytes).await?,
         };
+        let cancel = Cancel::default();
+        let abandoned = CancelWhenDropped(Some(cancel.clone()));
         let job = Job {
             engine: Arc::clone(&self.engine),
             observer: Arc::clone(&self.observer),
@@ -55,11 +75,14 @@ impl Queries {
             calls,
             asked,
             spec,
+            cancel,
             slot,
         };
         let (answer, planned) = oneshot::channel();
         tokio::task::spawn_blocking(move || job.run(answer));
-        match planned.await {
+        let planned = planned.await;
+        abandoned.defuse();
+        match planned {
             Ok(planned) => planned.map_err(|error| status::from_error(&error)),
             Err(_) => Err(status::no_summary()),
         }

@@ -28,6 +28,9 @@ const STDERR_BYTES: usize = 16 << 10;
 /// Wall time that the child gets, as a multiple of its CPU time.
 const WALL_FACTOR: u64 = 3;
 
+/// How often whoever waits for a compile is looked for.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// How a Rust program ends that is out of memory.
 const ABORT: i32 = Signal::ABORT.as_raw();
 
@@ -65,6 +68,9 @@ pub enum CompileError {
     /// Over [`SandboxLimits::artifact_bytes`].
     #[error("the compiled component is over the limit artifact_bytes ({0}); make the component smaller")]
     ArtifactTooLarge(usize),
+    /// Nobody waits for it any more.
+    #[error("nobody waits for it any more")]
+    Unwanted,
     /// The child ended in another way.
     #[error("the compiling process ended with {status}: {stderr}")]
     Child {
@@ -83,18 +89,19 @@ pub enum CompileError {
     },
 }
 
-/// Compiles a component that was admitted.
+/// Compiles a component that was admitted. A child is ended when the component isn't wanted any more.
 pub(crate) fn compile(
     compiler: &Compiler,
     component: &[u8],
     limits: &SandboxLimits,
+    is_wanted: &dyn Fn() -> bool,
 ) -> Result<Vec<u8>, CompileError> {
     let artifact = match compiler {
         Compiler::InProcess => precompile(component).map_err(CompileError::Refused)?,
         Compiler::Child { program, args } => {
             let mut command = Command::new(program);
             command.args(args);
-            compile_in_child(command, component, limits)
+            compile_in_child(command, component, limits, is_wanted)
                 .map_err(|source| CompileError::Io { program: program.clone(), source })??
         }
     };
@@ -173,6 +180,7 @@ fn compile_in_child(
     mut command: Command,
     component: &[u8],
     limits: &SandboxLimits,
+    is_wanted: &dyn Fn() -> bool,
 ) -> io::Result<Result<Vec<u8>, CompileError>> {
     // A file in memory: the child can read at its own pace, and no thread has to feed it.
     let mut input = File::from(rustix::fs::memfd_create("weir-component", MemfdFlags::CLOEXEC)?);
@@ -189,7 +197,7 @@ fn compile_in_child(
         .stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let wall = Duration::from_secs(limits.compile_seconds.saturating_mul(WALL_FACTOR).max(1));
-    let heard = Heard::listen(&mut child, Instant::now() + wall, limits.artifact_bytes);
+    let heard = Heard::listen(&mut child, Instant::now() + wall, limits.artifact_bytes, is_wanted);
     // It has closed its outputs, or has to go: a process that has ended is not hurt by this.
     child.kill()?;
     let status = child.wait()?;
@@ -202,6 +210,7 @@ fn judge(status: ExitStatus, heard: Heard, limits: &SandboxLimits) -> Result<Vec
     match heard.end {
         End::TooLong => return Err(CompileError::Time(limits.compile_seconds)),
         End::TooLarge => return Err(CompileError::ArtifactTooLarge(limits.artifact_bytes)),
+        End::Unwanted => return Err(CompileError::Unwanted),
         End::Closed => {}
     }
     if status.success() {
@@ -226,6 +235,7 @@ enum End {
     Closed,
     TooLong,
     TooLarge,
+    Unwanted,
 }
 
 /// What a child said before it closed its outputs.
@@ -236,7 +246,12 @@ struct Heard {
 }
 
 impl Heard {
-    fn listen(child: &mut Child, deadline: Instant, stdout_bytes: usize) -> io::Result<Heard> {
+    fn listen(
+        child: &mut Child,
+        deadline: Instant,
+        stdout_bytes: usize,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> io::Result<Heard> {
         let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
         let mut heard = Heard { stdout: Vec::new(), stderr: Vec::new(), end: End::Closed };
         let mut chunk = vec![0; 64 << 10];
@@ -246,7 +261,11 @@ impl Heard {
                 heard.end = End::TooLong;
                 break;
             }
-            let (out_ready, err_ready) = ready(out.as_ref(), err.as_ref(), left)?;
+            if !is_wanted() {
+                heard.end = End::Unwanted;
+                break;
+            }
+            let (out_ready, err_ready) = ready(out.as_ref(), err.as_ref(), left.min(LOOK_EVERY))?;
             if let Some(pipe) = out.as_mut().filter(|_| out_ready) {
                 match read(pipe, &mut chunk)? {
                     Some([]) => out = None,

@@ -42,7 +42,7 @@ pub use description::{Columns, Description, Kind, Plan, SourceMeta, SourceVerdic
 pub use failure::{FailureReason, FilterFailure, GuestCall};
 pub use filter::{Binding, CompileInfo, Filter, OpenError};
 pub use limits::{FilterLimits, NamedLimit, SandboxLimits};
-pub use sandbox::{LoadError, Sandbox, SandboxConfig, SandboxError};
+pub use sandbox::{KnownComponent, LoadError, Sandbox, SandboxConfig, SandboxError};
 pub use session::Session;
 pub use stats::{Failure, Paused, SessionStats};
 pub use verdicts::{Verdict, Verdicts};

@@ -31,6 +31,9 @@ pub struct SandboxLimits {
     /// Components that may wait to be compiled, behind the one that is; default 8. One more is refused. Does not
     /// bound how long they wait: each before them may take [`SandboxLimits::compile_seconds`], three times over.
     pub compile_queue: usize,
+    /// Filters that stay loaded after their last use, so that the next query needn't check and map them again; default
+    /// 8. Each takes some 100 KiB besides its code, which is pages of a file. Does not bound those in use.
+    pub loaded_filters: usize,
     /// Length of a filter's parameter schema in bytes; default 64 KiB.
     pub schema_bytes: usize,
 }
@@ -45,6 +48,7 @@ impl Default for SandboxLimits {
             cache_bytes: 256 << 20,
             instances: 256,
             compile_queue: 8,
+            loaded_filters: 8,
             schema_bytes: 64 * KIB,
         }
     }

@@ -1,9 +1,10 @@
 //! From component to filter: admitted, compiled once, mapped, linked and asked for its description.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use wasmtime::Engine;
@@ -12,7 +13,7 @@ use wasmtime::component::{Component, Linker};
 use crate::abi::LogFilterPre;
 use crate::admit::{AdmissionError, admit, digest};
 use crate::cache::{Cache, CacheError, Entry};
-use crate::compile::{CompileError, Compiler, compile};
+use crate::compile::{CompileError, Compiler, LOOK_EVERY, compile};
 use crate::engine::Runtime;
 use crate::failure::FilterFailure;
 use crate::filter::{CompileInfo, Filter, FilterInner};
@@ -20,9 +21,6 @@ use crate::guest::Guest;
 use crate::limits::{FilterLimits, SandboxLimits};
 use crate::store::HostState;
 use crate::text::one_line;
-
-/// Components whose admission is remembered, which takes about 100 bytes each.
-const REMEMBERED: usize = 1000;
 
 /// How a sandbox compiles and keeps components.
 #[derive(Clone, Debug)]
@@ -89,12 +87,29 @@ pub enum LoadError {
         /// [`SandboxLimits::compile_queue`].
         limit: usize,
     },
+    /// Nobody waits for it any more: see [`Sandbox::load_while`].
+    #[error("nobody waits for component {digest} any more")]
+    Unwanted {
+        /// The component's digest.
+        digest: String,
+    },
     /// The engine that runs filters could not be made.
     #[error("the WebAssembly engine can't start: {problem}")]
     Engine {
         /// What it says, in one line.
         problem: String,
     },
+}
+
+/// A component whose digest is known, so that its bytes are needed only where it has to be compiled.
+#[derive(Clone, Copy)]
+pub struct KnownComponent<'a> {
+    /// `sha256:` and the hexadecimal digest of its bytes. Whoever makes this answers for it.
+    pub digest: &'a str,
+    /// How many bytes it has.
+    pub size: usize,
+    /// Gives them.
+    pub bytes: &'a dyn Fn() -> Cow<'a, [u8]>,
 }
 
 /// Loads filters. Clones share engine, cache and loaded filters; threads may share it.
@@ -106,11 +121,23 @@ struct Inner {
     limits: SandboxLimits,
     cache: Option<Cache>,
     state: Mutex<State>,
-    /// Held while one component is made into a filter, so that machines are not swamped and no
+    /// Set while one component is made into a filter, so that machines are not swamped and no
     /// component is compiled twice.
-    building: Mutex<()>,
+    building: Mutex<bool>,
+    /// Told when it is not set any more.
+    built: Condvar,
     /// How many have [`Inner::building`] or wait for it.
     in_line: AtomicUsize,
+}
+
+/// The turn to have a component compiled.
+struct Turn<'a>(&'a Inner);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.building.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.0.built.notify_one();
+    }
 }
 
 /// A place in the line of those that have components to compile.
@@ -125,11 +152,20 @@ impl Drop for InLine<'_> {
 #[derive(Default)]
 struct State {
     runtime: Option<Arc<Runtime>>,
-    /// Filters that are in use, by digest.
+    /// Filters that are loaded, by digest.
     filters: HashMap<String, Weak<FilterInner>>,
-    /// Digests of components that were admitted: the limits don't change, so they would be again, and checking all of
-    /// a large one takes longer than loading it from the cache.
-    admitted: HashSet<String>,
+    /// Those used last, which stay loaded whether they are in use or not; the latest comes last.
+    kept: VecDeque<Arc<FilterInner>>,
+}
+
+impl State {
+    /// Keeps a filter loaded that is used now, and no more than `most` in all.
+    fn keep(&mut self, filter: &Arc<FilterInner>, most: usize) {
+        self.kept.retain(|kept| !Arc::ptr_eq(kept, filter));
+        self.kept.push_back(Arc::clone(filter));
+        let surplus = self.kept.len().saturating_sub(most);
+        self.kept.drain(..surplus);
+    }
 }
 
 impl Sandbox {
@@ -145,53 +181,82 @@ impl Sandbox {
             limits,
             cache,
             state: Mutex::default(),
-            building: Mutex::new(()),
+            building: Mutex::new(false),
+            built: Condvar::new(),
             in_line: AtomicUsize::new(0),
         })))
     }
 
-    /// Makes a component into a filter. Blocks while another one is compiled; a component that is in use
+    /// Makes a component into a filter. Blocks while another one is compiled; a component that is loaded
     /// is neither compiled nor mapped again.
     ///
     /// # Errors
     /// [`LoadError`]
     pub fn load(&self, component: &[u8]) -> Result<Filter, LoadError> {
-        let digest = digest(component);
-        if let Some(filter) = self.in_use(&digest) {
+        self.load_while(component, &|| true)
+    }
+
+    /// Like [`Sandbox::load`], but asks `is_wanted` ten times a second while it waits or compiles, and gives up when it
+    /// isn't.
+    ///
+    /// # Errors
+    /// [`LoadError`]
+    pub fn load_while(&self, component: &[u8], is_wanted: &dyn Fn() -> bool) -> Result<Filter, LoadError> {
+        let known = KnownComponent {
+            digest: &digest(component),
+            size: component.len(),
+            bytes: &|| Cow::Borrowed(component),
+        };
+        self.load_known_while(known, is_wanted)
+    }
+
+    /// Like [`Sandbox::load_while`], of a component whose digest is known.
+    ///
+    /// # Errors
+    /// [`LoadError`]
+    pub fn load_known_while(
+        &self,
+        component: KnownComponent<'_>,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Filter, LoadError> {
+        if let Some(filter) = self.loaded(component.digest) {
             return Ok(filter);
         }
-        self.admit_once(component, &digest)?;
         let runtime = self.runtime()?;
         let started = Instant::now();
-        // What is on disk doesn't wait for what others have to compile.
-        let name = entry_name(&digest, &runtime);
+        // What is on disk doesn't wait for what others have to compile, and was admitted before it was compiled.
+        let name = self.0.entry_name(component.digest, &runtime);
         if let Some(code) = self.0.cached(&runtime, &name) {
             let compile = CompileInfo { cached: true, time: started.elapsed() };
-            return self.describe(component, digest, &runtime, &code, compile);
+            return self.describe(component, &runtime, &code, compile);
         }
+        let bytes = (component.bytes)();
+        admit(&bytes, &self.0.limits)?;
         let _place = self.0.stand_in_line()?;
-        let _building = self.0.building.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(filter) = self.in_use(&digest) {
+        let Some(_turn) = self.0.wait_for_turn(is_wanted) else {
+            return Err(LoadError::Unwanted { digest: component.digest.to_owned() });
+        };
+        if let Some(filter) = self.loaded(component.digest) {
             return Ok(filter);
         }
         let (code, cached) = match self.0.cached(&runtime, &name) {
             Some(code) => (code, true),
-            None => (self.0.compiled(&runtime, component, &digest, &name)?, false),
+            None => (self.0.compiled(&runtime, &bytes, component.digest, &name, is_wanted)?, false),
         };
         let compile = CompileInfo { cached, time: started.elapsed() };
-        self.describe(component, digest, &runtime, &code, compile)
+        self.describe(component, &runtime, &code, compile)
     }
 
     /// The last step: links the machine code and asks it what it is. Of two that come here with the same component, one
     /// filter stays.
     fn describe(
         &self,
-        component: &[u8],
-        digest: String,
+        component: KnownComponent<'_>,
         runtime: &Arc<Runtime>,
         code: &Component,
         compile: CompileInfo,
     ) -> Result<Filter, LoadError> {
+        let digest = component.digest.to_owned();
         let contract = |error: wasmtime::Error| LoadError::Contract {
             digest: digest.clone(),
             problem: one_line(&format!("{error:#}")),
@@ -204,9 +269,8 @@ impl Sandbox {
             Guest::new(runtime, &pre, &unnamed, &FilterLimits::default()).map_err(LoadError::Describe)?;
         let description = guest.describe(self.0.limits.schema_bytes).map_err(LoadError::Describe)?;
         drop(guest);
-        let mut state = self.0.lock();
-        if let Some(filter) = state.filters.get(&digest).and_then(Weak::upgrade) {
-            return Ok(Filter::from_inner(filter));
+        if let Some(filter) = self.loaded(&digest) {
+            return Ok(filter);
         }
         let inner = Arc::new(FilterInner {
             runtime: Arc::clone(runtime),
@@ -214,30 +278,21 @@ impl Sandbox {
             name: Arc::from(description.name.as_str()),
             description,
             digest: digest.clone(),
-            size: component.len(),
+            size: component.size,
             compile,
         });
+        let mut state = self.0.lock();
         state.filters.retain(|_, filter| filter.strong_count() > 0);
         state.filters.insert(digest, Arc::downgrade(&inner));
+        state.keep(&inner, self.0.limits.loaded_filters);
         Ok(Filter::from_inner(inner))
     }
 
-    /// Checks a component that wasn't admitted before.
-    fn admit_once(&self, component: &[u8], digest: &str) -> Result<(), AdmissionError> {
-        if self.0.lock().admitted.contains(digest) {
-            return Ok(());
-        }
-        admit(component, &self.0.limits)?;
+    fn loaded(&self, digest: &str) -> Option<Filter> {
         let mut state = self.0.lock();
-        if state.admitted.len() >= REMEMBERED {
-            state.admitted.clear();
-        }
-        state.admitted.insert(digest.to_owned());
-        Ok(())
-    }
-
-    fn in_use(&self, digest: &str) -> Option<Filter> {
-        self.0.lock().filters.get(digest).and_then(Weak::upgrade).map(Filter::from_inner)
+        let filter = state.filters.get(digest).and_then(Weak::upgrade)?;
+        state.keep(&filter, self.0.limits.loaded_filters);
+        Some(Filter::from_inner(filter))
     }
 
     fn runtime(&self) -> Result<Arc<Runtime>, LoadError> {
@@ -279,6 +334,20 @@ impl Inner {
         }
     }
 
+    /// Waits until no other component is made into a filter; `None` when it isn't wanted any more.
+    fn wait_for_turn(&self, is_wanted: &dyn Fn() -> bool) -> Option<Turn<'_>> {
+        let mut building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        while *building {
+            if !is_wanted() {
+                return None;
+            }
+            let waited = self.built.wait_timeout(building, LOOK_EVERY);
+            building = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *building = true;
+        Some(Turn(self))
+    }
+
     /// Compiles a component, keeps the result on disk and maps it.
     fn compiled(
         &self,
@@ -286,9 +355,13 @@ impl Inner {
         component: &[u8],
         digest: &str,
         name: &str,
+        is_wanted: &dyn Fn() -> bool,
     ) -> Result<Component, LoadError> {
-        let failed = |source| LoadError::Compile { digest: digest.to_owned(), source };
-        let artifact = compile(&self.compiler, component, &self.limits).map_err(failed)?;
+        let failed = |source| match source {
+            CompileError::Unwanted => LoadError::Unwanted { digest: digest.to_owned() },
+            source => LoadError::Compile { digest: digest.to_owned(), source },
+        };
+        let artifact = compile(&self.compiler, component, &self.limits, is_wanted).map_err(failed)?;
         let unusable = |error: wasmtime::Error| {
             let problem = one_line(&format!("{error:#}"));
             // wasmtime's error for this has no public type; every such text has these words.
@@ -316,6 +389,13 @@ impl Inner {
         map(&runtime.engine, Artifact::Bytes(&artifact)).map_err(unusable)
     }
 
+    /// Name of a component's machine code in the cache. It tells all that decided over its admission too.
+    fn entry_name(&self, digest: &str, runtime: &Runtime) -> String {
+        let digest = digest.trim_start_matches("sha256:");
+        let (code, bytes) = (&runtime.compatibility, self.limits.component_bytes);
+        format!("{digest}-{code}-{}-{bytes}", env!("CARGO_PKG_VERSION"))
+    }
+
     fn cached(&self, runtime: &Runtime, name: &str) -> Option<Component> {
         let cache = self.cache.as_ref()?;
         let entry = cache.find(name).unwrap_or_else(|error| {
@@ -330,11 +410,6 @@ impl Inner {
             }
         }
     }
-}
-
-/// Name of a component's machine code in the cache.
-fn entry_name(digest: &str, runtime: &Runtime) -> String {
-    format!("{}-{}", digest.trim_start_matches("sha256:"), runtime.compatibility)
 }
 
 /// Machine code that the compiler of this program made.

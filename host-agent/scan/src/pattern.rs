@@ -5,7 +5,7 @@
 //! it are made here, from the same parse.
 
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use regex_automata::meta;
 use regex_syntax::hir::{Hir, HirKind, Look, Repetition};
@@ -49,7 +49,7 @@ pub struct PatternSpec {
 }
 
 /// Named bounds of patterns, each with a default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PatternLimits {
     /// `pattern_compiled_bytes`: memory of one compiled expression (default 10 MiB). Doesn't bound the
     /// caches of a search, which have a limit of the same size for each thread that searches.
@@ -138,13 +138,13 @@ fn in_short(error: &regex_syntax::Error) -> String {
 }
 
 /// Decides whether a message is what was asked for. Made once per query and shared by its scanners.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Matcher {
     positive: Option<Part>,
     invert: bool,
     and: Vec<Part>,
     not: Vec<Part>,
-    required: Vec<MessageRegex>,
+    required: Vec<Arc<MessageRegex>>,
     /// The expression that narrows the search best, and that every wanted message matches.
     narrowing: Option<Hir>,
     decided_by_raw_match: Option<usize>,
@@ -154,27 +154,21 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Compiles `spec`. A message must also match each of `required`, expressions on its bytes as they
-    /// are, escape sequences included: the prefilters of filters. `None` when nothing restricts.
+    /// Compiles `spec`. `None` when nothing restricts.
     ///
     /// # Errors
     /// When a pattern isn't valid or is over a limit.
-    pub fn new(
-        spec: &PatternSpec,
-        required: &[String],
-        limits: &PatternLimits,
-    ) -> Result<Option<Matcher>, PatternError> {
+    pub fn new(spec: &PatternSpec, limits: &PatternLimits) -> Result<Option<Matcher>, PatternError> {
         let count = spec.patterns.len() + spec.and.len() + spec.not.len();
         if count > limits.patterns {
             return Err(PatternError::TooMany { count, value: limits.patterns });
         }
-        if count == 0 && required.is_empty() {
+        if count == 0 {
             return Ok(None);
         }
         // The patterns of `patterns` are one expression, each other one is an expression of its own: all
         // share one budget, and the first pays for it when it is alone.
-        let expressions =
-            usize::from(!spec.patterns.is_empty()) + spec.and.len() + spec.not.len() + required.len();
+        let expressions = usize::from(!spec.patterns.is_empty()) + spec.and.len() + spec.not.len();
         let limits = &PatternLimits { compiled_bytes: limits.compiled_bytes / expressions, ..*limits };
         let each = |patterns: &[String]| -> Result<Vec<(Part, Hir)>, PatternError> {
             patterns.chunks(1).map(|pattern| Part::new(pattern, spec, limits)).collect()
@@ -186,33 +180,31 @@ impl Matcher {
         let (and, and_hirs): (Vec<_>, Vec<_>) = each(&spec.and)?.into_iter().unzip();
         let (not, _): (Vec<_>, Vec<_>) = each(&spec.not)?.into_iter().unzip();
         let (positive, positive_hir) = positive.unzip();
-        let (mut compiled, mut required_hirs) = (Vec::new(), Vec::new());
-        for re in required {
-            let hir = expression::parse(re, false, false, limits)?;
-            compiled.push(MessageRegex { regex: expression::compile(&hir, re, limits)? });
-            required_hirs.push(hir);
-        }
         let positive_hir = positive_hir.filter(|_| !spec.invert);
         let alone = positive_hir.as_ref().filter(|_| expressions == 1);
         let decided_by_raw_match = alone.and_then(superset::longest_verbatim_match);
-        let narrowing = positive_hir
-            .into_iter()
-            .chain(and_hirs)
-            .chain(required_hirs)
-            .rev()
-            .max_by_key(superset::selectivity);
+        let narrowing = positive_hir.into_iter().chain(and_hirs).rev().max_by_key(superset::selectivity);
         Ok(Some(Matcher {
             positive,
             invert: spec.invert,
             and,
             not,
-            required: compiled,
             narrowing,
             decided_by_raw_match,
             limits: *limits,
-            verbatim: OnceLock::new(),
-            json: OnceLock::new(),
+            ..Matcher::default()
         }))
+    }
+
+    /// One that demands of a message that it matches `regex` too, on its bytes as they are, escape sequences included:
+    /// the prefilter of a filter.
+    pub fn requiring(self, regex: Arc<MessageRegex>) -> Matcher {
+        let Matcher { positive, invert, and, not, mut required, narrowing, limits, .. } = self;
+        let known = narrowing.as_ref().map(superset::selectivity);
+        let is_better = known.is_none_or(|known| superset::selectivity(&regex.hir) > known);
+        let narrowing = if is_better { Some(regex.hir.clone()) } else { narrowing };
+        required.push(regex);
+        Matcher { positive, invert, and, not, required, narrowing, limits, ..Matcher::default() }
     }
 
     /// Whether a message is what was asked for. A `$` also matches before one trailing CR.
@@ -279,6 +271,7 @@ impl Matcher {
 #[derive(Debug)]
 pub struct MessageRegex {
     regex: meta::Regex,
+    hir: Hir,
 }
 
 impl MessageRegex {
@@ -288,7 +281,7 @@ impl MessageRegex {
     /// When it isn't valid or is over a limit.
     pub fn new(re: &str, limits: &PatternLimits) -> Result<MessageRegex, PatternError> {
         let hir = expression::parse(re, false, false, limits)?;
-        Ok(MessageRegex { regex: expression::compile(&hir, re, limits)? })
+        Ok(MessageRegex { regex: expression::compile(&hir, re, limits)?, hir })
     }
 
     /// Whether it matches anywhere in the message.

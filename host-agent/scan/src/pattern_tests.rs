@@ -3,7 +3,7 @@
 use super::*;
 
 fn matcher(spec: PatternSpec) -> Matcher {
-    Matcher::new(&spec, &[], &PatternLimits::default()).unwrap().unwrap()
+    Matcher::new(&spec, &PatternLimits::default()).unwrap().unwrap()
 }
 
 fn spec(pattern: &str) -> PatternSpec {
@@ -18,8 +18,7 @@ fn matches(spec: PatternSpec, message: &str) -> bool {
 fn nothing_asked_for_is_no_matcher() {
     let limits = PatternLimits::default();
     let nothing = PatternSpec { invert: true, word: true, ..PatternSpec::default() };
-    assert!(Matcher::new(&nothing, &[], &limits).unwrap().is_none());
-    assert!(Matcher::new(&nothing, &["x".to_owned()], &limits).unwrap().is_some());
+    assert!(Matcher::new(&nothing, &limits).unwrap().is_none());
 }
 
 #[test]
@@ -83,9 +82,9 @@ fn colours_are_invisible_unless_asked_for() {
     assert!(!matches(spec("31m"), message));
     assert!(matches(spec(r"\x1b\[31m"), message));
     assert!(!matches(PatternSpec { not: vec![r"\x1b\[1m".into()], ..spec("error") }, message));
-    let required = Matcher::new(&spec("error"), &["error".to_owned()], &PatternLimits::default());
     // A filter sees the message with its colours, and so does its prefilter.
-    assert!(!required.unwrap().unwrap().is_match(message.as_bytes()));
+    let prefilter = MessageRegex::new("error", &PatternLimits::default()).unwrap();
+    assert!(!matcher(spec("error")).requiring(Arc::new(prefilter)).is_match(message.as_bytes()));
 }
 
 #[test]
@@ -111,7 +110,7 @@ fn bytes_need_not_be_text() {
 #[test]
 fn refusals_name_pattern_and_limit() {
     let limits = PatternLimits { compiled_bytes: 10_000, pattern_bytes: 100, patterns: 2 };
-    let error = |spec: PatternSpec| Matcher::new(&spec, &[], &limits).unwrap_err().to_string();
+    let error = |spec: PatternSpec| Matcher::new(&spec, &limits).unwrap_err().to_string();
     assert!(error(spec("a(b")).contains("\"a(b\" is not a regular expression"));
     assert!(error(PatternSpec { case: Case::Smart, ..spec("a(b") }).contains("\"a(b\""));
     assert!(error(spec(r"\w{50}")).contains(r"limit pattern_compiled_bytes of 10000"));

@@ -105,7 +105,7 @@ impl Record {
 ///
 /// Bytes of the buffer that no record points to mean nothing. Messages never overlap. Offsets are
 /// `u32`: a batch stays below 4 GiB, and in practice below a block plus one longest line.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordBatch {
     /// Message bytes, and whatever lay between them.
     pub bytes: Vec<u8>,
@@ -130,10 +130,14 @@ impl RecordBatch {
         self.records.clear();
     }
 
-    /// Gives memory back that isn't needed for what is in it.
-    pub fn shrink_to_fit(&mut self) {
-        self.bytes.shrink_to_fit();
-        self.records.shrink_to_fit();
+    /// Bytes of memory that what is in it takes.
+    pub fn used_bytes(&self) -> usize {
+        self.bytes.len() + size_of_val(self.records.as_slice())
+    }
+
+    /// Bytes of memory that it has.
+    pub fn capacity_bytes(&self) -> usize {
+        self.bytes.capacity() + self.records.capacity() * size_of::<Record>()
     }
 
     /// Copies `record` of `from` to the end of this batch.

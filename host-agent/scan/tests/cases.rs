@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use flate2::write::GzEncoder;
 use weir_scan::{
-    Context, Direction, Flags, Gap, GapReason, Input, LogFile, LogRoot, LogSet, Matcher, PatternLimits,
-    PatternSpec, RecordBatch, ScanLimits, Scanner, Search, Source, Step, file_set, pipe_set,
+    Context, Direction, Flags, Gap, GapReason, Input, LogFile, LogRoot, LogSet, Matcher, MessageRegex,
+    PatternLimits, PatternSpec, RecordBatch, ScanLimits, Scanner, Search, Source, Step, file_set, pipe_set,
 };
 
 fn cri(second: usize, message: &str) -> String {
@@ -24,7 +24,7 @@ fn set(inputs: Vec<Input>) -> LogSet {
 
 fn matcher(pattern: &str) -> Option<Matcher> {
     let spec = PatternSpec { patterns: vec![pattern.to_owned()], ..PatternSpec::default() };
-    Matcher::new(&spec, &[], &PatternLimits::default()).unwrap()
+    Matcher::new(&spec, &PatternLimits::default()).unwrap()
 }
 
 fn search(pattern: &str, direction: Direction) -> Arc<Search> {
@@ -277,8 +277,8 @@ fn lines_that_the_prefilter_rules_out_are_counted() {
     let path = dir.path().join("0.log");
     let lines: Vec<String> = (0..1000).map(|n| cri(n, if n % 10 == 0 { "keep" } else { "drop" })).collect();
     fs::write(&path, lines.concat()).unwrap();
-    let required = ["keep|other".to_owned()];
-    let matcher = Matcher::new(&PatternSpec::default(), &required, &PatternLimits::default()).unwrap();
+    let required = MessageRegex::new("keep|other", &PatternLimits::default()).unwrap();
+    let matcher = Some(Matcher::default().requiring(Arc::new(required)));
     let search = Arc::new(Search { matcher, ..Search::default() });
     let mut scanner = Scanner::new(file_set(&path).unwrap(), 0, search);
     let mut batch = RecordBatch::default();

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use model::{FileSpec, Kind, Line, Log, piped, scan, scan_striped, store};
 use proptest::prelude::*;
-use weir_scan::{Case, Context, Direction, Matcher, PatternLimits, PatternSpec, ScanLimits, Search, Stream};
+use weir_scan::{
+    Case, Context, Direction, Matcher, MessageRegex, PatternLimits, PatternSpec, ScanLimits, Search, Stream,
+};
 
 const PIECES: &[&[u8]] = &[
     b"a",
@@ -177,8 +179,11 @@ fn asked() -> impl Strategy<Value = Asked> {
 }
 
 fn search(asked: &Asked, direction: Direction) -> Arc<Search> {
-    let required: Vec<String> = asked.required.iter().map(|text| (*text).to_owned()).collect();
-    let matcher = Matcher::new(&asked.spec, &required, &PatternLimits::default()).unwrap();
+    let mut matcher = Matcher::new(&asked.spec, &PatternLimits::default()).unwrap();
+    if let Some(required) = asked.required {
+        let required = MessageRegex::new(required, &PatternLimits::default()).unwrap();
+        matcher = Some(matcher.unwrap_or_default().requiring(Arc::new(required)));
+    }
     let time = asked.window.map(|(from, length)| from..from + length);
     let (context, limits) = (asked.context, asked.limits);
     Arc::new(Search { matcher, time, direction, context, limits, ..Search::default() })
@@ -246,7 +251,7 @@ proptest! {
         };
         let case = if insensitive { Case::Insensitive } else { Case::Sensitive };
         let spec = PatternSpec { patterns: vec![pattern], case, ..PatternSpec::default() };
-        let matcher = Matcher::new(&spec, &[], &PatternLimits::default()).unwrap();
+        let matcher = Matcher::new(&spec, &PatternLimits::default()).unwrap();
         let search = Arc::new(Search { matcher, ..Search::default() });
         let message = pieces.concat().into_bytes();
         let (delta, stream) = (1, Stream::Stdout);

@@ -163,7 +163,7 @@ fn whole(search: Search) -> Search {
 
 fn matcher(pattern: &str) -> Option<Matcher> {
     let spec = PatternSpec { patterns: vec![pattern.to_owned()], ..PatternSpec::default() };
-    Matcher::new(&spec, &[], &PatternLimits::default()).unwrap()
+    Matcher::new(&spec, &PatternLimits::default()).unwrap()
 }
 
 proptest! {

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use weir_query::{Event, FilterRef, FilterSpec, FilterStatus, Flow, QuerySpec};
 use weir_rpc::Client;
 
+use crate::bombs;
 use crate::guests::Puppet;
 use crate::process::Agent;
 
@@ -24,10 +25,17 @@ const AFTER: u64 = 1 << 20;
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(1);
 
+/// How soon a compile ends that nobody waits for. Mostly it takes a tenth of this; the bound is for machines under load.
+const SOON: Duration = Duration::from_secs(1);
+
+/// A query that runs every record through a component.
+fn through(bytes: Vec<u8>) -> QuerySpec {
+    let filter = FilterRef::Component { label: "mine.wasm".to_owned(), bytes };
+    QuerySpec { filters: vec![FilterSpec::new(filter)], ..QuerySpec::default() }
+}
+
 /// Runs every record through a component, and says what it did.
 async fn run(client: &mut Client, bytes: Vec<u8>) -> FilterStatus {
-    let filter = FilterRef::Component { label: "mine.wasm".to_owned(), bytes };
-    let filters = vec![FilterSpec::new(filter)];
     let mut status = None;
     let mut sink = |event: Event| {
         if let Event::Filter(filter) = event {
@@ -35,7 +43,7 @@ async fn run(client: &mut Client, bytes: Vec<u8>) -> FilterStatus {
         }
         Flow::Continue
     };
-    client.query(&QuerySpec { filters, ..QuerySpec::default() }, &mut sink).await.expect("a whole answer");
+    client.query(&through(bytes), &mut sink).await.expect("a whole answer");
     status.expect("a filter says what it did")
 }
 
@@ -88,4 +96,30 @@ async fn a_large_component_does_not_move_the_memory_of_the_agent() {
     assert!(looks > 50, "{seen}: that was no compilation");
     assert!(most < before + WHILE, "{seen}");
     assert!(after < before + AFTER, "{seen}");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_compiling_of_its_filter_and_its_wait_for_it() {
+    let agent = Agent::small("allow_components: true\nlimits: {max_queries: 2, max_queries_per_caller: 2}");
+    let bomb = bombs::slow().remove(0);
+    let (mut first, mut second) = (agent.client().await, agent.client().await);
+    let spec = through(bomb.component);
+    {
+        let mut sinks = [|_: Event| Flow::Continue, |_: Event| Flow::Continue];
+        let [one, two] = &mut sinks;
+        tokio::select! {
+            end = first.query(&spec, one) => panic!("{end:?}"),
+            // The same component, for which this one waits.
+            end = second.query(&spec, two) => panic!("{end:?}"),
+            () = agent.children_become(1) => {}
+        }
+    }
+    drop((first, second));
+    let left = Instant::now();
+    agent.children_become(0).await;
+    assert!(left.elapsed() < SOON, "{:?}", left.elapsed());
+    // Both of the places are free again.
+    let mut client = agent.client().await;
+    assert_eq!(run(&mut client, Puppet::default().build()).await.failed, 0);
+    assert!(left.elapsed() < 5 * SOON, "{:?}", left.elapsed());
 }

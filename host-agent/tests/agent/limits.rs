@@ -253,6 +253,48 @@ async fn connections_without_a_call_are_closed() {
 }
 
 #[tokio::test]
+async fn connections_over_their_limit_wait_for_others_to_close() {
+    let agent = Agent::small("limits: {max_connections: 2}");
+    let (mut first, second) = (agent.client().await, agent.client().await);
+    let mut third = std::pin::pin!(async { summary(&mut agent.client().await, &count()).await });
+    // Those that are connected are served, again and again, and the third one isn't.
+    let served = async {
+        for _ in 0..50 {
+            summary(&mut first, &count()).await.expect("a whole answer");
+        }
+    };
+    tokio::select! {
+        answer = &mut third => panic!("{answer:?}"),
+        () = served => {}
+    }
+    drop(second);
+    assert_eq!(third.await.expect("a whole answer").matched, 4);
+}
+
+/// Of a client that was cut off without a word: the system's part can't be had here, but that it was told to look.
+#[tokio::test]
+async fn silent_connections_are_asked_whether_they_are_there() {
+    let agent = Agent::small("limits: {keepalive_seconds: 77}");
+    let mut client = agent.client().await;
+    // It is accepted by then.
+    summary(&mut client, &count()).await.expect("a whole answer");
+    let port: u16 = agent.grpc.rsplit_once(':').expect("a port").1.parse().expect("a port");
+    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells its sockets");
+    // Columns: number, own address, the other's, state (01 is connected), queues, timer (02 is keepalive) and its time.
+    let ours = format!(":{port:04X}");
+    let timers = sockets.lines().filter_map(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        (columns.get(1)?.ends_with(&ours) && columns[3] == "01").then(|| columns[5].to_owned())
+    });
+    let timers: Vec<String> = timers.collect();
+    let [timer] = timers.as_slice() else { panic!("one connection: {timers:?}") };
+    let (kind, left) = timer.split_once(':').expect("a kind and a time");
+    let left = u64::from_str_radix(left, 16).expect("hundredths of a second");
+    assert_eq!(kind, "02", "{timer}");
+    assert!((7000..=7700).contains(&left), "{left}");
+}
+
+#[tokio::test]
 async fn a_request_that_does_not_arrive_is_not_waited_for() {
     let agent = Agent::small("limits: {request_seconds: 1}");
     let mut raw = Raw::connect(&agent).await;

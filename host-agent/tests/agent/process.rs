@@ -183,6 +183,24 @@ impl Agent {
         }
     }
 
+    /// Processes that it has started and that run.
+    pub(crate) fn children(&self) -> usize {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("our child's threads");
+        // A thread may end while they are listed.
+        let children =
+            threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok());
+        children.map(|children| children.split_whitespace().count()).sum()
+    }
+
+    /// Waits until it has so many.
+    pub(crate) async fn children_become(&self, count: usize) {
+        let start = Instant::now();
+        while self.children() != count {
+            assert!(start.elapsed() < DEADLINE, "{} children run, not {count}", self.children());
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// What the process holds now.
     pub(crate) fn figures(&self) -> Figures {
         let descriptors = fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("our child's figures");

@@ -15,8 +15,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use weir_query::{
-    Bucket, Cancel, Compiler, Count, Engine, EngineConfig, Event, Flags, Flow, Inputs, Limit, Output,
-    QuerySpec, Stream,
+    Bucket, Builtin, Cancel, Compiler, Count, Engine, EngineConfig, Event, Flags, Flow, Inputs, Limit,
+    Output, QuerySpec, Stream,
 };
 use weir_rpc::{Client, Endpoint};
 
@@ -81,7 +81,10 @@ fn answers_equal_the_plain_way() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let endpoint = Endpoint { cert: Some(client.cert), key: Some(client.key), ..trusted };
     let client = RefCell::new(runtime.block_on(Client::connect(&endpoint)).expect("a trusted agent"));
-    let builtin: Vec<_> = weir_filters::all().iter().map(|filter| (filter.name, filter.component)).collect();
+    let builtin: Vec<_> = weir_filters::all()
+        .iter()
+        .map(|filter| Builtin::new(filter.name, filter.digest, filter.size, filter.zlib))
+        .collect();
     let engines: Vec<Engine> = (1..=4)
         .map(|threads| {
             let mut config = EngineConfig::new(Inputs::Root(root.clone()), Compiler::InProcess);

@@ -1,0 +1,85 @@
+//! Compiled prefilters of the filters that were used last.
+//!
+//! Compiling a large one, and then building its automaton anew on the first records, takes longer than a short query.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use weir_scan::{MessageRegex, PatternError, PatternLimits};
+
+/// How many are kept. Each may take what its filter's limits allow, once for itself and once for its automaton.
+const KEPT: usize = 4;
+
+/// Prefilters; the one that was used last comes last.
+#[derive(Debug, Default)]
+pub(crate) struct Prefilters(Mutex<VecDeque<Prefilter>>);
+
+#[derive(Debug)]
+struct Prefilter {
+    expression: String,
+    limits: PatternLimits,
+    regex: Arc<MessageRegex>,
+}
+
+impl Prefilters {
+    /// A prefilter, compiled now or before within the same limits.
+    ///
+    /// # Errors
+    /// When it isn't valid or is over a limit.
+    pub(crate) fn get(
+        &self,
+        expression: &str,
+        limits: &PatternLimits,
+    ) -> Result<Arc<MessageRegex>, PatternError> {
+        let known = |kept: &Prefilter| kept.expression == expression && kept.limits == *limits;
+        let found = {
+            let mut kept = self.lock();
+            let at = kept.iter().position(known);
+            at.and_then(|at| kept.remove(at))
+        };
+        let prefilter = match found {
+            Some(prefilter) => prefilter,
+            None => Prefilter {
+                expression: expression.to_owned(),
+                limits: *limits,
+                regex: Arc::new(MessageRegex::new(expression, limits)?),
+            },
+        };
+        let regex = Arc::clone(&prefilter.regex);
+        let mut kept = self.lock();
+        // Another thread may have compiled it meanwhile.
+        kept.retain(|kept| !known(kept));
+        kept.push_back(prefilter);
+        let surplus = kept.len().saturating_sub(KEPT);
+        kept.drain(..surplus);
+        Ok(regex)
+    }
+
+    /// The list is whole between any two statements.
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Prefilter>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_ones_are_kept_each_within_its_own_limits() {
+        let (prefilters, limits) = (Prefilters::default(), PatternLimits::default());
+        let get = |expression: &str| prefilters.get(expression, &limits).expect(expression);
+        let first = get("a+");
+        assert!(Arc::ptr_eq(&first, &get("a+")));
+        let narrow = PatternLimits { pattern_bytes: 1, ..limits };
+        assert!(prefilters.get("a+", &narrow).is_err(), "it was compiled, but under other limits");
+        for expression in ["b+", "c+", "d+"] {
+            get(expression);
+        }
+        assert!(Arc::ptr_eq(&first, &get("a+")));
+        for expression in ["e+", "f+", "g+", "h+"] {
+            get(expression);
+        }
+        assert!(!Arc::ptr_eq(&first, &get("a+")));
+    }
+}
