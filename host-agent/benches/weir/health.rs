@@ -7,7 +7,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use weir_query::Flow;
 
-use crate::agent::{Agent, folder_of, query};
+use crate::agent::{Agent, Connection, folder_of, matching};
 use crate::{Setup, table};
 
 /// Milliseconds within which 99 of 100 checks are to be answered.
@@ -54,9 +54,10 @@ fn under(agent: &Agent, pattern: &str, searches: usize) -> (f64, f64) {
             scope.spawn(|| {
                 // They are on the same machine as what measures, which isn't to wait for them.
                 rustix::process::setpriority_process(None, 19).expect("the lowest priority");
+                let mut connection = Connection::new(&agent.endpoint());
                 while !is_done() {
                     let more = || if is_done() { Flow::Stop } else { Flow::Continue };
-                    query(&agent.endpoint(), pattern, &mut |_| more());
+                    connection.query(&matching(pattern), &mut |_| more());
                 }
             });
         }

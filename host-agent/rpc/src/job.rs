@@ -33,7 +33,7 @@ pub(crate) struct Job {
     pub(crate) spec: QuerySpec,
     /// Ends it.
     pub(crate) cancel: Cancel,
-    /// Held until the thread is free again.
+    /// Held until it has ended.
     pub(crate) slot: Slot,
 }
 
@@ -47,6 +47,7 @@ struct Running {
     sources: usize,
     cancel: Cancel,
     figures: Figures,
+    slot: Slot,
 }
 
 /// What is known of a query at any time.
@@ -86,13 +87,12 @@ impl Job {
         }
         let sources = plan.source_count();
         let figures = Figures::default();
-        let running = Running { observer, limits, phases, asked, follows, sources, cancel, figures };
+        let running = Running { observer, limits, phases, asked, follows, sources, cancel, figures, slot };
         if running.search(plan, producer) == Outcome::Stalled
             && let Some(calls) = calls
         {
             close_when_stuck(taken, calls);
         }
-        drop(slot);
     }
 }
 
@@ -111,6 +111,8 @@ impl Running {
         });
         let outcome = self.outcome(producer, start.elapsed());
         let elapsed = start.elapsed();
+        // Whoever sees that it doesn't run any more finds its place free.
+        drop(self.slot);
         self.observer.ended(outcome, elapsed, &self.asked.trace.to_string());
         let Figures { bytes_read, matched, records, .. } = self.figures;
         tracing::info!(

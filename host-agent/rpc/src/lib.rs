@@ -16,6 +16,7 @@ mod connection;
 mod convert;
 mod filter_service;
 mod job;
+mod launcher;
 mod limits;
 pub mod listen;
 mod lookup;

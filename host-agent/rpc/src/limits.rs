@@ -99,6 +99,7 @@ impl Default for ServerLimits {
 impl ServerLimits {
     /// Blocking threads that the runtime must allow, so that nothing waits for a thread that has its permit.
     pub fn blocking_threads(&self) -> usize {
-        self.max_queries + self.max_follows + self.max_lookups
+        // And one that starts the threads of queries.
+        self.max_lookups + 1
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use prost::Message as _;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 use weir_query::{Cancel, Engine};
@@ -11,6 +12,7 @@ use crate::admission::Admission;
 use crate::caller::Peer;
 use crate::connection::Calls;
 use crate::job::Job;
+use crate::launcher::Launcher;
 use crate::limits::ServerLimits;
 use crate::observer::Observer;
 use crate::outbox::Responses;
@@ -26,6 +28,7 @@ pub(crate) struct Queries {
     pub(crate) admission: Admission,
     pub(crate) limits: ServerLimits,
     pub(crate) phases: Phases,
+    pub(crate) launcher: Launcher,
 }
 
 /// Whose query it is, for whoever reads logs.
@@ -79,7 +82,11 @@ impl Queries {
             slot,
         };
         let (answer, planned) = oneshot::channel();
-        tokio::task::spawn_blocking(move || job.run(answer));
+        let runtime = Handle::current();
+        self.launcher.launch(move || {
+            let _within = runtime.enter();
+            job.run(answer);
+        });
         let planned = planned.await;
         abandoned.defuse();
         match planned {

@@ -16,6 +16,7 @@ use crate::body::Arrivals;
 use crate::caller::Peer;
 use crate::connection::Serving;
 use crate::filter_service::Filters;
+use crate::launcher::Launcher;
 use crate::limits::ServerLimits;
 use crate::listen::{Listener, Socket};
 use crate::lookup::Lookups;
@@ -128,6 +129,7 @@ impl Server {
             admission: admission.clone(),
             limits: limits.clone(),
             phases: phases.clone(),
+            launcher: Launcher::default(),
         };
         let reflection = || {
             tonic_reflection::server::Builder::configure()

@@ -33,6 +33,7 @@ mod interrupt;
 pub mod json_file;
 mod json_guard;
 mod json_text;
+mod line_count;
 mod line_matcher;
 mod lines;
 mod literal;

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::files::Files;
 use crate::gap::{Gap, ScanStats};
 use crate::interrupt::Interrupt;
+use crate::line_count::line_count;
 use crate::lines::{Line, Lines};
 use crate::open_runs::OpenRuns;
 use crate::reader::Keep;
@@ -345,9 +346,7 @@ impl Scanner {
         }
         self.stats.candidates += candidates.found().len() as u64;
         if self.search.matcher.as_ref().is_some_and(|matcher| matcher.has_required()) {
-            let block = self.units.lines.block.bytes();
-            let unended = block.last().is_some_and(|&byte| byte != b'\n');
-            let lines = memchr::memchr_iter(b'\n', block).count() as u64 + u64::from(unended);
+            let lines = line_count(self.units.lines.block.bytes());
             self.stats.skipped_by_prefilter += lines.saturating_sub(wanted_by_required);
         }
     }

@@ -25,8 +25,8 @@ const AFTER: u64 = 1 << 20;
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// How soon a compile ends that nobody waits for. Mostly it takes a tenth of this; the bound is for machines under load.
-const SOON: Duration = Duration::from_secs(1);
+/// How soon a compile ends that nobody waits for. Mostly it takes a tenth of a second; the bound is for machines under load.
+const SOON: Duration = Duration::from_secs(3);
 
 /// A query that runs every record through a component.
 fn through(bytes: Vec<u8>) -> QuerySpec {
