@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::filter::FilterCommand;
 use crate::filter_args::FilterArgs;
 use crate::output::Column;
 
@@ -40,6 +41,11 @@ pub(crate) enum Command {
     Sources(SourcesArgs),
     /// List filters, or describe one with its parameters
     Filters(FiltersArgs),
+    /// Write, test and measure a filter of your own
+    Filter {
+        #[command(subcommand)]
+        command: FilterCommand,
+    },
     /// Write sample logs, start an agent on loopback and show what can be asked
     Demo(DemoArgs),
     /// Write a completion script to standard output
@@ -290,8 +296,8 @@ pub(crate) struct SourcesArgs {
 /// `weir filters`.
 #[derive(Debug, Args)]
 pub(crate) struct FiltersArgs {
-    /// Filter to describe [default: list all]
-    #[arg(value_name = "NAME")]
+    /// Filter to describe, by its name or as `./mine.wasm` [default: list all]
+    #[arg(value_name = "NAME", add = crate::completion::filters())]
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) agent: AgentArgs,

@@ -14,6 +14,8 @@ pub(crate) enum Exit {
     Complete,
     /// `-q`, and there is no match.
     NothingFound,
+    /// A filter's test failed, or it can't be built.
+    NotPassed,
     /// Wrong usage, or not allowed.
     Refused,
     /// Something is missing from the answer.
@@ -26,7 +28,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(match exit {
             Exit::Complete => 0,
-            Exit::NothingFound => 1,
+            Exit::NothingFound | Exit::NotPassed => 1,
             Exit::Refused => 2,
             Exit::Incomplete => 3,
             // As a shell tells of a program that SIGINT ended.
@@ -40,6 +42,8 @@ impl From<Exit> for ExitCode {
 pub(crate) enum Failure {
     /// What was asked for is wrong or not allowed.
     Refused(String),
+    /// A filter that is being written is at fault.
+    NotPassed(String),
     /// It should have worked.
     Failed(String),
     /// The connection to an agent broke off, or an agent that was there before can't be reached.
@@ -67,6 +71,7 @@ impl Failure {
                 return Exit::Complete;
             }
             Failure::Output(error) => (Exit::Incomplete, format!("cannot write to standard output: {error}")),
+            Failure::NotPassed(message) => (Exit::NotPassed, message.clone()),
             Failure::Refused(message) => (Exit::Refused, message.clone()),
             Failure::Failed(message) | Failure::Lost(message) => (Exit::Incomplete, message.clone()),
         };

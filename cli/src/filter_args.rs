@@ -1,20 +1,13 @@
 //! `--filter` and `--filter-params`: which parameters belong to which filter, in the order in which both were
 //! typed. How the text of a filter is read is [`filter_text`](crate::filter_text)'s part.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
-
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value};
 use weir_query::{FilterRef, FilterSpec, OnFailure};
 
 use crate::failure::Failure;
+use crate::filter::read_component;
 use crate::filter_text::{is_path, merge_json, parse_params, split_name};
-
-/// Most bytes read of a component file. The sandbox has a limit of its own; this one keeps a wrong path
-/// from filling the memory.
-const COMPONENT_FILE_BYTES: u64 = 64 << 20;
 
 /// The filters in the order in which they were typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,12 +83,13 @@ impl clap::Args for FilterArgs {
                 Arg::new("filter")
                     .long("filter")
                     .value_name("NAME[:KEY=VALUE,...]")
+                    .add(crate::completion::filters())
                     .action(ArgAction::Append)
                     .help("Pass records through a filter; `./mine.wasm` is a component of your own")
                     .long_help(
                         "Pass records through a filter, in the order given; `./mine.wasm` is a component of your \
                          own. A value goes on over commas unless `key=` follows. Values that are JSON are passed as \
-                         such, `[a,b]` is a list, anything else is a string. `weir filters` lists what there is",
+                         such, `[a,b]` is a list, anything else, and what stands in single quotes, is a string. `weir filters` lists what there is",
                     ),
             )
             .arg(
@@ -167,22 +161,6 @@ fn parse_limit(text: &str) -> Result<(&str, u64), String> {
     let (name, value) = text.split_once('=').ok_or("give NAME=VALUE, such as batch_ms=500")?;
     let value = value.parse().map_err(|_| format!("'{value}' is not a whole number"))?;
     Ok((name, value))
-}
-
-fn read_component(path: &str) -> Result<FilterRef, Failure> {
-    let refused = |reason: String| Failure::refused(format!("--filter '{path}': {reason}"));
-    let file = File::open(Path::new(path)).map_err(|error| refused(error.to_string()))?;
-    let mut bytes = Vec::new();
-    file.take(COMPONENT_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| refused(error.to_string()))?;
-    if bytes.len() as u64 > COMPONENT_FILE_BYTES {
-        return Err(refused(format!(
-            "the file is over {} MiB; is it a component?",
-            COMPONENT_FILE_BYTES >> 20
-        )));
-    }
-    Ok(FilterRef::Component { label: path.to_owned(), bytes })
 }
 
 #[cfg(test)]

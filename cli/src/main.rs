@@ -4,8 +4,10 @@
 //! to run, [`request`]; whom to ask, [`target`]; how to show the answer, [`output`].
 
 mod args;
+mod completion;
 mod demo;
 mod failure;
+mod filter;
 mod filter_args;
 mod filter_text;
 mod filters;
@@ -13,6 +15,7 @@ mod json;
 mod logs;
 mod output;
 mod pages;
+mod params_schema;
 mod request;
 mod sources;
 mod target;
@@ -22,11 +25,13 @@ mod visible;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
+use clap_complete::CompleteEnv;
 
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
+    CompleteEnv::with_factory(Cli::command).var(completion::VARIABLE).complete();
     let command = Cli::parse().command;
     if let Err(error) = weir_query::raise_open_file_limit() {
         output::report::say(&format!("the limit on open files can't be raised: {error}"));
@@ -35,6 +40,7 @@ fn main() -> ExitCode {
         Command::Logs(args) => logs::run(&args),
         Command::Sources(args) => sources::run(&args),
         Command::Filters(args) => filters::run(&args),
+        Command::Filter { command } => filter::run(&command),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { dir } => pages::man(dir.as_deref()),

@@ -7,13 +7,14 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use crate::args::Cli;
+use crate::completion;
 use crate::failure::{Exit, Failure};
 use crate::output::Out;
 
 /// Writes a completion script to standard output.
 pub(crate) fn completions(shell: Shell) -> Result<Exit, Failure> {
     let mut out = Out::stdout().map_err(Failure::Output)?;
-    clap_complete::generate(shell, &mut Cli::command(), "weir", &mut out.buffer);
+    completion::register(shell, &mut out.buffer)?;
     out.flush().map_err(Failure::Output)?;
     Ok(Exit::Complete)
 }

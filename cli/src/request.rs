@@ -226,14 +226,7 @@ fn output(args: &OutputArgs) -> Result<Output, Failure> {
 fn look(args: &LogsArgs, spec: &QuerySpec) -> Look {
     let stdout = io::stdout();
     let terminal = stdout.is_terminal();
-    let color = match args.output.color {
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
-        ColorChoice::Auto => {
-            let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-            terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-        }
-    };
+    let color = use_color(args.output.color);
     let color = color && args.output.output == Format::Text;
     // A pattern that can't be compiled is refused by whoever runs it, who says so better.
     let highlight = if color && spec.output == Output::Records && !spec.pattern.invert {
@@ -265,6 +258,19 @@ fn look(args: &LogsArgs, spec: &QuerySpec) -> Look {
         width: terminal_width(&stdout),
         show_token: args.output.show_token,
         follow: args.range.follow,
+    }
+}
+
+/// Whether standard output is to have colours.
+pub(crate) fn use_color(choice: ColorChoice) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            let able = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+            io::stdout().is_terminal() && !set("NO_COLOR") && able
+        }
     }
 }
 

@@ -5,16 +5,18 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::runtime::{Builder, Runtime};
 use weir_query::{
-    Builtin, Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, FilterLimits, Flow, Inputs,
-    QueryError, QuerySpec, SourceInfo,
+    Builtin, Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, FilterLimits, FilterRef, FilterSpec,
+    Flow, Inputs, QueryError, QuerySpec, SourceInfo,
 };
 use weir_rpc::client::{Client, ClientError, Endpoint};
 
 use crate::args::{AgentArgs, TargetArgs};
 use crate::failure::Failure;
 use crate::output::report;
+use crate::params_schema;
 
 /// Where kubelet keeps the logs of a node.
 pub(crate) const DEFAULT_DIR: &str = "/var/log/pods";
@@ -194,6 +196,35 @@ impl Target {
     }
 }
 
+impl Target {
+    /// A component of the user's own, which is looked at here whoever will run it.
+    pub(crate) fn component(&self, component: &FilterRef) -> Result<FilterInfo, Failure> {
+        let of = |engine: &Engine| -> Result<FilterInfo, Failure> {
+            let filter = engine.load(component)?;
+            Ok(FilterInfo::of(&filter.description().name, &filter))
+        };
+        match self {
+            Target::Local(engine) => of(engine),
+            Target::Agent(_) => of(&local_engine(Inputs::Files(Vec::new()), 1)?),
+        }
+    }
+
+    /// Refuses parameters that a filter's schema does not take.
+    pub(crate) fn check_params(&mut self, filters: &[FilterSpec]) -> Result<(), Failure> {
+        for spec in filters {
+            let params: Map<String, Value> = serde_json::from_str(&spec.params).map_err(|error| {
+                Failure::refused(format!("parameters of {}: {error}", spec.filter.name()))
+            })?;
+            let info = match &spec.filter {
+                FilterRef::Name(name) => self.filter(name)?,
+                component => self.component(component)?,
+            };
+            params_schema::check(spec.filter.name(), &info.params_schema, &params)?;
+        }
+        Ok(())
+    }
+}
+
 /// How a query ended that didn't fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -257,7 +288,8 @@ fn read_token(path: &Path) -> Result<String, Failure> {
     }
 }
 
-fn local_engine(inputs: Inputs, threads: usize) -> Result<Engine, Failure> {
+/// An engine in this process, with the filters that ship with Weir.
+pub(crate) fn local_engine(inputs: Inputs, threads: usize) -> Result<Engine, Failure> {
     if let Inputs::Root(dir) = &inputs {
         check_dir(dir)?;
     }

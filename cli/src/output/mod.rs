@@ -10,7 +10,7 @@ mod text;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::num::NonZeroU64;
 use std::os::fd::AsFd as _;
 
@@ -61,6 +61,31 @@ pub(crate) struct Look {
     pub(crate) show_token: bool,
     /// Whether the search waits for more, so that nothing may be kept for its end.
     pub(crate) follow: bool,
+}
+
+impl Look {
+    /// Records and nothing else, on whatever standard output is.
+    pub(crate) fn of_records(format: Format, columns: Vec<Column>, color: bool, stats: bool) -> Look {
+        let terminal = io::stdout().is_terminal();
+        let color = color && format == Format::Text;
+        Look {
+            format,
+            columns,
+            color,
+            visible: terminal || color,
+            highlight: None,
+            stats,
+            quiet: false,
+            context: false,
+            step: None,
+            counting: false,
+            terminal,
+            // Only histograms are that wide.
+            width: 0,
+            show_token: false,
+            follow: false,
+        }
+    }
 }
 
 /// A column of text output.

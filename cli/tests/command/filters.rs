@@ -73,7 +73,9 @@ fn wrong_parameters_are_named() {
         ("json-match", &["json-match", "where"][..]),
         ("json-match:where=level ==", &["where"]),
         ("json-match:wehre=x", &["wehre", "where"]),
-        ("redact:detectors=[emial]", &["emial", "email"]),
+        ("redact:detectors=[emial]", &["detectors.0", "emial", "did you mean email?"]),
+        ("json-match:where=12", &["`where`", "12", "string", "where=\"12\""]),
+        ("redact:mode='mask', key=1", &["`key`", "1", "string"]),
     ] {
         let outcome = weir(&["logs", "--dir", tree.arg(), "--filter", filter]).exits(2).says(named);
         assert_eq!(outcome.stdout(), "");
@@ -94,6 +96,17 @@ fn a_component_from_a_file() {
     assert!(!outcome.stdout().contains("@example.com"));
     run("broken.wasm").exits(2).says(&["broken.wasm"]);
     run("my filters").exits(2).says(&["my filters"]);
+}
+
+#[test]
+fn single_quotes_hold_a_value_together() {
+    let tree = Tree::sample();
+    for filter in
+        ["json-match:where='level == \"error\" && n >= 30'", "json-match:where=level == 'error' && n >= 30"]
+    {
+        let args = ["logs", "--dir", tree.arg(), "--count", "--filter", filter];
+        assert_eq!(weir(&args).exits(0).stdout(), "10\n", "{filter}");
+    }
 }
 
 /// The last five of what filters leave, not what they leave of the last five.

@@ -48,11 +48,51 @@ fn filters() {
 #[test]
 fn completions_and_manual_pages() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        assert!(weir(&["completions", shell]).exits(0).stdout().contains("filter-params"), "{shell}");
+        assert!(weir(&["completions", shell]).exits(0).stdout().contains("COMPLETE"), "{shell}");
     }
     assert!(weir(&["man"]).exits(0).stdout().contains(".SH SYNOPSIS"));
     let dir = Tree::new();
     weir(&["man", "--dir", dir.arg()]).exits(0);
     let page = std::fs::read_to_string(dir.path().join("weir-logs.1")).expect("a page for weir logs");
     assert!(page.contains("json") && page.contains("histogram"));
+}
+
+/// What bash offers where the cursor is behind a line, by the script that `weir completions` writes.
+fn offered(line: &str) -> Vec<String> {
+    let script = weir(&["completions", "bash"]).exits(0).stdout().to_owned();
+    // As readline takes a line apart; it keeps what stands before the last of these characters.
+    let asked = r#"
+        COMP_LINE=$LINE COMP_POINT=${#LINE} COMP_TYPE=9
+        rest=$LINE COMP_WORDS=()
+        while [[ -n $rest ]]; do
+            case $rest in
+                [[:space:]]*) rest=${rest#?} ; [[ -n $rest ]] || COMP_WORDS+=("") ;;
+                [:=]*) COMP_WORDS+=("${rest:0:1}") ; rest=${rest#?} ; [[ -n $rest ]] || COMP_WORDS+=("") ;;
+                *) word=${rest%%[[:space:]:=]*} ; COMP_WORDS+=("$word") ; rest=${rest#"$word"} ;;
+            esac
+        done
+        COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+        _weir_joined weir "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_weir")).parent().expect("it is in a folder");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([program.to_owned()].into_iter().chain(std::env::split_paths(&path)));
+    let output = std::process::Command::new("bash")
+        .args(["-c", &format!("{script}\n{asked}")])
+        .env("LINE", line)
+        .env("PATH", path.expect("folders that can be joined"))
+        .output()
+        .expect("bash runs");
+    let told = String::from_utf8(output.stdout).expect("it is text");
+    told.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn filters_and_their_parameters_are_completed() {
+    assert_eq!(offered("weir logs --filter json-m"), ["json-match"]);
+    assert_eq!(offered("weir logs --filter redact:mo"), ["mode=", "more_fields="]);
+    assert_eq!(offered("weir logs -e x --filter redact:mode="), ["label", "hash", "mask"]);
+    assert_eq!(offered("weir filter run redact:mode=label,ke"), ["label,key="]);
+    assert!(offered("weir filter ins").contains(&"inspect".to_owned()));
 }

@@ -7,6 +7,8 @@ mod bombs;
 mod counts;
 mod demo;
 mod exit_codes;
+mod filter_day;
+mod filter_test;
 mod filters;
 mod follow;
 mod formats;

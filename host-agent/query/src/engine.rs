@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use weir_sandbox::{
-    Compiler, Filter, FilterLimits, Kind, KnownComponent, LoadError, Sandbox, SandboxConfig, SandboxLimits,
+    Binding, Compiler, Filter, FilterLimits, Kind, KnownComponent, Sandbox, SandboxConfig, SandboxLimits,
 };
-use weir_scan::{Input, LogRoot, LogSet, SetTimes, Source};
+use weir_scan::{Input, LogRoot, LogSet, MessageRegex, PatternError, PatternLimits, SetTimes, Source};
 
 use crate::builtin::Builtin;
 use crate::plan::{Plan, Planner};
@@ -15,7 +16,7 @@ use crate::prefilters::Prefilters;
 use crate::resume::ResumeKey;
 use crate::selector::{self, Selector};
 use crate::watch::Watcher;
-use crate::{Cancel, QueryError, QueryLimits, QuerySpec};
+use crate::{Cancel, FilterRef, QueryError, QueryLimits, QuerySpec};
 
 /// Name of the file in the cache folder that holds the key of resume tokens.
 const RESUME_KEY_FILE: &str = "resume.key";
@@ -115,6 +116,22 @@ pub struct FilterInfo {
     pub size: u64,
 }
 
+impl FilterInfo {
+    /// What a loaded filter says of itself, under the name that it is called by.
+    pub fn of(name: &str, filter: &Filter) -> FilterInfo {
+        let description = filter.description();
+        FilterInfo {
+            name: name.to_owned(),
+            version: description.version.clone(),
+            kind: description.kind,
+            summary: description.summary.clone(),
+            params_schema: description.params_schema.clone(),
+            digest: filter.digest().to_owned(),
+            size: filter.size() as u64,
+        }
+    }
+}
+
 /// Logs, filters and limits of one process. Share it in an [`Arc`](std::sync::Arc).
 #[derive(Debug)]
 pub struct Engine {
@@ -122,7 +139,7 @@ pub struct Engine {
     sandbox: Sandbox,
     /// Signs where a search stands, so that what a client hands back can be trusted.
     pub(crate) resume_key: ResumeKey,
-    pub(crate) prefilters: Prefilters,
+    prefilters: Prefilters,
     builtin: BTreeMap<&'static str, Builtin>,
 }
 
@@ -172,17 +189,31 @@ impl Engine {
     /// # Errors
     /// No such filter, or one that can't be compiled.
     pub fn filter(&self, name: &str) -> Result<FilterInfo, QueryError> {
-        let filter = self.load_named(name, "name", &Cancel::default())?;
-        let description = filter.description();
-        Ok(FilterInfo {
-            name: name.to_owned(),
-            version: description.version.clone(),
-            kind: description.kind,
-            summary: description.summary.clone(),
-            params_schema: description.params_schema.clone(),
-            digest: filter.digest().to_owned(),
-            size: filter.size() as u64,
-        })
+        let filter = FilterRef::Name(name.to_owned());
+        Ok(FilterInfo::of(name, &self.load_as(&filter, "name", &Cancel::default())?))
+    }
+
+    /// A filter outside of any query: compiled, and asked what it is. A component is taken whether or not queries
+    /// may bring their own.
+    ///
+    /// # Errors
+    /// No such filter, or one that can't be compiled.
+    pub fn load(&self, filter: &FilterRef) -> Result<Filter, QueryError> {
+        self.load_as(filter, "filter", &Cancel::default())
+    }
+
+    /// The prefilter of an opened filter, compiled as queries match it.
+    ///
+    /// # Errors
+    /// The filter's own fault: one that is no regular expression, or too large.
+    pub fn prefilter(&self, binding: &Binding) -> Result<Option<Arc<MessageRegex>>, PatternError> {
+        let bounds = PatternLimits {
+            compiled_bytes: binding.limits().prefilter_compiled_bytes,
+            pattern_bytes: binding.limits().prefilter_bytes,
+            ..self.config.limits.patterns
+        };
+        let prefilter = binding.plan().prefilter.as_ref();
+        prefilter.map(|prefilter| self.prefilters.get(prefilter, &bounds)).transpose()
     }
 
     /// Checks a query and makes it ready to run. Filters are compiled and opened with their parameters;
@@ -202,23 +233,31 @@ impl Engine {
         Planner { engine: self, spec, cancel }.plan()
     }
 
-    /// Loads the filter of that name, unless `cancel` is set while it is to be compiled.
-    pub(crate) fn load_named(&self, name: &str, field: &str, cancel: &Cancel) -> Result<Filter, QueryError> {
-        let Some(builtin) = self.builtin.get(name) else {
-            let known: Vec<&str> = self.builtin.keys().copied().collect();
-            return Err(QueryError::NotFound {
-                field: field.to_owned(),
-                message: format!("no filter is named '{name}'; there are {}", known.join(", ")),
-            });
-        };
-        let load = |component: KnownComponent<'_>| {
-            self.sandbox.load_known_while(component, &|| !cancel.is_cancelled())
-        };
-        builtin.with_component(load).map_err(|error| QueryError::load(field, &error))
-    }
-
-    pub(crate) fn load(&self, component: &[u8], cancel: &Cancel) -> Result<Filter, LoadError> {
-        self.sandbox.load_while(component, &|| !cancel.is_cancelled())
+    /// [`Engine::load`] for a field of a query, unless `cancel` is set while the filter is to be compiled.
+    pub(crate) fn load_as(
+        &self,
+        filter: &FilterRef,
+        field: &str,
+        cancel: &Cancel,
+    ) -> Result<Filter, QueryError> {
+        let go_on = || !cancel.is_cancelled();
+        match filter {
+            FilterRef::Name(name) => {
+                let Some(builtin) = self.builtin.get(name.as_str()) else {
+                    let known: Vec<&str> = self.builtin.keys().copied().collect();
+                    return Err(QueryError::NotFound {
+                        field: field.to_owned(),
+                        message: format!("no filter is named '{name}'; there are {}", known.join(", ")),
+                    });
+                };
+                let load = |component: KnownComponent<'_>| self.sandbox.load_known_while(component, &go_on);
+                builtin.with_component(load).map_err(|error| QueryError::load(field, &error))
+            }
+            FilterRef::Component { label, bytes } => {
+                let load = self.sandbox.load_while(bytes, &go_on);
+                load.map_err(|error| QueryError::load(&format!("{field} ({label})"), &error))
+            }
+        }
     }
 
     /// The sets that any of `selectors` takes (all, when there is none). With a watcher, their directories, and

@@ -13,7 +13,7 @@ use crate::event::{FilterFailure, FilterStatus};
 use crate::spec::OnFailure;
 
 /// Records handed to the guest in one call at the most: calls get no cheaper per record above this.
-const CALL_RECORDS: usize = 1024;
+pub const CALL_RECORDS: usize = 1024;
 /// Message bytes handed over in one call, unless one message alone is longer.
 const CALL_BYTES: usize = 256 << 10;
 

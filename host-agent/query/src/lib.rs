@@ -50,8 +50,12 @@ pub use plan::Plan;
 pub use resume::{NotAToken, ResumeKey, ResumeToken, SourcePosition};
 pub use spec::{FilterRef, FilterSpec, Limit, OnFailure, Output, QuerySpec};
 
-pub use weir_sandbox::{Compiler, Description, FilterLimits, Kind, SandboxLimits, compile_child_main};
+pub use filter_stage::CALL_RECORDS;
+pub use weir_sandbox::{
+    Batch, Binding, Compiler, Description, FailureReason, Filter, FilterLimits, Kind, OpenError,
+    SandboxLimits, Session, SourceMeta, SourceVerdict, Verdict, Verdicts, compile_child_main,
+};
 pub use weir_scan::{
-    Case, Context, Direction, Flags, Matcher, PatternError, PatternLimits, PatternSpec, Record, RecordBatch,
-    ScanLimits, Source, Stream, raise_open_file_limit,
+    Case, Context, Direction, Flags, Matcher, MessageRegex, PatternError, PatternLimits, PatternSpec, Record,
+    RecordBatch, ScanLimits, Source, Stream, raise_open_file_limit,
 };

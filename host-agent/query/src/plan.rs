@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use weir_sandbox::{FilterLimits, Kind};
 use weir_scan::{
-    Direction, LogSet, Matcher, MessageRegex, PatternError, PatternLimits, Position, ScanLimits, Search,
-    Source,
+    Direction, LogSet, Matcher, MessageRegex, PatternError, Position, ScanLimits, Search, Source,
 };
 
 use crate::engine::{Engine, parse_selectors};
@@ -233,18 +232,13 @@ impl Planner<'_> {
         for (index, spec) in self.spec.filters.iter().enumerate() {
             let field = format!("filters[{index}]");
             let mut stage = self.open(spec, &field)?;
-            if let Some(prefilter) = &stage.binding.plan().prefilter {
-                let bounds = PatternLimits {
-                    compiled_bytes: stage.binding.limits().prefilter_compiled_bytes,
-                    pattern_bytes: stage.binding.limits().prefilter_bytes,
-                    ..limits.patterns
-                };
-                let regex = self.engine.prefilters.get(prefilter, &bounds).map_err(|error| {
-                    QueryError::invalid(
-                        format!("{field} ({})", spec.filter.name()),
-                        format!("the filter's own prefilter is refused, tell its author: {error}"),
-                    )
-                })?;
+            let prefilter = self.engine.prefilter(&stage.binding).map_err(|error| {
+                QueryError::invalid(
+                    format!("{field} ({})", spec.filter.name()),
+                    format!("the filter's own prefilter is refused, tell its author: {error}"),
+                )
+            })?;
+            if let Some(regex) = prefilter {
                 if index == 0 && stage.binding.kind() == Kind::Select {
                     required = Some(regex);
                     stage.prefilter = Some(Prefilter::InScan);
@@ -258,22 +252,17 @@ impl Planner<'_> {
     }
 
     fn open(&self, spec: &FilterSpec, field: &str) -> Result<StagePlan, QueryError> {
-        let (filter, name) = match &spec.filter {
-            FilterRef::Name(name) => (self.engine.load_named(name, field, self.cancel)?, name),
-            FilterRef::Component { label, bytes } => {
-                if !self.engine.config.allow_components {
-                    return Err(QueryError::Refused {
-                        field: field.to_owned(),
-                        message: format!(
-                            "'{label}' comes with the query, which this agent's config does not allow \
-                             (allow-components); name one of its own filters"
-                        ),
-                    });
-                }
-                let load = self.engine.load(bytes, self.cancel);
-                (load.map_err(|error| QueryError::load(&format!("{field} ({label})"), &error))?, label)
-            }
-        };
+        let name = spec.filter.name();
+        if matches!(spec.filter, FilterRef::Component { .. }) && !self.engine.config.allow_components {
+            return Err(QueryError::Refused {
+                field: field.to_owned(),
+                message: format!(
+                    "'{name}' comes with the query, which this agent's config does not allow \
+                     (allow-components); name one of its own filters"
+                ),
+            });
+        }
+        let filter = self.engine.load_as(&spec.filter, field, self.cancel)?;
         let params = if spec.params.trim().is_empty() { "{}" } else { &spec.params };
         let limits = self.filter_limits(spec, field)?;
         let binding = filter

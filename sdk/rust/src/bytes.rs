@@ -1,5 +1,5 @@
 //! Byte search, 16 bytes and more at a time: on `simd128` in a guest built with it, on the machine's own vectors
-//! in native tests.
+//! with the feature `native`.
 //!
 //! Loops that look at one byte per step pay most for the host's interruption checks; these do not.
 
@@ -143,7 +143,7 @@ impl Set {
         (hits != 0).then(|| hits.trailing_zeros() as usize)
     }
 
-    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+    #[cfg(all(not(all(target_arch = "wasm32", target_feature = "simd128")), feature = "native"))]
     #[inline]
     fn find_in_chunk(&self, chunk: &[u8; 16]) -> Option<usize> {
         use wide::u8x16;
@@ -153,9 +153,16 @@ impl Set {
         let hits = (high & low).simd_ne(u8x16::splat(0)).to_bitmask();
         (hits != 0).then(|| hits.trailing_zeros() as usize)
     }
+
+    #[cfg(not(any(all(target_arch = "wasm32", target_feature = "simd128"), feature = "native")))]
+    #[inline]
+    fn find_in_chunk(&self, chunk: &[u8; 16]) -> Option<usize> {
+        chunk.iter().position(|&byte| self.contains(byte))
+    }
 }
 
 /// For each high nibble its bit. Bytes from 128 on have nibbles of 8 and more, whose bit is none.
+#[cfg(any(all(target_arch = "wasm32", target_feature = "simd128"), feature = "native"))]
 const HIGH_BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// Sixteen bytes as one vector: two halves that the compiler joins into one load.

@@ -1,23 +1,17 @@
 //! Between the generated bindings of `wit/filter.wit` and the driver. Guest only, and not an author's business:
 //! only [`export!`](crate::export) names what is here.
 //!
-//! The bindings are `wit-bindgen`'s, and so is the only unsafe code of this crate.
+//! The bindings are `wit-bindgen`'s, and so is the only unsafe code of this crate. `tests/bindings.rs` makes them anew
+//! and compares.
 
 use std::cell::RefCell;
 
 use crate::{Batch, Columns, Driver, Filter, Kind, KindName, params};
 
 #[allow(unsafe_code, reason = "generated: lowers and lifts the canonical ABI")]
-#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
-mod bindings {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        world: "log-filter",
-        pub_export_macro: true,
-        export_macro_name: "__export_log_filter",
-        runtime_path: "::weir_sdk::glue::rt",
-    });
-}
+#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, reason = "generated")]
+#[rustfmt::skip]
+mod bindings;
 
 pub use bindings::__export_log_filter;
 pub use bindings::exports;

@@ -13,6 +13,7 @@
 //! }
 //!
 //! # fn main() -> Result<(), ParamError> {
+//! // With the feature `testing`:
 //! use weir_sdk::testing::{FilterTest, Outcome};
 //! let outcomes = FilterTest::<Errors>::open("{}")?.run(&["an error", "all is well"]);
 //! assert_eq!(outcomes, [Outcome::keep(), Outcome::dropped()]);
@@ -56,7 +57,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! The crate around it is a `cdylib`, built for `wasm32-unknown-unknown` and encoded as a component. Batches,
+//! The crate around it is a `cdylib`; `weir filter new` makes it, and `weir filter build` a component of it. Batches,
 //! memory and the encoding of verdicts are this crate's business and never the author's.
 //!
 //! What it does not own: the contract itself (`wit/filter.wit`), and every limit, which is the host's.
@@ -70,6 +71,7 @@ mod source;
 mod verdicts;
 
 pub mod bytes;
+#[cfg(feature = "dfa")]
 pub mod dfa;
 pub mod json;
 pub mod params;
@@ -77,7 +79,7 @@ pub mod params;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod glue;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "testing", not(target_arch = "wasm32")))]
 pub mod testing;
 
 mod export;

@@ -1,5 +1,7 @@
 //! What becomes of one line in a [`Transform`](crate::Transform): kept, dropped, replaced, with fields added.
 
+use std::collections::BTreeMap;
+
 use crate::json;
 use crate::verdicts::{DROP, KEEP, REPLACE, STOP, Verdicts};
 
@@ -159,6 +161,38 @@ impl<T: WriteJson> WriteJson for [T] {
         }
         out.push(b']');
     }
+}
+
+/// An object, keys in their order.
+impl<T: WriteJson> WriteJson for BTreeMap<String, T> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        write_object(out, self.iter().map(|(key, value)| (key.as_str(), value as &dyn WriteJson)));
+    }
+}
+
+/// A JSON object with these members, as an [`Aggregate`](crate::Aggregate)'s summary has them.
+///
+/// ```
+/// assert_eq!(weir_sdk::json::object(&[("lines", &2), ("level", &"warn")]), r#"{"lines":2,"level":"warn"}"#);
+/// ```
+#[must_use]
+pub fn object(members: &[(&str, &dyn WriteJson)]) -> String {
+    let mut out = Vec::new();
+    write_object(&mut out, members.iter().copied());
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn write_object<'a>(out: &mut Vec<u8>, members: impl Iterator<Item = (&'a str, &'a dyn WriteJson)>) {
+    out.push(b'{');
+    for (i, (key, value)) in members.enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        json::write_str(out, key);
+        out.push(b':');
+        value.write_json(out);
+    }
+    out.push(b'}');
 }
 
 macro_rules! write_integers {

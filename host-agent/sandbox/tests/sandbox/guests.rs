@@ -12,6 +12,21 @@ use wit_parser::Resolve;
 /// The contract as the repository has it.
 pub(crate) const WIT: &str = include_str!("../../../../wit/filter.wit");
 
+/// How the puppet fails on a message: the message, the failure's reason, and words of its detail.
+pub(crate) const WAYS_TO_FAIL: [(&str, &str, &str); 11] = [
+    ("x", "trap", "unreachable"),
+    ("l", "time", "batch_ms"),
+    ("m", "memory", "memory_bytes"),
+    ("o", "stack", "stack exhausted"),
+    ("H", "output", "output_bytes"),
+    ("g", "output", "output_growth"),
+    ("w", "contract", "out of bounds"),
+    ("c", "contract", "`codes[0]` is 9"),
+    ("n", "contract", "2 entries for 1 records"),
+    ("j", "contract", "not a JSON object"),
+    ("e", "reported", "fell over"),
+];
+
 /// What a test can vary in the puppet.
 pub(crate) struct Puppet {
     pub(crate) name: &'static str,

@@ -18,6 +18,7 @@ mod escape;
 use std::borrow::Cow;
 
 use crate::bytes;
+pub use crate::out::object;
 use cursor::Cursor;
 use escape::unescape;
 pub use escape::write_str;

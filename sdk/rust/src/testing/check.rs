@@ -48,10 +48,7 @@ pub(super) fn outcome<F: Filter>(prefilter: Option<&regex::bytes::Regex>, messag
     let Some(promised) = prefilter.filter(|p| !p.is_match(message)) else {
         return;
     };
-    let held = match kind {
-        KindName::Select => !outcome.is_kept(),
-        _ => outcome.fields.is_none() && outcome.message(message) == Some(message),
-    };
+    let held = outcome.is_promised(kind == KindName::Select, message);
     assert!(
         held,
         "{}: the prefilter's promise is broken: {shown:?} does not match {promised}, but comes out as {outcome:?}",

@@ -26,135 +26,9 @@ mod golden;
 
 pub use golden::{golden, params_schema};
 
-use crate::line::{ATTR_MALFORMED, ATTR_STDERR, ATTR_TRUNCATED};
+pub use weir_golden::{Outcome, Record, Verdict};
+
 use crate::{Batch, Columns, Driver, Filter, ParamError, Plan, SourceMeta, SourceVerdict};
-
-/// One record to hand to a filter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    message: Vec<u8>,
-    time: i64,
-    attrs: u8,
-}
-
-impl Record {
-    /// A line of stdout, without a time.
-    pub fn new(message: impl AsRef<[u8]>) -> Record {
-        Record { message: message.as_ref().to_vec(), time: -1, attrs: 0 }
-    }
-
-    /// With that time, in nanoseconds since 1970-01-01T00:00:00Z.
-    #[must_use]
-    pub fn at_ns(mut self, time: i64) -> Record {
-        self.time = time;
-        self
-    }
-
-    /// With that time, in RFC 3339.
-    ///
-    /// # Panics
-    /// When it is none.
-    #[must_use]
-    pub fn at(self, time: &str) -> Record {
-        let time: jiff::Timestamp =
-            time.parse().unwrap_or_else(|e| panic!("{time:?} is no RFC 3339 time: {e}"));
-        let ns = i64::try_from(time.as_nanosecond()).expect("the time lies between 1678 and 2262");
-        self.at_ns(ns)
-    }
-
-    /// Written to stderr.
-    #[must_use]
-    pub fn stderr(mut self) -> Record {
-        self.attrs |= ATTR_STDERR;
-        self
-    }
-
-    /// Cut at the line limit.
-    #[must_use]
-    pub fn truncated(mut self) -> Record {
-        self.attrs |= ATTR_TRUNCATED;
-        self
-    }
-
-    /// Not of its log format.
-    #[must_use]
-    pub fn malformed(mut self) -> Record {
-        self.attrs |= ATTR_MALFORMED;
-        self
-    }
-}
-
-/// What became of one record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// The verdict.
-    pub verdict: Verdict,
-    /// The fields added to it, a JSON object.
-    pub fields: Option<String>,
-}
-
-/// The verdict on one record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Passes as it is.
-    Keep,
-    /// Is left out.
-    Drop,
-    /// Passes with this message.
-    Replace(Vec<u8>),
-    /// Is left out with all that come after.
-    Stop,
-    /// The filter gave the line up, with this message.
-    Fail(String),
-}
-
-impl Outcome {
-    /// Kept as it is.
-    #[must_use]
-    pub fn keep() -> Outcome {
-        Outcome { verdict: Verdict::Keep, fields: None }
-    }
-
-    /// Left out.
-    #[must_use]
-    pub fn dropped() -> Outcome {
-        Outcome { verdict: Verdict::Drop, fields: None }
-    }
-
-    /// Left out with all that come after.
-    #[must_use]
-    pub fn stop() -> Outcome {
-        Outcome { verdict: Verdict::Stop, fields: None }
-    }
-
-    /// Kept with that message.
-    pub fn replace(message: impl AsRef<[u8]>) -> Outcome {
-        Outcome { verdict: Verdict::Replace(message.as_ref().to_vec()), fields: None }
-    }
-
-    /// The same with added fields, a JSON object.
-    #[must_use]
-    pub fn with_fields(mut self, object: &str) -> Outcome {
-        self.fields = Some(object.to_owned());
-        self
-    }
-
-    /// Whether the line is left of it, changed or not.
-    #[must_use]
-    pub fn is_kept(&self) -> bool {
-        matches!(self.verdict, Verdict::Keep | Verdict::Replace(_))
-    }
-
-    /// The message after the filter, given the one before; `None` when the line is left out.
-    #[must_use]
-    pub fn message<'a>(&'a self, before: &'a [u8]) -> Option<&'a [u8]> {
-        match &self.verdict {
-            Verdict::Keep => Some(before),
-            Verdict::Replace(after) => Some(after),
-            Verdict::Drop | Verdict::Stop | Verdict::Fail(_) => None,
-        }
-    }
-}
 
 /// A filter, opened for a test.
 pub struct FilterTest<F: Filter> {
@@ -231,7 +105,7 @@ impl<F: Filter> FilterTest<F> {
                 let at = error.index as usize;
                 assert!(at < records.len(), "{}: fails on record {at} of {}", F::NAME, records.len());
                 let mut outcomes = self.run_source(source, &records[..at]);
-                outcomes.push(Outcome { verdict: Verdict::Fail(error.message), fields: None });
+                outcomes.push(Outcome::fail(error.message));
                 outcomes.extend(self.run_source(source, &records[at + 1..]));
                 outcomes
             }

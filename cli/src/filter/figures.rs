@@ -1,0 +1,159 @@
+//! What a filter costs, batch by batch: its records are handed over from memory, again and again, with the sizes of
+//! batches that queries use.
+
+use std::time::{Duration, Instant};
+
+use weir_query::{
+    Batch, Binding, CALL_RECORDS, Engine, FilterLimits, FilterSpec, Flags, MessageRegex, RecordBatch,
+    SourceMeta, Verdicts,
+};
+
+use crate::failure::Failure;
+
+/// Calls that are timed at the least, so that a hundredth part of them is some.
+const CALLS: usize = 300;
+
+/// Times of calls of one filter, and what it took.
+pub(super) struct CallFigures {
+    /// Times of the calls, the shortest first.
+    pub(super) times: Vec<Duration>,
+    /// Records that were looked at in each pass over the log.
+    pub(super) records: u64,
+    /// Those of them that the prefilter decided.
+    pub(super) skipped: u64,
+    /// Time for one pass, the prefilter's included: the best of all.
+    pub(super) pass: Duration,
+    /// Most linear memory, in bytes.
+    pub(super) peak_memory: u64,
+    /// Records that it failed on in the first pass.
+    pub(super) failed: u64,
+}
+
+impl CallFigures {
+    /// The time that this share of all calls took at the most.
+    pub(super) fn percentile(&self, share: f64) -> Duration {
+        let last = self.times.len().saturating_sub(1);
+        self.times.get((last as f64 * share).round() as usize).copied().unwrap_or_default()
+    }
+}
+
+/// Hands the records of `batches` over for some time.
+pub(super) fn measure(
+    engine: &Engine,
+    spec: &FilterSpec,
+    batches: &[RecordBatch],
+    time: Duration,
+) -> Result<CallFigures, Failure> {
+    let filter = engine.load(&spec.filter)?;
+    let failed = |error: String| Failure::refused(format!("{}: {error}", spec.filter.name()));
+    let binding =
+        filter.open(&spec.params, &FilterLimits::default()).map_err(|error| failed(error.to_string()))?;
+    let prefilter = engine.prefilter(&binding).map_err(|error| failed(error.to_string()))?;
+    let mut figures = CallFigures {
+        times: Vec::new(),
+        records: 0,
+        skipped: 0,
+        pass: Duration::MAX,
+        peak_memory: 0,
+        failed: 0,
+    };
+    let end = Instant::now() + time;
+    while figures.times.len() < CALLS || Instant::now() < end {
+        let calls = figures.times.len();
+        pass(&binding, prefilter.as_deref(), batches, &mut figures);
+        if figures.times.len() == calls {
+            // Nothing passes the prefilter, so no number of passes gives a call.
+            break;
+        }
+    }
+    figures.times.sort_unstable();
+    Ok(figures)
+}
+
+/// Hands all records over once, to a session of its own, as a query has.
+fn pass(
+    binding: &Binding,
+    prefilter: Option<&MessageRegex>,
+    batches: &[RecordBatch],
+    figures: &mut CallFigures,
+) {
+    let mut session = binding.session();
+    session.begin_source(0, &SourceMeta::default());
+    let mut verdicts = Verdicts::new();
+    let mut lists = Lists::default();
+    (figures.records, figures.skipped) = (0, 0);
+    let started = Instant::now();
+    for batch in batches {
+        for record in &batch.records {
+            figures.records += 1;
+            if prefilter.is_some_and(|prefilter| !prefilter.is_match(batch.message(record))) {
+                figures.skipped += 1;
+                continue;
+            }
+            lists.starts.push(record.start);
+            lists.ends.push(record.end);
+            lists.timestamps.push(record.time.unwrap_or(-1));
+            lists.attrs.push(u8::from(record.flags.has(Flags::TRUNCATED)) << 1);
+            if lists.starts.len() == CALL_RECORDS {
+                figures.times.push(lists.call(&mut session, batch, &mut verdicts));
+            }
+        }
+        if !lists.starts.is_empty() {
+            figures.times.push(lists.call(&mut session, batch, &mut verdicts));
+        }
+    }
+    session.finish();
+    figures.pass = figures.pass.min(started.elapsed());
+    figures.peak_memory = figures.peak_memory.max(session.stats().peak_memory_bytes);
+    figures.failed = session.stats().failed;
+}
+
+/// What is lent in one call.
+#[derive(Default)]
+struct Lists {
+    starts: Vec<u32>,
+    ends: Vec<u32>,
+    timestamps: Vec<i64>,
+    attrs: Vec<u8>,
+}
+
+impl Lists {
+    /// Hands them over, and gives the time that took.
+    fn call(
+        &mut self,
+        session: &mut weir_query::Session,
+        batch: &RecordBatch,
+        verdicts: &mut Verdicts,
+    ) -> Duration {
+        let lent = Batch {
+            block: &batch.bytes,
+            starts: &self.starts,
+            ends: &self.ends,
+            timestamps: &self.timestamps,
+            attrs: &self.attrs,
+        };
+        let started = Instant::now();
+        session.process(0, &lent, verdicts);
+        let time = started.elapsed();
+        self.starts.clear();
+        self.ends.clear();
+        self.timestamps.clear();
+        self.attrs.clear();
+        time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles() {
+        let times = (1..=101).map(Duration::from_millis).collect();
+        let figures =
+            CallFigures { times, records: 0, skipped: 0, pass: Duration::ZERO, peak_memory: 0, failed: 0 };
+        assert_eq!(figures.percentile(0.5), Duration::from_millis(51));
+        assert_eq!(figures.percentile(0.99), Duration::from_millis(100));
+        assert_eq!(figures.percentile(1.0), Duration::from_millis(101));
+    }
+}

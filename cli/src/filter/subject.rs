@@ -1,0 +1,102 @@
+//! The filter that a verb is about: one that ships with Weir, a component, or a folder, which is built first.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use weir_query::{Engine, FilterInfo, FilterRef, FilterSpec, Inputs};
+
+use super::project::Project;
+use crate::failure::Failure;
+use crate::filter_text::{is_path, merge_json, parse_params, split_name};
+use crate::params_schema;
+use crate::target;
+
+/// Most bytes read of a component file. The sandbox has a limit of its own; this one keeps a wrong path
+/// from filling the memory.
+const COMPONENT_FILE_BYTES: u64 = 64 << 20;
+
+/// What was chosen.
+pub(super) struct Subject {
+    /// The filter.
+    pub(super) filter: FilterRef,
+    /// The parameters that stand on the command line.
+    pub(super) params: Map<String, Value>,
+    /// Its folder, when one was named.
+    pub(super) project: Option<Project>,
+}
+
+impl Subject {
+    /// Reads `NAME[:key=value,...]`, and parameters beside it. A folder is built when it is stale.
+    pub(super) fn choose(text: &str, more: &[String]) -> Result<Subject, Failure> {
+        let (name, own) = split_name(text);
+        let params = params(own, more)?;
+        let path = Path::new(name);
+        let (filter, project) = if path.is_dir() && weir_filters::get(name).is_none() {
+            let project = Project::open(path)?;
+            let label = project.component().display().to_string();
+            (FilterRef::Component { label, bytes: project.up_to_date()? }, Some(project))
+        } else if is_path(name) {
+            (read_component(name)?, None)
+        } else {
+            (FilterRef::Name(name.to_owned()), None)
+        };
+        Ok(Subject { filter, params, project })
+    }
+
+    /// It, ready for a query, its parameters checked.
+    pub(super) fn spec(&self, engine: &Engine) -> Result<FilterSpec, Failure> {
+        let schema = engine.load(&self.filter)?.description().params_schema.clone();
+        params_schema::check(self.filter.name(), &schema, &self.params)?;
+        let params = Value::Object(self.params.clone()).to_string();
+        Ok(FilterSpec { params, ..FilterSpec::new(self.filter.clone()) })
+    }
+}
+
+/// Parameters behind a filter's name, and more of them: each `key=value,...` or a JSON object.
+pub(super) fn params(own: &str, more: &[String]) -> Result<Map<String, Value>, Failure> {
+    let mut params = parse_params(own).map_err(|reason| Failure::refused(format!("'{own}': {reason}")))?;
+    for given in more {
+        let object = match given.trim_start().starts_with('{') {
+            true => Ok(given.clone()),
+            false => parse_params(given).map(|more| Value::Object(more).to_string()),
+        };
+        object
+            .and_then(|object| merge_json(&mut params, &object))
+            .map_err(|reason| Failure::refused(format!("--params '{given}': {reason}")))?;
+    }
+    Ok(params)
+}
+
+/// An engine with an agent's limits, to run filters on files.
+pub(super) fn engine(inputs: Inputs) -> Result<Engine, Failure> {
+    target::local_engine(inputs, 1)
+}
+
+/// What a filter says of itself.
+pub(super) fn info(filter: &FilterRef) -> Result<FilterInfo, Failure> {
+    let loaded = engine(Inputs::Files(Vec::new()))?.load(filter)?;
+    let name = match filter {
+        FilterRef::Name(name) => name,
+        FilterRef::Component { .. } => &loaded.description().name,
+    };
+    Ok(FilterInfo::of(name, &loaded))
+}
+
+/// Reads the component in a file.
+pub(crate) fn read_component(path: &str) -> Result<FilterRef, Failure> {
+    let refused = |reason: String| Failure::refused(format!("filter '{path}': {reason}"));
+    let file = File::open(Path::new(path)).map_err(|error| refused(error.to_string()))?;
+    let mut bytes = Vec::new();
+    file.take(COMPONENT_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| refused(error.to_string()))?;
+    if bytes.len() as u64 > COMPONENT_FILE_BYTES {
+        return Err(refused(format!(
+            "the file is over {} MiB; is it a component?",
+            COMPONENT_FILE_BYTES >> 20
+        )));
+    }
+    Ok(FilterRef::Component { label: path.to_owned(), bytes })
+}
