@@ -95,16 +95,11 @@ fn places(text: &str) -> Result<Vec<Place>, String> {
         if depth == 2 && !is_start {
             if is_key && let Event::Scalar(name, ..) = &event {
                 key = Some((name.to_string(), span));
-            } else if let Some((name, at)) = key.take() {
-                if let Some(&name) = KEYS.iter().find(|key| **key == name) {
-                    let colon = bytes[at.end.index()] + text[bytes[at.end.index()]..].find(':').unwrap_or(0);
-                    places.push(Place {
-                        case,
-                        key: name,
-                        column: at.start.col(),
-                        range: colon + 1..bytes[last],
-                    });
-                }
+            } else if let Some((name, at)) = key.take()
+                && let Some(&name) = KEYS.iter().find(|key| **key == name)
+            {
+                let colon = bytes[at.end.index()] + text[bytes[at.end.index()]..].find(':').unwrap_or(0);
+                places.push(Place { case, key: name, column: at.start.col(), range: colon + 1..bytes[last] });
             }
             is_key = !is_key;
         }

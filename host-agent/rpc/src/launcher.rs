@@ -6,6 +6,7 @@
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SendError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How long the thread that starts others waits for more to do before it ends.
@@ -45,14 +46,17 @@ impl Launcher {
     }
 }
 
-/// Starts a thread for each task until there has been none for a while, or none can come.
+/// Starts a thread for each task until there has been none for a while, or none can come; ends after all of them, so that
+/// a runtime that waits for this waits for them.
 fn start_each(tasks: &Receiver<Task>, shared: &Weak<Mutex<State>>) {
+    let mut threads: Vec<JoinHandle<()>> = Vec::new();
     loop {
         let task = match tasks.recv_timeout(KEEP_ALIVE) {
             Ok(task) => task,
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                let Some(shared) = shared.upgrade() else { return };
+                threads.retain(|thread| !thread.is_finished());
+                let Some(shared) = shared.upgrade().filter(|_| threads.is_empty()) else { continue };
                 let mut state = lock(&shared);
                 // One may have come just now.
                 let Ok(task) = tasks.try_recv() else {
@@ -62,8 +66,15 @@ fn start_each(tasks: &Receiver<Task>, shared: &Weak<Mutex<State>>) {
                 task
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("weir-query".to_owned()).spawn(task) {
-            tracing::warn!(%error, "no more threads: a query is turned away");
+        threads.retain(|thread| !thread.is_finished());
+        match std::thread::Builder::new().name("weir-query".to_owned()).spawn(task) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => tracing::warn!(%error, "no more threads: a query is turned away"),
+        }
+    }
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a query's thread has panicked");
         }
     }
 }

@@ -230,14 +230,14 @@ fn golden_cases_run() {
 }
 
 #[test]
-#[should_panic(expected = "line 1 (1 a batch): is Keep, not Drop")]
+#[should_panic(expected = "case 1, in one batch: line 1: expected drop, found keep")]
 fn a_golden_case_that_differs_is_told() {
     let folder = temporary("differs", "- {lines: [x], expect: [drop]}");
     weir_sdk::testing::golden::<rewriting::Obey>(folder);
 }
 
 #[test]
-#[should_panic(expected = "the parameters are refused otherwise")]
+#[should_panic(expected = "found `a` refused: is not a parameter")]
 fn a_golden_refusal_that_differs_is_told() {
     let folder = temporary("refusal", "- {params: {a: 1}, error: {field: b}}");
     weir_sdk::testing::golden::<rewriting::Obey>(folder);

@@ -13,6 +13,9 @@ pub(super) const DEFAULT: &str = rust::LANGUAGE.name;
 /// Every language there is.
 pub(super) static LANGUAGES: &[&Language] = &[&rust::LANGUAGE];
 
+/// Gives places in templates, and their values.
+type Fill = fn() -> Result<Vec<(&'static str, String)>, Failure>;
+
 /// A language that filters can be written in.
 pub(super) struct Language {
     /// What it is called: for `--lang`, and for the folder of its templates.
@@ -24,7 +27,7 @@ pub(super) struct Language {
     /// Folders of a project that hold no source: what is written there makes no build stale.
     pub(super) ignored: &'static [&'static str],
     /// Places in its templates that it fills in, and their values.
-    pub(super) fill: fn() -> Result<Vec<(&'static str, String)>, Failure>,
+    pub(super) fill: Fill,
     /// Adds to a new project what isn't in its templates, such as the SDK. Gets the project's folder and name.
     pub(super) furnish: fn(&Path, &str) -> Result<(), Failure>,
     /// Whether its build tool sees by itself, and soon, that nothing has changed; else times of files decide.

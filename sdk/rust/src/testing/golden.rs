@@ -47,7 +47,8 @@ pub fn golden<F: Filter>(folder: impl AsRef<Path>) {
                 let mismatches = case.mismatches(&case.answer(&Native::<F>::default(), batch));
                 let Some(first) = mismatches.first() else { continue };
                 let how = if batch == 1 { "line by line" } else { "in one batch" };
-                panic!("{}, case {} {}, {how}: {first}", file.display(), i + 1, case.name);
+                let name = if case.name.is_empty() { String::new() } else { format!(" ({})", case.name) };
+                panic!("{}, case {}{name}, {how}: {first}", file.display(), i + 1);
             }
         }
     }
