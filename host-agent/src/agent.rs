@@ -19,9 +19,9 @@ use crate::probes::{Probes, State};
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// By how much the threads of queries stand back behind the network's (as `nice` counts): with many searches at once,
-/// health checks and other calls would wait behind all of them. Within a control group, as a container is, this counts
-/// among the agent's own threads alone.
-const QUERY_NICE: i32 = 19;
+/// health checks and other calls would wait behind all of them. No more than this, since the child that compiles a filter
+/// has it too, and must get on beside other work.
+const QUERY_NICE: i32 = 10;
 
 /// Why an agent doesn't start, or doesn't go on.
 #[derive(Debug, thiserror::Error)]
