@@ -159,6 +159,13 @@ struct State {
 }
 
 impl State {
+    /// A filter that is loaded; it is used now, and kept as [`State::keep`] says.
+    fn loaded(&mut self, digest: &str, most: usize) -> Option<Filter> {
+        let filter = self.filters.get(digest).and_then(Weak::upgrade)?;
+        self.keep(&filter, most);
+        Some(Filter::from_inner(filter))
+    }
+
     /// Keeps a filter loaded that is used now, and no more than `most` in all.
     fn keep(&mut self, filter: &Arc<FilterInner>, most: usize) {
         self.kept.retain(|kept| !Arc::ptr_eq(kept, filter));
@@ -269,7 +276,8 @@ impl Sandbox {
             Guest::new(runtime, &pre, &unnamed, &FilterLimits::default()).map_err(LoadError::Describe)?;
         let description = guest.describe(self.0.limits.schema_bytes).map_err(LoadError::Describe)?;
         drop(guest);
-        if let Some(filter) = self.loaded(&digest) {
+        let mut state = self.0.lock();
+        if let Some(filter) = state.loaded(&digest, self.0.limits.loaded_filters) {
             return Ok(filter);
         }
         let inner = Arc::new(FilterInner {
@@ -281,7 +289,6 @@ impl Sandbox {
             size: component.size,
             compile,
         });
-        let mut state = self.0.lock();
         state.filters.retain(|_, filter| filter.strong_count() > 0);
         state.filters.insert(digest, Arc::downgrade(&inner));
         state.keep(&inner, self.0.limits.loaded_filters);
@@ -289,10 +296,7 @@ impl Sandbox {
     }
 
     fn loaded(&self, digest: &str) -> Option<Filter> {
-        let mut state = self.0.lock();
-        let filter = state.filters.get(digest).and_then(Weak::upgrade)?;
-        state.keep(&filter, self.0.limits.loaded_filters);
-        Some(Filter::from_inner(filter))
+        self.0.lock().loaded(digest, self.0.limits.loaded_filters)
     }
 
     fn runtime(&self) -> Result<Arc<Runtime>, LoadError> {
