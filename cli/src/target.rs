@@ -199,14 +199,10 @@ impl Target {
 impl Target {
     /// A component of the user's own, which is looked at here whoever will run it.
     pub(crate) fn component(&self, component: &FilterRef) -> Result<FilterInfo, Failure> {
-        let of = |engine: &Engine| -> Result<FilterInfo, Failure> {
-            let filter = engine.load(component)?;
-            Ok(FilterInfo::of(&filter.description().name, &filter))
-        };
-        match self {
-            Target::Local(engine) => of(engine),
-            Target::Agent(_) => of(&local_engine(Inputs::Files(Vec::new()), 1)?),
-        }
+        Ok(match self {
+            Target::Local(engine) => engine.info(component)?,
+            Target::Agent(_) => local_engine(Inputs::Files(Vec::new()), 1)?.info(component)?,
+        })
     }
 
     /// Refuses parameters that a filter's schema does not take.
@@ -302,7 +298,7 @@ pub(crate) fn local_engine(inputs: Inputs, threads: usize) -> Result<Engine, Fai
     config.filter_limits.query_time = FilterLimits::maxima().query_time;
     let builtin: Vec<_> = weir_filters::all()
         .iter()
-        .map(|filter| Builtin::new(filter.name, filter.digest, filter.size, filter.zlib))
+        .map(|filter| Builtin::new(filter.name, filter.digest, filter.size, weir_filters::component))
         .collect();
     match Engine::new(config.clone(), &builtin) {
         Ok(engine) => Ok(engine),

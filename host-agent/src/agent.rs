@@ -64,7 +64,7 @@ impl Agent {
     pub async fn bind(config: Config, compiler: Compiler) -> Result<Agent, AgentError> {
         let filters: Vec<_> = weir_filters::all()
             .iter()
-            .map(|filter| Builtin::new(filter.name, filter.digest, filter.size, filter.zlib))
+            .map(|filter| Builtin::new(filter.name, filter.digest, filter.size, weir_filters::component))
             .collect();
         let engine = EngineConfig {
             cache_dir: config.cache_dir,
@@ -121,7 +121,8 @@ impl Agent {
     }
 }
 
-/// A runtime for an agent: one thread for the network, and blocking threads, which come and go, for queries.
+/// A runtime for an agent: one thread for the network, and blocking threads, which come and go, for listings and for
+/// starting the threads of queries.
 ///
 /// # Errors
 /// The system refuses.
@@ -130,7 +131,7 @@ pub fn runtime(config: &Config) -> io::Result<Runtime> {
         .enable_all()
         .max_blocking_threads(config.limits.server.blocking_threads())
         .thread_keep_alive(THREAD_KEEP_ALIVE)
-        .thread_name("weir-query")
+        .thread_name("weir-blocking")
         .on_thread_start(stand_back)
         .build()
 }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use weir_query::{
-    Batch, Binding, CALL_RECORDS, Engine, FilterLimits, FilterSpec, Flags, MessageRegex, RecordBatch,
+    Binding, CALL_RECORDS, CallRecords, Engine, FilterLimits, FilterSpec, MessageRegex, RecordBatch, Session,
     SourceMeta, Verdicts,
 };
 
@@ -80,7 +80,7 @@ fn pass(
     let mut session = binding.session();
     session.begin_source(0, &SourceMeta::default());
     let mut verdicts = Verdicts::new();
-    let mut lists = Lists::default();
+    let (mut call, columns) = (CallRecords::default(), binding.plan().columns);
     (figures.records, figures.skipped) = (0, 0);
     let started = Instant::now();
     for batch in batches {
@@ -90,16 +90,13 @@ fn pass(
                 figures.skipped += 1;
                 continue;
             }
-            lists.starts.push(record.start);
-            lists.ends.push(record.end);
-            lists.timestamps.push(record.time.unwrap_or(-1));
-            lists.attrs.push(u8::from(record.flags.has(Flags::TRUNCATED)) << 1);
-            if lists.starts.len() == CALL_RECORDS {
-                figures.times.push(lists.call(&mut session, batch, &mut verdicts));
+            call.push(record, columns);
+            if call.len() == CALL_RECORDS {
+                figures.times.push(hand_over(&mut call, &mut session, batch, &mut verdicts));
             }
         }
-        if !lists.starts.is_empty() {
-            figures.times.push(lists.call(&mut session, batch, &mut verdicts));
+        if !call.is_empty() {
+            figures.times.push(hand_over(&mut call, &mut session, batch, &mut verdicts));
         }
     }
     session.finish();
@@ -108,39 +105,18 @@ fn pass(
     figures.failed = session.stats().failed;
 }
 
-/// What is lent in one call.
-#[derive(Default)]
-struct Lists {
-    starts: Vec<u32>,
-    ends: Vec<u32>,
-    timestamps: Vec<i64>,
-    attrs: Vec<u8>,
-}
-
-impl Lists {
-    /// Hands them over, and gives the time that took.
-    fn call(
-        &mut self,
-        session: &mut weir_query::Session,
-        batch: &RecordBatch,
-        verdicts: &mut Verdicts,
-    ) -> Duration {
-        let lent = Batch {
-            block: &batch.bytes,
-            starts: &self.starts,
-            ends: &self.ends,
-            timestamps: &self.timestamps,
-            attrs: &self.attrs,
-        };
-        let started = Instant::now();
-        session.process(0, &lent, verdicts);
-        let time = started.elapsed();
-        self.starts.clear();
-        self.ends.clear();
-        self.timestamps.clear();
-        self.attrs.clear();
-        time
-    }
+/// Makes one call, after which there is nothing to hand over, and gives the time that it took.
+fn hand_over(
+    call: &mut CallRecords,
+    session: &mut Session,
+    batch: &RecordBatch,
+    verdicts: &mut Verdicts,
+) -> Duration {
+    let started = Instant::now();
+    session.process(0, &call.batch(&batch.bytes), verdicts);
+    let time = started.elapsed();
+    call.clear();
+    time
 }
 
 #[cfg(test)]

@@ -76,12 +76,7 @@ pub(super) fn engine(inputs: Inputs) -> Result<Engine, Failure> {
 
 /// What a filter says of itself.
 pub(super) fn info(filter: &FilterRef) -> Result<FilterInfo, Failure> {
-    let loaded = engine(Inputs::Files(Vec::new()))?.load(filter)?;
-    let name = match filter {
-        FilterRef::Name(name) => name,
-        FilterRef::Component { .. } => &loaded.description().name,
-    };
-    Ok(FilterInfo::of(name, &loaded))
+    Ok(engine(Inputs::Files(Vec::new()))?.info(filter)?)
 }
 
 /// Reads the component in a file.

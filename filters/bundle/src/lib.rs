@@ -15,7 +15,7 @@ pub struct Bundled {
     /// How many bytes the component has.
     pub size: usize,
     /// The component's bytes, compressed as zlib does: together they would be a tenth of an agent.
-    pub zlib: &'static [u8],
+    zlib: &'static [u8],
 }
 
 impl Bundled {
@@ -26,6 +26,15 @@ impl Bundled {
         ZlibDecoder::new(self.zlib).read_to_end(&mut component).expect("the build script has written it");
         component
     }
+}
+
+/// The bytes of the component of that name.
+///
+/// # Panics
+/// When there is none: names come from [`all`].
+#[must_use]
+pub fn component(name: &str) -> Vec<u8> {
+    get(name).expect("a name of `all`").component()
 }
 
 /// All of them, sorted by name.

@@ -1,9 +1,7 @@
 //! Filters that come with the program.
 
 use std::borrow::Cow;
-use std::io::Read;
 
-use flate2::read::ZlibDecoder;
 use weir_sandbox::KnownComponent;
 
 /// A filter that a query can name.
@@ -12,14 +10,19 @@ pub struct Builtin {
     name: &'static str,
     digest: &'static str,
     size: usize,
-    zlib: &'static [u8],
+    component: fn(&str) -> Vec<u8>,
 }
 
 impl Builtin {
     /// A filter of that name, whose component has so many bytes, of which `digest` is the SHA-256 (`sha256:` and
-    /// hexadecimal digits) and `zlib` what zlib makes of them.
-    pub fn new(name: &'static str, digest: &'static str, size: usize, zlib: &'static [u8]) -> Builtin {
-        Builtin { name, digest, size, zlib }
+    /// hexadecimal digits) and which `component` gives by that name.
+    pub fn new(
+        name: &'static str,
+        digest: &'static str,
+        size: usize,
+        component: fn(&str) -> Vec<u8>,
+    ) -> Builtin {
+        Builtin { name, digest, size, component }
     }
 
     /// Its name.
@@ -29,12 +32,7 @@ impl Builtin {
 
     /// Does something with the component, whose bytes are unpacked where they are needed.
     pub(crate) fn with_component<T>(&self, use_it: impl FnOnce(KnownComponent<'_>) -> T) -> T {
-        let bytes = || {
-            let mut component = Vec::with_capacity(self.size);
-            let unpacked = ZlibDecoder::new(self.zlib).read_to_end(&mut component);
-            unpacked.expect("whoever made the program has packed it");
-            Cow::Owned(component)
-        };
+        let bytes = || Cow::Owned((self.component)(self.name));
         use_it(KnownComponent { digest: self.digest, size: self.size, bytes: &bytes })
     }
 }

@@ -118,7 +118,7 @@ pub struct FilterInfo {
 
 impl FilterInfo {
     /// What a loaded filter says of itself, under the name that it is called by.
-    pub fn of(name: &str, filter: &Filter) -> FilterInfo {
+    fn of(name: &str, filter: &Filter) -> FilterInfo {
         let description = filter.description();
         FilterInfo {
             name: name.to_owned(),
@@ -132,7 +132,7 @@ impl FilterInfo {
     }
 }
 
-/// Logs, filters and limits of one process. Share it in an [`Arc`](std::sync::Arc).
+/// Logs, filters and limits of one process. Share it in an [`Arc`].
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) config: EngineConfig,
@@ -191,6 +191,19 @@ impl Engine {
     pub fn filter(&self, name: &str) -> Result<FilterInfo, QueryError> {
         let filter = FilterRef::Name(name.to_owned());
         Ok(FilterInfo::of(name, &self.load_as(&filter, "name", &Cancel::default())?))
+    }
+
+    /// What a filter says of itself: one that a query can name, or a component, taken as [`Engine::load`] takes it.
+    ///
+    /// # Errors
+    /// No such filter, or one that can't be compiled.
+    pub fn info(&self, filter: &FilterRef) -> Result<FilterInfo, QueryError> {
+        let loaded = self.load(filter)?;
+        let name = match filter {
+            FilterRef::Name(name) => name,
+            FilterRef::Component { .. } => &loaded.description().name,
+        };
+        Ok(FilterInfo::of(name, &loaded))
     }
 
     /// A filter outside of any query: compiled, and asked what it is. A component is taken whether or not queries

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use weir_sandbox::{
-    Batch, Binding, Columns, Failure, GuestCall, Kind, Session, SourceMeta, SourceVerdict, Verdict, Verdicts,
+    Binding, Columns, Failure, GuestCall, Kind, Session, SourceMeta, SourceVerdict, Verdict, Verdicts,
 };
-use weir_scan::{Flags, MessageRegex, Record, RecordBatch, Source, Stream};
+use weir_scan::{Flags, MessageRegex, Record, RecordBatch, Source};
 
+use crate::call::{CALL_RECORDS, CallRecords};
 use crate::event::{FilterFailure, FilterStatus};
 use crate::spec::OnFailure;
 
-/// Records handed to the guest in one call at the most: calls get no cheaper per record above this.
-pub const CALL_RECORDS: usize = 1024;
 /// Message bytes handed over in one call, unless one message alone is longer.
 const CALL_BYTES: usize = 256 << 10;
 
@@ -65,10 +64,7 @@ pub(crate) struct FilterStage {
 #[derive(Default)]
 struct Call {
     picked: Vec<usize>,
-    starts: Vec<u32>,
-    ends: Vec<u32>,
-    timestamps: Vec<i64>,
-    attrs: Vec<u8>,
+    records: CallRecords,
 }
 
 impl FilterStage {
@@ -247,30 +243,12 @@ impl FilterStage {
 
     fn hand_over(&mut self, source: u32, batch: &RecordBatch) {
         let call = &mut self.call;
-        call.starts.clear();
-        call.ends.clear();
-        call.timestamps.clear();
-        call.attrs.clear();
+        call.records.clear();
         for &index in &call.picked {
-            let record = &batch.records[index];
-            call.starts.push(record.start);
-            call.ends.push(record.end);
-            if self.columns.timestamp {
-                call.timestamps.push(record.time.unwrap_or(-1));
-            }
-            if self.columns.attrs {
-                call.attrs.push(attrs(record));
-            }
+            call.records.push(&batch.records[index], self.columns);
         }
-        let lent = Batch {
-            block: &batch.bytes,
-            starts: &call.starts,
-            ends: &call.ends,
-            timestamps: &call.timestamps,
-            attrs: &call.attrs,
-        };
         let before = self.session.stats().records_in;
-        self.session.process(source, &lent, &mut self.verdicts);
+        self.session.process(source, &call.records.batch(&batch.bytes), &mut self.verdicts);
         let known = self.status.failures.len();
         for failure in &self.session.stats().failures[known..] {
             let place = failure.record.and_then(|record| {
@@ -403,13 +381,6 @@ fn told(failure: &Failure, place: Option<(u32, u64)>) -> FilterFailure {
     }
 }
 
-/// The `attrs` byte of `weir:filter`: bit 0 stderr, bit 1 cut, bit 2 malformed.
-fn attrs(record: &Record) -> u8 {
-    u8::from(record.stream == Stream::Stderr)
-        | u8::from(record.flags.has(Flags::TRUNCATED)) << 1
-        | u8::from(record.flags.has(Flags::MALFORMED)) << 2
-}
-
 /// Appends the record's fields with those of this filter added; of equal keys, the later filter's stands.
 /// The sandbox has checked that both are JSON objects.
 fn merge_fields(batch: &mut RecordBatch, index: usize, added: &[u8]) -> (u32, u32) {
@@ -425,6 +396,8 @@ fn merge_fields(batch: &mut RecordBatch, index: usize, added: &[u8]) -> (u32, u3
 
 #[cfg(test)]
 mod tests {
+    use weir_scan::Stream;
+
     use super::*;
 
     #[test]

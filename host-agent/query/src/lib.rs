@@ -11,6 +11,7 @@
 mod ahead;
 mod budget;
 mod builtin;
+mod call;
 mod cancel;
 mod collect;
 mod crew;
@@ -39,6 +40,7 @@ mod watch;
 
 pub use budget::Budget;
 pub use builtin::Builtin;
+pub use call::{CALL_RECORDS, CallRecords};
 pub use cancel::Cancel;
 pub use engine::{Engine, EngineConfig, FileInfo, FilterInfo, Inputs, SourceInfo};
 pub use error::QueryError;
@@ -50,7 +52,6 @@ pub use plan::Plan;
 pub use resume::{NotAToken, ResumeKey, ResumeToken, SourcePosition};
 pub use spec::{FilterRef, FilterSpec, Limit, OnFailure, Output, QuerySpec};
 
-pub use filter_stage::CALL_RECORDS;
 pub use weir_sandbox::{
     Batch, Binding, Compiler, Description, FailureReason, Filter, FilterLimits, Kind, OpenError,
     SandboxLimits, Session, SourceMeta, SourceVerdict, Verdict, Verdicts, compile_child_main,

@@ -78,11 +78,12 @@ impl Planner<'_> {
             limits.line_bytes = self.line_bytes(bytes)?;
         }
         // The pattern alone first, so that its errors don't wait for filters to compile.
-        let mut matcher =
-            Matcher::new(&spec.pattern, &engine.config.limits.patterns).map_err(pattern_error)?;
+        let patterns = &engine.config.limits.patterns;
+        let mut matcher = Matcher::new(&spec.pattern, patterns).map_err(pattern_error)?;
         let (stages, required) = self.stages()?;
         if let Some(prefilter) = required {
-            matcher = Some(matcher.unwrap_or_default().requiring(prefilter));
+            let matching = matcher.unwrap_or_else(|| Matcher::everything(patterns));
+            matcher = Some(matching.requiring(prefilter));
         }
         self.check_follow()?;
         let mut watcher = spec.follow.then(Watcher::new);

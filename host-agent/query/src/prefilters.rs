@@ -31,28 +31,33 @@ impl Prefilters {
         expression: &str,
         limits: &PatternLimits,
     ) -> Result<Arc<MessageRegex>, PatternError> {
-        let known = |kept: &Prefilter| kept.expression == expression && kept.limits == *limits;
-        let found = {
-            let mut kept = self.lock();
-            let at = kept.iter().position(known);
-            at.and_then(|at| kept.remove(at))
-        };
-        let prefilter = match found {
-            Some(prefilter) => prefilter,
-            None => Prefilter {
-                expression: expression.to_owned(),
-                limits: *limits,
-                regex: Arc::new(MessageRegex::new(expression, limits)?),
-            },
-        };
-        let regex = Arc::clone(&prefilter.regex);
-        let mut kept = self.lock();
+        if let Some(regex) = self.kept(expression, limits) {
+            return Ok(regex);
+        }
+        let regex = Arc::new(MessageRegex::new(expression, limits)?);
         // Another thread may have compiled it meanwhile.
-        kept.retain(|kept| !known(kept));
-        kept.push_back(prefilter);
+        if let Some(regex) = self.kept(expression, limits) {
+            return Ok(regex);
+        }
+        let mut kept = self.lock();
+        kept.push_back(Prefilter {
+            expression: expression.to_owned(),
+            limits: *limits,
+            regex: Arc::clone(&regex),
+        });
         let surplus = kept.len().saturating_sub(KEPT);
         kept.drain(..surplus);
         Ok(regex)
+    }
+
+    /// One that is kept, and now comes last.
+    fn kept(&self, expression: &str, limits: &PatternLimits) -> Option<Arc<MessageRegex>> {
+        let mut kept = self.lock();
+        let at = kept.iter().position(|kept| kept.expression == expression && kept.limits == *limits)?;
+        let prefilter = kept.remove(at)?;
+        let regex = Arc::clone(&prefilter.regex);
+        kept.push_back(prefilter);
+        Some(regex)
     }
 
     /// The list is whole between any two statements.

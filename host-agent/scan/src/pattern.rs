@@ -138,7 +138,7 @@ fn in_short(error: &regex_syntax::Error) -> String {
 }
 
 /// Decides whether a message is what was asked for. Made once per query and shared by its scanners.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Matcher {
     positive: Option<Part>,
     invert: bool,
@@ -154,6 +154,22 @@ pub struct Matcher {
 }
 
 impl Matcher {
+    /// One that every message is a match of, within limits that hold for what it is made to require.
+    pub fn everything(limits: &PatternLimits) -> Matcher {
+        Matcher {
+            positive: None,
+            invert: false,
+            and: Vec::new(),
+            not: Vec::new(),
+            required: Vec::new(),
+            narrowing: None,
+            decided_by_raw_match: None,
+            limits: *limits,
+            verbatim: OnceLock::new(),
+            json: OnceLock::new(),
+        }
+    }
+
     /// Compiles `spec`. `None` when nothing restricts.
     ///
     /// # Errors
@@ -191,8 +207,7 @@ impl Matcher {
             not,
             narrowing,
             decided_by_raw_match,
-            limits: *limits,
-            ..Matcher::default()
+            ..Matcher::everything(limits)
         }))
     }
 
@@ -204,7 +219,7 @@ impl Matcher {
         let is_better = known.is_none_or(|known| superset::selectivity(&regex.hir) > known);
         let narrowing = if is_better { Some(regex.hir.clone()) } else { narrowing };
         required.push(regex);
-        Matcher { positive, invert, and, not, required, narrowing, limits, ..Matcher::default() }
+        Matcher { positive, invert, and, not, required, narrowing, ..Matcher::everything(&limits) }
     }
 
     /// Whether a message is what was asked for. A `$` also matches before one trailing CR.

@@ -277,8 +277,9 @@ fn lines_that_the_prefilter_rules_out_are_counted() {
     let path = dir.path().join("0.log");
     let lines: Vec<String> = (0..1000).map(|n| cri(n, if n % 10 == 0 { "keep" } else { "drop" })).collect();
     fs::write(&path, lines.concat()).unwrap();
-    let required = MessageRegex::new("keep|other", &PatternLimits::default()).unwrap();
-    let matcher = Some(Matcher::default().requiring(Arc::new(required)));
+    let limits = PatternLimits::default();
+    let required = MessageRegex::new("keep|other", &limits).unwrap();
+    let matcher = Some(Matcher::everything(&limits).requiring(Arc::new(required)));
     let search = Arc::new(Search { matcher, ..Search::default() });
     let mut scanner = Scanner::new(file_set(&path).unwrap(), 0, search);
     let mut batch = RecordBatch::default();

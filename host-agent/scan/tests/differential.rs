@@ -179,10 +179,12 @@ fn asked() -> impl Strategy<Value = Asked> {
 }
 
 fn search(asked: &Asked, direction: Direction) -> Arc<Search> {
-    let mut matcher = Matcher::new(&asked.spec, &PatternLimits::default()).unwrap();
+    let patterns = PatternLimits::default();
+    let mut matcher = Matcher::new(&asked.spec, &patterns).unwrap();
     if let Some(required) = asked.required {
-        let required = MessageRegex::new(required, &PatternLimits::default()).unwrap();
-        matcher = Some(matcher.unwrap_or_default().requiring(Arc::new(required)));
+        let required = MessageRegex::new(required, &patterns).unwrap();
+        let matching = matcher.unwrap_or_else(|| Matcher::everything(&patterns));
+        matcher = Some(matching.requiring(Arc::new(required)));
     }
     let time = asked.window.map(|(from, length)| from..from + length);
     let (context, limits) = (asked.context, asked.limits);

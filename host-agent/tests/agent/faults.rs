@@ -42,7 +42,7 @@ fn a_process_that_panics() {
     let dir = tempfile::tempdir().expect("a folder");
     crate::logs::small(dir.path());
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_all().thread_name("weir-query").build().expect("a runtime").block_on(async {
+    runtime.enable_all().build().expect("a runtime").block_on(async {
         let compiler = Compiler::Child { program: "/nowhere".into(), args: Vec::new() };
         let config = EngineConfig::new(Inputs::Root(dir.path().to_owned()), compiler);
         let engine = Arc::new(Engine::new(config, &[]).expect("an engine"));

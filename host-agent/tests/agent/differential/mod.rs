@@ -83,7 +83,7 @@ fn answers_equal_the_plain_way() {
     let client = RefCell::new(runtime.block_on(Client::connect(&endpoint)).expect("a trusted agent"));
     let builtin: Vec<_> = weir_filters::all()
         .iter()
-        .map(|filter| Builtin::new(filter.name, filter.digest, filter.size, filter.zlib))
+        .map(|filter| Builtin::new(filter.name, filter.digest, filter.size, weir_filters::component))
         .collect();
     let engines: Vec<Engine> = (1..=4)
         .map(|threads| {
