@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
-use crate::filter::type_name;
+use crate::filter::{resolve, type_name};
 
 /// How far a name may be from one that was meant.
 const NEAR: usize = 2;
@@ -61,8 +61,7 @@ fn unknown(path: &str, key: &str, value: &Value, properties: Option<&Map<String,
 }
 
 fn one(schema: &Value, root: &Value, value: &Value, path: &str, problems: &mut Vec<String>) {
-    let reference = schema["$ref"].as_str().and_then(|text| text.strip_prefix('#'));
-    let schema = reference.and_then(|pointer| root.pointer(pointer)).unwrap_or(schema);
+    let schema = resolve(schema, root);
     let refuse = |problems: &mut Vec<String>, hint: &str| {
         let due = type_name(schema, root);
         problems.push(format!("parameter `{path}` is {value}, but should be {due}{hint}"));

@@ -82,7 +82,7 @@ pub(crate) fn type_name(property: &Value, schema: &Value) -> String {
 }
 
 /// Follows one reference within the schema.
-fn resolve<'a>(property: &'a Value, schema: &'a Value) -> &'a Value {
+pub(crate) fn resolve<'a>(property: &'a Value, schema: &'a Value) -> &'a Value {
     let target = property["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
     target.and_then(|pointer| schema.pointer(pointer)).unwrap_or(property)
 }

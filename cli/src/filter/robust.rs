@@ -160,20 +160,11 @@ fn same_in_all_batches(
         }
     }
     let random: Vec<usize> = (0..records.len()).map(|_| rng.usize(1..=records.len())).collect();
-    let sizes: [Box<dyn Fn(usize) -> usize>; 6] = [
-        Box::new(|_| BATCHES[0]),
-        Box::new(|_| BATCHES[1]),
-        Box::new(|_| BATCHES[2]),
-        Box::new(|_| BATCHES[3]),
-        Box::new(|_| BATCHES[4]),
-        Box::new(move |at| random[at]),
-    ];
-    for (index, size) in sizes.iter().enumerate() {
-        let found = outcomes(&mut open()?, records, size)?;
+    for size in BATCHES.map(Some).into_iter().chain([None]) {
+        let found = outcomes(&mut open()?, records, |at| size.unwrap_or_else(|| random[at]))?;
         let Some(at) = (0..records.len()).find(|&at| found[at] != expected[at]) else { continue };
-        let batches = BATCHES
-            .get(index)
-            .map_or_else(|| "batches of random sizes".to_owned(), |n| format!("batches of {n}"));
+        let batches =
+            size.map_or_else(|| "batches of random sizes".to_owned(), |n| format!("batches of {n}"));
         return Err(format!(
             "the verdict on a line depends on how lines are batched, which no two runs do alike\n{}\nin {batches} it \
              comes out as {}, in one batch of {} as {}",
