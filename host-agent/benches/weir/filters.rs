@@ -161,7 +161,7 @@ pub(crate) fn print_pass_through(setup: &Setup) {
 }
 
 /// A filter that comes with the query.
-fn own(puppet: &Puppet) -> FilterSpec {
+pub(crate) fn own(puppet: &Puppet) -> FilterSpec {
     let filter = FilterRef::Component { label: "own.wasm".to_owned(), bytes: puppet.build() };
     FilterSpec::new(filter)
 }

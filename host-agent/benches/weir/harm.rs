@@ -9,6 +9,7 @@ use weir_rpc::Endpoint;
 
 use crate::agent::{Agent, Connection, matching};
 use crate::cost::milliseconds;
+use crate::filters::own;
 use crate::guests::Puppet;
 use crate::tree::log_of_pod;
 use crate::{Setup, logs, table};
@@ -146,13 +147,11 @@ fn asked(number: usize) -> QuerySpec {
 
 /// A query whose guest does what the records of pod number `pod` say.
 fn harm(pod: usize) -> QuerySpec {
-    own(&Puppet::default(), pod)
+    through(&Puppet::default(), pod)
 }
 
-fn own(puppet: &Puppet, pod: usize) -> QuerySpec {
-    let bytes = puppet.build();
-    let filter = FilterSpec::new(FilterRef::Component { label: "hostile.wasm".to_owned(), bytes });
-    QuerySpec { sources: vec![format!("ns:pod-{pod}/")], filters: vec![filter], ..QuerySpec::default() }
+fn through(puppet: &Puppet, pod: usize) -> QuerySpec {
+    QuerySpec { sources: vec![format!("ns:pod-{pod}/")], filters: vec![own(puppet)], ..QuerySpec::default() }
 }
 
 /// While components are compiled, one after the other, of 20,000 functions each.
@@ -163,7 +162,7 @@ fn compiling(endpoint: &Endpoint) -> Answers {
     during(endpoint, |connection, number| {
         let version: &'static str = format!("1.0.{number}").leak();
         let puppet = Puppet { version, extra: functions, ..Puppet::default() };
-        connection.query(&own(&puppet, DEEDS.len()), &mut |_| Flow::Continue);
+        connection.query(&through(&puppet, DEEDS.len()), &mut |_| Flow::Continue);
         true
     })
 }

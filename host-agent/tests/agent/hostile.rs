@@ -10,7 +10,7 @@ use weir_query::{
 use weir_rpc::{Client, ClientError};
 
 use crate::bombs;
-use crate::guests::Puppet;
+use crate::guests::{Puppet, WAYS_TO_FAIL};
 use crate::logs::write;
 use crate::process::{Agent, Figures, folder, logs};
 
@@ -90,21 +90,6 @@ fn hostile(component: Vec<u8>, on: &str) -> QuerySpec {
     }
 }
 
-/// What the puppet does by the first byte of a message, and how that is told.
-const DEEDS: [(&str, &str); 11] = [
-    ("x", "trap"),
-    ("l", "batch_ms"),
-    ("m", "memory_bytes"),
-    ("o", "stack"),
-    ("H", "output_bytes"),
-    ("g", "output_growth"),
-    ("w", "out of bounds"),
-    ("c", "`codes["),
-    ("n", "entries for"),
-    ("j", "not a JSON object"),
-    ("e", "fell over"),
-];
-
 fn tree(agent: &std::path::Path) {
     for pod in 0..2 {
         let line = |n: u32| {
@@ -118,7 +103,7 @@ fn tree(agent: &std::path::Path) {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         write(agent, &format!("clean_pod-{pod}_1111111{pod}-1111-1111-1111-111111111111/app"), &lines);
     }
-    for (number, (deed, _)) in DEEDS.iter().enumerate() {
+    for (number, (deed, ..)) in WAYS_TO_FAIL.iter().enumerate() {
         // Good records on either side.
         let lines: Vec<String> = (0..9)
             .map(|n| format!("2026-11-24T10:00:0{n}Z stdout F {}{n}", if n == 4 { *deed } else { "r" }))
@@ -138,11 +123,11 @@ async fn do_harm(client: &mut Client, slowly: bool) {
         let told = error.contains(bomb.told) || error.contains("max_request_bytes");
         assert!(told, "{}: {error}", bomb.name);
     }
-    for (number, (deed, told)) in DEEDS.iter().enumerate() {
+    for (number, (deed, reason, told)) in WAYS_TO_FAIL.iter().enumerate() {
         let spec = hostile(Puppet::default().build(), &format!("deed-{number}/"));
         let found = answer(client, &spec).await.unwrap_or_else(|error| panic!("{deed}: {error}"));
         let failures = found.failures.join("\n");
-        assert!(failures.contains(told), "{deed}: {failures}");
+        assert!(failures.contains(reason) && failures.contains(told), "{deed}: {failures}");
         assert_eq!(found.incomplete.len(), 1, "{deed}: {:?}", found.incomplete);
         let expected: Vec<Vec<u8>> =
             (0..9).map(|n| if n == 4 { format!("{deed}4") } else { format!("R{n}") }.into_bytes()).collect();

@@ -67,6 +67,15 @@ fn figure(pid: u32, name: &str) -> u64 {
     number.parse().expect("a number")
 }
 
+/// Waits until something is so, looking again and again; else says what is wrong.
+async fn until(is_so: impl Fn() -> bool, wrong: impl Fn() -> String) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < DEADLINE, "{}", wrong());
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
 impl Agent {
     /// Starts an agent on the logs of `dir`, on a free loopback port unless `args` say otherwise, with `config`
     /// as its config file.
@@ -162,11 +171,8 @@ impl Agent {
 
     /// Waits until it has no more than so many sockets open.
     pub(crate) async fn sockets_become(&self, count: usize) {
-        let start = Instant::now();
-        while self.sockets() > count {
-            assert!(start.elapsed() < DEADLINE, "{} sockets are open, not {count}", self.sockets());
-            tokio::time::sleep(LOOK).await;
-        }
+        until(|| self.sockets() <= count, || format!("{} sockets are open, not {count}", self.sockets()))
+            .await;
     }
 
     /// A figure of `/proc/PID/status`, such as `Threads` or, in KiB, `RssAnon`.
@@ -176,11 +182,7 @@ impl Agent {
 
     /// Waits until it has read so many bytes.
     pub(crate) async fn reads_more_than(&self, bytes: u64) {
-        let start = Instant::now();
-        while self.read_bytes() < bytes {
-            assert!(start.elapsed() < DEADLINE, "nothing is read");
-            tokio::time::sleep(LOOK).await;
-        }
+        until(|| self.read_bytes() >= bytes, || "nothing is read".to_owned()).await;
     }
 
     /// Processes that it has started and that run.
@@ -194,11 +196,7 @@ impl Agent {
 
     /// Waits until it has so many.
     pub(crate) async fn children_become(&self, count: usize) {
-        let start = Instant::now();
-        while self.children() != count {
-            assert!(start.elapsed() < DEADLINE, "{} children run, not {count}", self.children());
-            tokio::time::sleep(LOOK).await;
-        }
+        until(|| self.children() == count, || format!("{} children run, not {count}", self.children())).await;
     }
 
     /// What the process holds now.
