@@ -1,6 +1,8 @@
 //! The languages that filters can be written in: a table with an entry for each, which its own module makes.
 
+mod go;
 mod rust;
+mod tool;
 
 use std::path::Path;
 
@@ -11,7 +13,7 @@ use crate::failure::Failure;
 pub(super) const DEFAULT: &str = rust::LANGUAGE.name;
 
 /// Every language there is.
-pub(super) static LANGUAGES: &[&Language] = &[&rust::LANGUAGE];
+pub(super) static LANGUAGES: &[&Language] = &[&rust::LANGUAGE, &go::LANGUAGE];
 
 /// Gives places in templates, and their values.
 type Fill = fn() -> Result<Vec<(&'static str, String)>, Failure>;
