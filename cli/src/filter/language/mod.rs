@@ -1,5 +1,6 @@
 //! The languages that filters can be written in: a table with an entry for each, which its own module makes.
 
+mod c;
 mod go;
 mod rust;
 mod tool;
@@ -13,7 +14,7 @@ use crate::failure::Failure;
 pub(super) const DEFAULT: &str = rust::LANGUAGE.name;
 
 /// Every language there is.
-pub(super) static LANGUAGES: &[&Language] = &[&rust::LANGUAGE, &go::LANGUAGE];
+pub(super) static LANGUAGES: &[&Language] = &[&rust::LANGUAGE, &go::LANGUAGE, &c::LANGUAGE];
 
 /// Gives places in templates, and their values.
 type Fill = fn() -> Result<Vec<(&'static str, String)>, Failure>;
