@@ -2,6 +2,7 @@
 
 mod c;
 mod go;
+mod js;
 mod rust;
 mod tool;
 
@@ -14,7 +15,7 @@ use crate::failure::Failure;
 pub(super) const DEFAULT: &str = rust::LANGUAGE.name;
 
 /// Every language there is.
-pub(super) static LANGUAGES: &[&Language] = &[&rust::LANGUAGE, &go::LANGUAGE, &c::LANGUAGE];
+pub(super) static LANGUAGES: &[&Language] = &[&rust::LANGUAGE, &js::LANGUAGE, &go::LANGUAGE, &c::LANGUAGE];
 
 /// Gives places in templates, and their values.
 type Fill = fn() -> Result<Vec<(&'static str, String)>, Failure>;
