@@ -32,6 +32,8 @@ pub(crate) enum FilterCommand {
     Bench(BenchArgs),
     /// Tell what a filter is: kind, parameters, size
     Inspect(InspectArgs),
+    /// Make a filter that was built against WASI into a component that imports nothing
+    Adapt(super::adapt::AdaptArgs),
 }
 
 /// `weir filter new`.

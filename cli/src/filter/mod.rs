@@ -3,6 +3,7 @@
 //! What runs a filter here is the engine of queries, with an agent's limits: what passes here behaves the same on a
 //! node. Which languages there are, and how each is built, is [`language`]'s.
 
+mod adapt;
 mod args;
 mod bench;
 mod build;
@@ -42,5 +43,6 @@ pub(crate) fn run(command: &FilterCommand) -> Result<Exit, Failure> {
         FilterCommand::Dev(args) => dev::run(args),
         FilterCommand::Bench(args) => bench::run(args),
         FilterCommand::Inspect(args) => inspect::run(args),
+        FilterCommand::Adapt(args) => adapt::run(args),
     }
 }

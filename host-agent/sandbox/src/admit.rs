@@ -196,7 +196,7 @@ fn scan(component: &[u8], found: &mut Found) -> wasmparser::Result<()> {
     Ok(())
 }
 
-/// The same features as the engine's: what passes here compiles.
+/// No features but the engine's, so that what passes here compiles.
 fn features() -> WasmFeatures {
     let off = WasmFeatures::GC
         | WasmFeatures::GC_TYPES

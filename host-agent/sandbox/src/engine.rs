@@ -51,7 +51,9 @@ pub(crate) fn config() -> Config {
         // Its results differ between processors: a filter is a pure function.
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
-        .wasm_multi_memory(false);
+        // For what wasmtime puts between the components that a component is made of: it copies from the memory of one
+        // to that of the other. Modules of guests have one memory each: admission sees to it.
+        .wasm_multi_memory(true);
     config
 }
 

@@ -1,6 +1,10 @@
 //! The languages that filters can be written in: a table with an entry for each, which its own module makes.
 
+mod c;
+mod go;
+mod js;
 mod rust;
+mod tool;
 
 use std::path::Path;
 
@@ -11,7 +15,7 @@ use crate::failure::Failure;
 pub(super) const DEFAULT: &str = rust::LANGUAGE.name;
 
 /// Every language there is.
-pub(super) static LANGUAGES: &[&Language] = &[&rust::LANGUAGE];
+pub(super) static LANGUAGES: &[&Language] = &[&rust::LANGUAGE, &js::LANGUAGE, &go::LANGUAGE, &c::LANGUAGE];
 
 /// Gives places in templates, and their values.
 type Fill = fn() -> Result<Vec<(&'static str, String)>, Failure>;

@@ -1,0 +1,52 @@
+//! Filters in JavaScript: componentize-qjs puts them into a component with the engine QuickJS.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::{Built, How, Language, tool};
+use crate::failure::Failure;
+use crate::filter::project::Project;
+
+/// See [`Language`].
+pub(super) const LANGUAGE: Language = Language {
+    name: "js",
+    marker: "package.json",
+    source: "filter.js",
+    ignored: &[tool::SDK, "node_modules"],
+    fill: tool::no_fill,
+    furnish,
+    sees_changes: false,
+    build,
+};
+
+const FILES: &[(&str, &str)] = &[
+    ("filter.wit", include_str!("../../../../wit/filter.wit")),
+    ("finder.js", include_str!("../../../../sdk/js/finder.js")),
+    ("params.js", include_str!("../../../../sdk/js/params.js")),
+    ("utf8.js", include_str!("../../../../sdk/js/utf8.js")),
+    ("weir.d.ts", include_str!("../../../../sdk/js/weir.d.ts")),
+    ("weir.js", include_str!("../../../../sdk/js/weir.js")),
+];
+
+/// The tool, in a project where `npm install` was run.
+const TOOL: &str = "node_modules/.bin/componentize-qjs";
+
+fn furnish(dir: &Path, _name: &str) -> Result<(), Failure> {
+    tool::furnish(dir, FILES)
+}
+
+fn build(project: &Project, how: How) -> Result<Built, Failure> {
+    let mut componentize = Command::new(project.dir.join(TOOL));
+    componentize.args(["--wit", "weir/filter.wit", "--world", "log-filter", "--js", "filter.js"]);
+    componentize.args(["--stub-wasi", "--sync"]);
+    if !how.quick {
+        componentize.arg("--minify");
+    }
+    componentize.arg("--output");
+    tool::build(
+        project,
+        &mut componentize,
+        how,
+        "it takes Node.js; run `npm install` in the filter's folder first",
+    )
+}

@@ -1,0 +1,3 @@
+module github.com/weir-dev/weir/sdk/go
+
+go 1.24
