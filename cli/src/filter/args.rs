@@ -90,7 +90,7 @@ pub(crate) struct BuildArgs {
 #[command(after_help = TEST_EXIT_CODES)]
 pub(crate) struct TestArgs {
     /// A filter's folder, a component, or the name of a filter that ships with Weir
-    #[arg(value_name = "FILTER", default_value = ".")]
+    #[arg(value_name = "FILTER", default_value = ".", add = crate::completion::filters())]
     pub(crate) filter: String,
     /// Folder of the golden cases [default: tests in the filter's folder]
     #[arg(long, value_name = "DIR")]
@@ -165,7 +165,7 @@ pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) params: ParamArgs,
     /// Another build of the filter to measure beside it, by turns
-    #[arg(long, value_name = "FILTER[:KEY=VALUE,...]")]
+    #[arg(long, value_name = "FILTER[:KEY=VALUE,...]", add = crate::completion::filters())]
     pub(crate) compare: Option<String>,
     /// Seconds to measure for, about
     #[arg(long, value_name = "N", default_value_t = 3.0)]

@@ -183,6 +183,20 @@ fn nothing_is_overwritten_and_wrong_words_are_refused() {
 }
 
 #[test]
+fn what_is_missing_to_build_is_told_with_how_to_get_it() {
+    let tree = Tree::new();
+    Weir::new(["filter", "new", "x"]).in_dir(tree.path()).run().exits(0);
+    let build = |variable: &str, program: &str| {
+        Weir::new(["filter", "build", "x"]).in_dir(tree.path()).env(variable, program).run().exits(3)
+    };
+    // `false` is a compiler that knows no target.
+    build("RUSTC", "false").says(&["run: rustup target add wasm32-unknown-unknown"]);
+    build("RUSTC", "/no/such/rustc").says(&["install Rust", "https://rustup.rs"]);
+    build("CARGO", "/no/such/cargo").says(&["install Rust", "https://rustup.rs"]);
+    assert!(!tree.path().join("x/x.wasm").exists());
+}
+
+#[test]
 fn a_shipped_filter_is_run_on_files_of_every_format() {
     let tree = Tree::new();
     let message = "password=hunter2 and more";

@@ -94,5 +94,7 @@ fn filters_and_their_parameters_are_completed() {
     assert_eq!(offered("weir logs --filter redact:mo"), ["mode=", "more_fields="]);
     assert_eq!(offered("weir logs -e x --filter redact:mode="), ["label", "hash", "mask"]);
     assert_eq!(offered("weir filter run redact:mode=label,ke"), ["label,key="]);
+    assert_eq!(offered("weir filter bench redact a.log --compare redact:mode=l"), ["label"]);
+    assert_eq!(offered("weir filter test time-w"), ["time-window"]);
     assert!(offered("weir filter ins").contains(&"inspect".to_owned()));
 }

@@ -68,7 +68,7 @@ fn figure(pid: u32, name: &str) -> u64 {
 }
 
 /// Waits until something is so, looking again and again; else says what is wrong.
-async fn until(is_so: impl Fn() -> bool, wrong: impl Fn() -> String) {
+pub(crate) async fn until(is_so: impl Fn() -> bool, wrong: impl Fn() -> String) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < DEADLINE, "{}", wrong());
