@@ -12,7 +12,7 @@ use super::subject::{Subject, engine, params};
 use super::test::TestPlan;
 use super::watch::Watch;
 use crate::failure::{Exit, Failure};
-use crate::output::{Out, report};
+use crate::output::{Out, aggregate, report};
 use crate::units;
 use crate::visible;
 
@@ -92,7 +92,7 @@ fn note(lines: &mut Vec<String>, event: Event) {
             }
         }
         Event::Filter(status) => {
-            lines.extend(status.summaries.iter().map(|summary| visible::message(summary)));
+            lines.extend(status.summaries.iter().flat_map(|summary| aggregate::text(summary)));
             report::diagnostics(&status);
             status
                 .failures

@@ -8,7 +8,7 @@ use similar::{ChangeTag, TextDiff};
 use weir_query::{Cancel, Engine, Event, FilterStatus, Flow, QuerySpec, Record, RecordBatch, Summary};
 
 use crate::failure::{Exit, Failure};
-use crate::output::{Out, report};
+use crate::output::{Out, aggregate, report};
 use crate::visible;
 
 /// Events that may wait for the query without the filter.
@@ -47,10 +47,8 @@ pub(super) fn run(engine: &Engine, spec: &QuerySpec, color: bool, stats: bool) -
         return Err(Failure::failed("the search ended without saying whether its answer is whole"));
     };
     for status in &after.filters {
-        for found in &status.summaries {
-            out.buffer.extend_from_slice(
-                format!("{}+ {}{}\n", paint.added, text(found.as_bytes()), paint.reset).as_bytes(),
-            );
+        for line in status.summaries.iter().flat_map(|summary| aggregate::text(summary)) {
+            out.buffer.extend_from_slice(format!("{}+ {line}{}\n", paint.added, paint.reset).as_bytes());
         }
         if stats {
             report::filter(status, |_| None);

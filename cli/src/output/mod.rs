@@ -1,5 +1,6 @@
 //! Shows what a query tells, as it comes: [`View`] is the sink of `weir logs`.
 
+pub(crate) mod aggregate;
 mod counts;
 pub(crate) mod jsonl;
 pub(crate) mod label;
@@ -353,7 +354,7 @@ impl View {
             }
         }
         for status in &self.filters {
-            report::aggregates(&mut self.out.buffer, status, &self.look);
+            aggregate::push(&mut self.out.buffer, status, &self.look);
         }
         if self.look.stats && json {
             let out = &mut self.out.buffer;

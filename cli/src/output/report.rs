@@ -5,11 +5,8 @@ use std::io::Write as _;
 
 use weir_query::{FilterStatus, Gap, Summary};
 
-use super::Look;
 use super::jsonl::kind_name;
 use super::label::Label;
-use crate::args::Format;
-use crate::json::Object;
 use crate::timestamp;
 use crate::units;
 use crate::visible;
@@ -30,26 +27,6 @@ pub(crate) fn gap(gap: &Gap, label: Option<&Label>) {
         (from, to) => format!(" (between {} and {})", time(from, "the start"), time(to, "the end")),
     };
     say(&format!("missing from {whose}: {} {}: {}{span}", gap.file, gap.reason, gap.detail));
-}
-
-/// What aggregates found: on standard output, as it is their result.
-pub(crate) fn aggregates(out: &mut Vec<u8>, status: &FilterStatus, look: &Look) {
-    for summary in &status.summaries {
-        match look.format {
-            Format::Jsonl => Object::new(out)
-                .string("type", "aggregate")
-                .string("filter", &status.name)
-                .json("value", summary.as_bytes())
-                .end(),
-            Format::Text => {
-                let one_line = summary.replace(['\n', '\r'], " ");
-                out.extend_from_slice(visible::message(&one_line).as_bytes());
-                out.push(b'\n');
-            }
-            // Raw output is messages and nothing else.
-            Format::Raw => say(&format!("filter {}: {summary}", status.name)),
-        }
-    }
 }
 
 /// What one filter did. `name` gives a source's name by its number.

@@ -42,6 +42,38 @@ fn filters_run_in_order() {
 }
 
 #[test]
+fn lines_are_counted_by_fields_and_by_time() {
+    let tree = Tree::sample();
+    let stats = |params: &str, more: &[&str]| {
+        weir(&[&["logs", "--dir", tree.arg(), "--filter", params][..], more].concat()).exits(0)
+    };
+    let errors = RECORDS / 3;
+    let table = stats("stats:by=level,distinct=user", &[]);
+    let expected = format!(
+        "level  lines  distinct user\ninfo      {0}             {0}\nerror     {1}             {1}\n",
+        RECORDS - errors,
+        errors
+    );
+    assert_eq!(table.stdout(), expected);
+    assert_eq!(stats("stats", &["-e", "error"]).stdout(), format!("lines\n{errors:>5}\n"));
+    // One record a minute, and every object has the columns' names.
+    let hours = stats("stats:every=10m,by=level,top=1", &["-o", "jsonl"]).objects();
+    assert_eq!(hours.len(), RECORDS / 10);
+    for hour in &hours {
+        assert_eq!((&hour["type"], &hour["filter"]), (&"aggregate".into(), &"stats".into()));
+        let value = &hour["value"];
+        assert_eq!(value["level"], "info");
+        let lines = value["lines"].as_f64().expect("a number");
+        assert!(
+            (6.0..=7.0).contains(&lines) && value["per_second"].as_f64() == Some(lines / 600.0),
+            "{value}"
+        );
+    }
+    assert_eq!(hours[0]["value"]["time"], "2026-11-24T10:00:00Z");
+    stats("stats:by=level", &["-o", "raw"]).says(&["filter stats: level  lines"]);
+}
+
+#[test]
 fn stats_tell_what_a_filter_did() {
     let tree = Tree::sample();
     let args = [

@@ -42,6 +42,7 @@ fn measure(filter: &str, params: &str, log: &str) -> Result<String, String> {
         "logfmt-match" => run::<weir_logfmt_match::LogfmtMatch>(params, &log),
         "project" => run::<weir_project::Project>(params, &log),
         "redact" => run::<weir_redact::Redact>(params, &log),
+        "stats" => run::<weir_stats::Stats>(params, &log),
         "time-window" => run::<weir_time_window::TimeWindow>(params, &log),
         _ => Err(format!("'{filter}' is no filter of Weir's")),
     }

@@ -1,20 +1,21 @@
 //! The filter `project`: keeps, drops and renames fields of JSON and logfmt lines, or writes lines anew by a
 //! template.
 //!
-//! [`rules`] joins the parameters into a tree; [`object`] and [`logfmt`] walk a line along it and copy what it
+//! [`rules`] joins the parameters into a tree; [`object`] and [`flat`] walk a line along it and copy what it
 //! doesn't touch byte for byte.
 
-mod logfmt;
+mod flat;
 mod object;
 mod params;
-mod path;
 mod prefilter;
 mod rules;
 mod template;
 
-pub use params::{Args, Format};
+pub use params::Args;
+pub use weir_fields::Format;
 
 use params::Work;
+use weir_fields::{logfmt, object_start};
 use weir_sdk::prelude::*;
 
 /// The filter, opened.
@@ -45,7 +46,7 @@ impl Transform for Project {
         let read = match self.format {
             Format::Json => self.json(message),
             Format::Logfmt => self.logfmt(message, false),
-            Format::Auto if object::object_start(message).is_some() => self.json(message),
+            Format::Auto if object_start(message).is_some() => self.json(message),
             Format::Auto => self.logfmt(message, true),
         };
         if read.is_some() && self.written != message {
@@ -68,10 +69,8 @@ impl Project {
         self.pairs.clear();
         logfmt::parse(line, strict, &mut self.pairs)?;
         match &self.work {
-            Work::Rules(rules) => logfmt::rewrite(line, &self.pairs, rules, &mut self.written),
-            Work::Template(template) => template.fill_flat(&mut self.written, |key, out| {
-                logfmt::get(line, &self.pairs, key).map(|value| logfmt::write_plain(value, out))
-            }),
+            Work::Rules(rules) => flat::rewrite(line, &self.pairs, rules, &mut self.written),
+            Work::Template(template) => template.fill_logfmt(line, &self.pairs, &mut self.written),
         }
         Some(())
     }

@@ -3,6 +3,7 @@
 
 use crate::rules::{Node, Rules};
 use std::ops::Range;
+use weir_fields::object_start;
 use weir_sdk::bytes::{self, Set};
 use weir_sdk::json;
 
@@ -166,12 +167,6 @@ impl Member {
     }
 }
 
-/// The place of the `{` of a line that may be an object.
-pub(crate) fn object_start(line: &[u8]) -> Option<usize> {
-    let start = blanks_end(line, 0);
-    (line.get(start) == Some(&b'{')).then_some(start)
-}
-
 /// Whether the line is one whole JSON object, as far as its top level goes.
 pub(crate) fn is_object(line: &[u8]) -> bool {
     let mut all = Vec::new();
@@ -272,8 +267,8 @@ fn blanks_end(line: &[u8], at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::Rewriter;
-    use crate::path::Path;
     use crate::rules::Rules;
+    use weir_fields::Path;
 
     fn rewritten(rules: &Rules, line: &str) -> Option<String> {
         let mut out = Vec::new();

@@ -1,9 +1,9 @@
 //! The parameters of `project`, and what is made of them.
 
-use crate::path::Path;
 use crate::rules::Rules;
 use crate::template::Template;
 use std::collections::BTreeMap;
+use weir_fields::{Format, Path};
 use weir_sdk::prelude::*;
 
 /// What to keep, drop and rename, or how to write the line anew. Paths are written `level`, `user.id`,
@@ -26,17 +26,6 @@ pub struct Args {
     /// What to write instead of the line: text with fields in braces, `{level} {user.id:-nobody}`. A missing field
     /// is empty, or what stands behind `:-`. `{{` and `}}` are braces. Not together with the other rules.
     template: Option<String>,
-}
-
-/// How lines are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Params)]
-pub enum Format {
-    /// JSON where the line starts with `{`, else logfmt if every word of the line is `key=value`.
-    Auto,
-    /// JSON objects.
-    Json,
-    /// logfmt, keys without a value included.
-    Logfmt,
 }
 
 /// What to do with a line.

@@ -1,6 +1,7 @@
 //! The regular expression that every line which is changed matches.
 
-use crate::params::{Format, Work};
+use crate::params::Work;
+use weir_fields::Format;
 
 /// The expression for lines read as `format`.
 pub(crate) fn of(format: Format, work: &Work) -> String {
@@ -47,7 +48,7 @@ fn having(format: Format, keys: &[String]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::having;
-    use crate::params::Format;
+    use weir_fields::Format;
 
     #[test]
     fn keys_become_literals() {

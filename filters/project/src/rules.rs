@@ -1,6 +1,6 @@
 //! What happens to which field: the paths of `keep`, `drop` and `rename`, joined into one tree.
 
-use crate::path::{Path, Step};
+use weir_fields::{Path, Step};
 use weir_sdk::json;
 
 /// A place in the tree: what happens to the field there, and below it.

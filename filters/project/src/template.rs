@@ -1,7 +1,7 @@
 //! Templates: `{level} {msg} user={user.id:-nobody}`.
 
-use crate::path::Path;
-use weir_sdk::json::{self, Value};
+use weir_fields::Field;
+use weir_fields::logfmt::Pair;
 
 /// A template, parsed.
 #[derive(Debug)]
@@ -11,9 +11,7 @@ pub(crate) struct Template(Vec<Piece>);
 enum Piece {
     Text(String),
     Field {
-        keys: Vec<String>,
-        /// The key in a record without nesting.
-        flat: String,
+        field: Field,
         /// What stands for a missing field.
         default: String,
     },
@@ -63,31 +61,20 @@ impl Template {
 
     /// Appends the template filled from a JSON object.
     pub(crate) fn fill_json(&self, line: &[u8], out: &mut Vec<u8>) {
-        self.fill(out, |keys, _, out| {
-            let mut value = json::parse(line)?;
-            for key in keys {
-                value = value.as_object()?.get(key)?;
-            }
-            match value {
-                Value::Null => return None,
-                Value::Str(text) => visible(text.escaped(), &text.unescape(), out),
-                value => out.extend_from_slice(value.raw()),
-            }
-            Some(())
-        });
+        self.fill(out, |field, out| field.json(line, out));
     }
 
-    /// Appends the template filled by `write`, which is handed a key without nesting.
-    pub(crate) fn fill_flat(&self, out: &mut Vec<u8>, write: impl Fn(&str, &mut Vec<u8>) -> Option<()>) {
-        self.fill(out, |_, flat, out| write(flat, out));
+    /// Appends the template filled from a line of logfmt, of which `pairs` are the words.
+    pub(crate) fn fill_logfmt(&self, line: &[u8], pairs: &[Pair], out: &mut Vec<u8>) {
+        self.fill(out, |field, out| field.logfmt(line, pairs, out));
     }
 
-    fn fill(&self, out: &mut Vec<u8>, write: impl Fn(&[String], &str, &mut Vec<u8>) -> Option<()>) {
+    fn fill(&self, out: &mut Vec<u8>, write: impl Fn(&Field, &mut Vec<u8>) -> Option<()>) {
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Field { keys, flat, default } => {
-                    if write(keys, flat, out).is_none() {
+                Piece::Field { field, default } => {
+                    if write(field, out).is_none() {
                         out.extend_from_slice(default.as_bytes());
                     }
                 }
@@ -98,18 +85,8 @@ impl Template {
 
 fn field(inner: &str) -> Result<Piece, String> {
     let (path, default) = inner.split_once(":-").unwrap_or((inner, ""));
-    let told = |reason: String| format!("has `{{{inner}}}`, and `{path}` {reason}");
-    let path = Path::parse(path).map_err(|error| told(error.to_string()))?;
-    let no_items = || told("has `[*]`; a template shows single fields, so name one".to_owned());
-    let keys = path.keys().ok_or_else(no_items)?.into_iter().map(str::to_owned).collect();
-    let flat = path.flat().ok_or_else(no_items)?;
-    Ok(Piece::Field { keys, flat, default: default.to_owned() })
-}
-
-/// Appends a string. One with control characters stays escaped: a record is one line.
-fn visible(escaped: &[u8], plain: &[u8], out: &mut Vec<u8>) {
-    let controls = plain.iter().any(|byte| *byte < b' ' || *byte == 0x7f);
-    out.extend_from_slice(if controls { escaped } else { plain });
+    let field = Field::parse(path).map_err(|reason| format!("has `{{{inner}}}`, and `{path}` {reason}"))?;
+    Ok(Piece::Field { field, default: default.to_owned() })
 }
 
 #[cfg(test)]
@@ -143,7 +120,7 @@ mod tests {
             ("{a", "not closed"),
             ("a}", "closes nothing"),
             ("{a..b}", "expected a key"),
-            ("{a[*]}", "single fields"),
+            ("{a[*]}", "single field"),
             ("{}", "expected a key"),
         ] {
             let error = Template::parse(template).expect_err("refused");

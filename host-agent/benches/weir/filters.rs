@@ -83,7 +83,7 @@ pub(crate) fn print(setup: &Setup) {
     }
 }
 
-fn rows<'a>(json: &'a Logs, logfmt: &'a Logs) -> [Row<'a>; 6] {
+fn rows<'a>(json: &'a Logs, logfmt: &'a Logs) -> [Row<'a>; 7] {
     let row = |what, filter, params, logs, goal| Row { what, filter, params, logs, goal };
     let expression = r#"{"where": "status >= 500 && user.plan == \"pro\""}"#;
     let keep = r#"{"keep": ["level", "msg", "user.id"]}"#;
@@ -101,6 +101,7 @@ fn rows<'a>(json: &'a Logs, logfmt: &'a Logs) -> [Row<'a>; 6] {
         row("`redact`: every detector, an address in each line", "redact", "{}", json, Some(1.5)),
         row("`redact`: a regular expression, a hit in each line", "redact", orders, json, Some(1.5)),
         row("`project`: three fields of each line", "project", keep, json, Some(1.7)),
+        row("`stats`: by a field of each line", "stats", r#"{"by": "level"}"#, json, None),
         row("`time-window`: hours of the day", "time-window", hours, json, None),
     ]
 }

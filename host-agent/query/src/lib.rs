@@ -35,6 +35,7 @@ mod run;
 mod selector;
 mod spares;
 mod spec;
+mod table;
 pub mod time;
 mod watch;
 
@@ -51,6 +52,7 @@ pub use limits::{QueryLimits, available_threads};
 pub use plan::Plan;
 pub use resume::{NotAToken, ResumeKey, ResumeToken, SourcePosition};
 pub use spec::{FilterRef, FilterSpec, Limit, OnFailure, Output, QuerySpec};
+pub use table::{Table, merge_summaries};
 
 pub use weir_sandbox::{
     Batch, Binding, Compiler, Description, FailureReason, Filter, FilterLimits, Kind, OpenError,

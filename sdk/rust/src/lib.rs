@@ -75,6 +75,8 @@ pub mod bytes;
 pub mod dfa;
 pub mod json;
 pub mod params;
+pub mod table;
+pub mod time;
 
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]

@@ -109,6 +109,14 @@ impl WriteJson for bool {
     }
 }
 
+/// A number that JSON has no word for, such as infinity, becomes `null`.
+impl WriteJson for f64 {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let text = if self.is_finite() { self.to_string() } else { "null".to_owned() };
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
 impl WriteJson for str {
     fn write_json(&self, out: &mut Vec<u8>) {
         json::write_str(out, self);

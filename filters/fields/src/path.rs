@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// To the field of that name.
     Key(String),
     /// To every item of an array.
@@ -22,11 +22,11 @@ impl Step {
 
 /// A path, never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Path(Vec<Step>);
+pub struct Path(Vec<Step>);
 
 /// Why a text is no path.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct PathError {
+pub struct PathError {
     /// Byte at which it stops being one.
     at: usize,
     due: &'static str,
@@ -40,7 +40,10 @@ impl fmt::Display for PathError {
 
 impl Path {
     /// Parses a path.
-    pub(crate) fn parse(text: &str) -> Result<Self, PathError> {
+    ///
+    /// # Errors
+    /// The place where it stops being one, and what should stand there.
+    pub fn parse(text: &str) -> Result<Self, PathError> {
         let mut parser = Parser { text, at: 0 };
         let mut steps = vec![Step::Key(parser.key()?)];
         while parser.at < text.len() {
@@ -49,23 +52,28 @@ impl Path {
         Ok(Self(steps))
     }
 
-    pub(crate) fn steps(&self) -> &[Step] {
+    /// Its steps, at least one.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
         &self.0
     }
 
     /// The last key on the way: a line without it has nothing at this path.
-    pub(crate) fn last_key(&self) -> &str {
+    #[must_use]
+    pub fn last_key(&self) -> &str {
         let last = self.0.iter().rev().find_map(Step::key);
         last.expect("a path starts with a key")
     }
 
     /// The keys, if the path has no `[*]`.
-    pub(crate) fn keys(&self) -> Option<Vec<&str>> {
+    #[must_use]
+    pub fn keys(&self) -> Option<Vec<&str>> {
         self.0.iter().map(Step::key).collect()
     }
 
     /// The key of a flat record that the path stands for: its keys, joined by dots.
-    pub(crate) fn flat(&self) -> Option<String> {
+    #[must_use]
+    pub fn flat(&self) -> Option<String> {
         self.keys().map(|keys| keys.join("."))
     }
 }
