@@ -9,8 +9,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail, ensure};
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
+use lzma_rust2::{LzmaOptions, LzmaWriter};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use wit_component::ComponentEncoder;
@@ -42,6 +41,7 @@ fn bundle() -> Result<()> {
     check_target_installed()?;
     build(&filters, &target_dir, &guests)?;
 
+    let mut components = Vec::new();
     let mut table = String::from("static BUNDLED: &[Bundled] = &[\n");
     for (name, package) in guests {
         let module = target_dir.join(TARGET).join("release").join(format!("{}.wasm", package.library));
@@ -53,15 +53,17 @@ fn bundle() -> Result<()> {
             "{name}: the component has {} bytes, over its limit of {limit}",
             component.len()
         );
-        let file = out.join(format!("{name}.wasm.zlib"));
-        fs::write(&file, compressed(&component)?).with_context(|| file.display().to_string())?;
-        let (digest, size) = (digest(&component), component.len());
+        let (digest, offset, size) = (digest(&component), components.len(), component.len());
         writeln!(
             table,
-            "    Bundled {{ name: {name:?}, digest: {digest:?}, size: {size}, zlib: include_bytes!({file:?}) }},"
+            "    Bundled {{ name: {name:?}, digest: {digest:?}, offset: {offset}, size: {size} }},"
         )?;
+        components.extend(component);
     }
     table.push_str("];\n");
+    let file = out.join("components.lzma");
+    fs::write(&file, compressed(&components)?).with_context(|| file.display().to_string())?;
+    writeln!(table, "static COMPONENTS: &[u8] = include_bytes!({file:?});")?;
     fs::write(out.join("bundled.rs"), table).context("bundled.rs")
 }
 
@@ -231,10 +233,13 @@ fn encode(module: &Path) -> Result<Vec<u8>> {
     ComponentEncoder::default().module(&module)?.validate(true).encode()
 }
 
-fn compressed(component: &[u8]) -> Result<Vec<u8>> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(component)?;
-    Ok(encoder.finish()?)
+/// All components as one.
+fn compressed(components: &[u8]) -> Result<Vec<u8>> {
+    let dict_size = u32::try_from(components.len()).context("they are far smaller")?.next_power_of_two();
+    let options = LzmaOptions { dict_size, ..LzmaOptions::with_preset(9) };
+    let mut writer = LzmaWriter::new_use_header(Vec::new(), &options, Some(components.len() as u64))?;
+    writer.write_all(components)?;
+    Ok(writer.finish()?)
 }
 
 fn digest(component: &[u8]) -> String {

@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use flate2::read::ZlibDecoder;
+use lzma_rust2::LzmaReader;
 
 /// A filter that ships with Weir.
 #[derive(Clone, Copy, Debug)]
@@ -14,16 +14,19 @@ pub struct Bundled {
     pub digest: &'static str,
     /// How many bytes the component has.
     pub size: usize,
-    /// The component's bytes, compressed as zlib does: together they would be a tenth of an agent.
-    zlib: &'static [u8],
+    /// Where the component begins among those that lie compressed in [`COMPONENTS`].
+    offset: u64,
 }
 
 impl Bundled {
     /// The component's bytes.
     #[must_use]
     pub fn component(&self) -> Vec<u8> {
-        let mut component = Vec::with_capacity(self.size);
-        ZlibDecoder::new(self.zlib).read_to_end(&mut component).expect("the build script has written it");
+        let written = "the build script has written it";
+        let mut all = LzmaReader::new_mem_limit(COMPONENTS, u32::MAX, None).expect(written);
+        std::io::copy(&mut (&mut all).take(self.offset), &mut std::io::sink()).expect(written);
+        let mut component = vec![0; self.size];
+        all.read_exact(&mut component).expect(written);
         component
     }
 }
@@ -49,7 +52,8 @@ pub fn get(name: &str) -> Option<&'static Bundled> {
     BUNDLED.binary_search_by_key(&name, |filter| filter.name).ok().map(|at| &BUNDLED[at])
 }
 
-// Defines `BUNDLED`.
+// Defines `BUNDLED`, and `COMPONENTS`: all of them in one, since they have a lot in common and would be a tenth of an
+// agent as they are.
 include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ const ANY_ORDER_BYTES: u64 = 4 << 20;
 /// Bytes of records after which such a job ends.
 const ANY_ORDER_BATCH: usize = 64 << 10;
 
-impl Run<'_, '_, '_> {
+impl Run {
     /// Gets the result that lane `index` is to accept next.
     pub(crate) fn fetch(&mut self, index: usize) {
         // What only this thread can get on with isn't handed out.
@@ -159,7 +159,7 @@ impl Run<'_, '_, '_> {
     }
 
     fn recall(&mut self, index: usize) {
-        if self.crew.size() > 0 {
+        if self.crew.was_started() {
             for job in self.crew.recall(index) {
                 self.lanes[index].feed.give_back(job);
             }
@@ -168,7 +168,7 @@ impl Run<'_, '_, '_> {
 
     /// Ends the other threads, and adds up what was read.
     pub(crate) fn stop_reading(&mut self) {
-        if self.crew.size() == 0 {
+        if !self.crew.was_started() {
             return;
         }
         for lane in &mut self.lanes {

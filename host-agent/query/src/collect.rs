@@ -1,6 +1,6 @@
 //! What becomes of merged records: limit, counts, and the events they are given in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use weir_scan::{Flags, Record, RecordBatch};
@@ -58,10 +58,13 @@ enum Place {
     Leading,
 }
 
-/// Takes merged records and gives events.
-pub(crate) struct Collector<'a> {
+/// Takes merged records and makes events of them.
+pub(crate) struct Collector {
     config: CollectorConfig,
-    sink: &'a mut dyn FnMut(Event) -> Flow,
+    /// What is to be handed on.
+    events: VecDeque<Event>,
+    /// Records that were held back until now, and how many of them were given.
+    released: Option<(RecordBatch, usize)>,
     /// Matches that may still be given; `None` without a limit.
     left: Option<u64>,
     /// For each source: neighbours of its last match that are still to come.
@@ -94,8 +97,8 @@ pub(crate) struct Collector<'a> {
     pub(crate) summary: Summary,
 }
 
-impl<'a> Collector<'a> {
-    pub(crate) fn new(config: CollectorConfig, sink: &'a mut dyn FnMut(Event) -> Flow) -> Collector<'a> {
+impl Collector {
+    pub(crate) fn new(config: CollectorConfig) -> Collector {
         let left = config.limit.records();
         let hold = config.reverse || (left.is_some() && config.lead > 0 && !config.single);
         let mut summary = Summary { sources: config.sources as u64, ..Summary::default() };
@@ -120,15 +123,36 @@ impl<'a> Collector<'a> {
             stopped: false,
             summary,
             config,
-            sink,
+            events: VecDeque::new(),
+            released: None,
         }
     }
 
-    /// Hands an event on, behind the records that came before it.
+    /// Has an event handed on, behind the records that came before it.
     pub(crate) fn give(&mut self, event: Event) {
-        if !self.stopped && (self.sink)(event) == Flow::Stop {
-            self.stopped = true;
+        if !self.stopped {
+            self.events.push_back(event);
         }
+    }
+
+    /// Hands on what there is, until the sink wants no more.
+    pub(crate) fn hand_on(&mut self, sink: &mut dyn FnMut(Event) -> Flow) -> Flow {
+        while let Some(event) = self.events.pop_front() {
+            match sink(event) {
+                Flow::Continue => {}
+                Flow::Pause => return Flow::Pause,
+                Flow::Stop => {
+                    self.stopped = true;
+                    self.events.clear();
+                }
+            }
+        }
+        if self.stopped { Flow::Stop } else { Flow::Continue }
+    }
+
+    /// Hands on what there is, also to a sink that asks for a pause, unless it wants no more at all.
+    pub(crate) fn hand_on_all(&mut self, sink: &mut dyn FnMut(Event) -> Flow) {
+        while self.hand_on(sink) == Flow::Pause {}
     }
 
     /// Whether no record of `source` can be given any more.
@@ -345,9 +369,8 @@ impl<'a> Collector<'a> {
         self.summary.sources += 1;
     }
 
-    /// Gives what was held back of the past. What is taken from now on is given as it comes.
+    /// What is taken from now on is given as it comes; of the past, everything is released.
     pub(crate) fn go_live(&mut self, live: Live) {
-        self.release();
         (self.config.lead, self.config.trail) = (live.lead, live.trail);
         self.config.reverse = false;
         self.trail_left.fill(0);
@@ -378,7 +401,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Gives what was held back.
+    /// Ends holding back.
     pub(crate) fn release(&mut self) {
         if !std::mem::take(&mut self.hold) {
             return;
@@ -389,14 +412,23 @@ impl<'a> Collector<'a> {
             turn_round(&mut held, self.config.sources);
         }
         self.held_full = false;
-        for record in &held.records {
+        self.released = Some((held, 0));
+    }
+
+    /// Gives a batch of what was held back. Whether there was one.
+    pub(crate) fn give_released(&mut self) -> bool {
+        let Some((held, given)) = self.released.take() else { return false };
+        let mut next = given;
+        while let Some(record) = held.records.get(next)
+            && !self.has_batch()
+        {
             self.push(&held, record, true);
-            if self.has_batch() {
-                self.flush(Vec::new());
-            }
+            next += 1;
         }
         self.flush(Vec::new());
         self.take_given_of();
+        self.released = (next < held.records.len()).then_some((held, next));
+        true
     }
 
     /// Gives the counts.

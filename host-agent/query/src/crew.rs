@@ -2,8 +2,8 @@
 //! list, and end with the query.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, Scope};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
 
 use weir_scan::Interrupt;
 
@@ -70,12 +70,13 @@ impl Held {
     }
 }
 
-/// The threads of one query. When it is dropped, they end within a block.
-pub(crate) struct Crew<'scope, 'env> {
-    scope: &'scope Scope<'scope, 'env>,
-    bench: &'env Bench,
+/// The threads of one query. When it is dropped, they end within a block, and it waits for that.
+pub(crate) struct Crew {
+    bench: Arc<Bench>,
+    /// How many there are to be.
     threads: usize,
-    started: usize,
+    running: Vec<JoinHandle<()>>,
+    was_started: bool,
 }
 
 /// What there is for the query's own thread.
@@ -86,26 +87,26 @@ pub(crate) enum Turn {
     Job(Job),
 }
 
-impl<'scope, 'env> Crew<'scope, 'env> {
-    /// A crew that makes up `threads` together with the query's own thread. None of them runs yet.
-    pub(crate) fn new(
-        scope: &'scope Scope<'scope, 'env>,
-        bench: &'env Bench,
-        threads: usize,
-    ) -> Crew<'scope, 'env> {
-        Crew { scope, bench, threads: threads.saturating_sub(1), started: 0 }
+impl Crew {
+    /// A crew that makes up `threads` together with the query's own thread, for a query that ends with `cancel`. None
+    /// of them runs yet.
+    pub(crate) fn new(cancel: &Cancel, threads: usize) -> Crew {
+        let bench = Arc::new(Bench::new(cancel));
+        Crew { bench, threads: threads.saturating_sub(1), running: Vec::new(), was_started: false }
     }
 
-    /// Starts the threads, once. Where the system has no more, the query goes on with those that there are.
+    /// Starts the threads that don't run yet. Where the system has no more, the query goes on with those that there
+    /// are.
     pub(crate) fn start(&mut self) {
-        while self.started < self.threads {
-            let bench = self.bench;
+        self.was_started = true;
+        while self.running.len() < self.threads {
+            let bench = Arc::clone(&self.bench);
             let thread = Builder::new().name("weir-scan".to_owned());
-            match thread.spawn_scoped(self.scope, || bench.work()) {
-                Ok(_) => self.started += 1,
+            match thread.spawn(move || bench.work()) {
+                Ok(thread) => self.running.push(thread),
                 Err(error) => {
-                    tracing::warn!(%error, started = self.started, "no more threads for a query");
-                    self.threads = self.started;
+                    self.threads = self.running.len();
+                    tracing::warn!(%error, started = self.threads, "no more threads for a query");
                 }
             }
         }
@@ -113,7 +114,12 @@ impl<'scope, 'env> Crew<'scope, 'env> {
 
     /// How many threads run besides the query's own.
     pub(crate) fn size(&self) -> usize {
-        self.started
+        self.running.len()
+    }
+
+    /// Whether jobs may have been handed out.
+    pub(crate) fn was_started(&self) -> bool {
+        self.was_started
     }
 
     /// Hands out jobs.
@@ -167,31 +173,44 @@ impl<'scope, 'env> Crew<'scope, 'env> {
         Vec::from_iter::<VecDeque<Job>>(recalled)
     }
 
-    /// Ends the threads and waits until none has a job. Returns the jobs that nobody has begun, and the results
+    /// Ends the threads for good, in the midst of their jobs. Returns the jobs that nobody has begun, and the results
     /// that are left.
     pub(crate) fn stop(&mut self) -> (Vec<Job>, Vec<Done>) {
-        self.bench.close();
+        self.threads = 0;
+        self.bench.interrupt.interrupt();
+        self.join();
         let mut state = self.bench.lock();
-        let queue = std::mem::take(&mut state.queue).into();
-        while state.running > 0 {
-            state.awaited = true;
-            state = self.bench.result.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
         assert!(!state.broken, "a thread of this query has panicked");
-        let results = std::mem::take(&mut state.done);
-        (self.threads, self.started) = (0, 0);
-        (queue, results)
+        (std::mem::take(&mut state.queue).into(), std::mem::take(&mut state.done))
+    }
+
+    /// Ends the threads behind the jobs that they have, until [`Crew::start`] starts others. What is queued, and what
+    /// was found, stays.
+    pub(crate) fn pause(&mut self) {
+        self.join();
+        self.bench.lock().closed = false;
+    }
+
+    fn join(&mut self) {
+        self.bench.close();
+        for thread in self.running.drain(..) {
+            if thread.join().is_err() {
+                // Whoever waits for its result meets it; the panic itself has been told.
+                tracing::error!("a thread of a query has panicked");
+            }
+        }
     }
 
     /// What a job of the query's own thread is done for.
-    pub(crate) fn bench(&self) -> &'env Bench {
-        self.bench
+    pub(crate) fn bench(&self) -> &Arc<Bench> {
+        &self.bench
     }
 }
 
-impl Drop for Crew<'_, '_> {
+impl Drop for Crew {
     fn drop(&mut self) {
-        self.bench.close();
+        self.bench.interrupt.interrupt();
+        self.join();
     }
 }
 
@@ -223,8 +242,8 @@ impl Bench {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has threads end as soon as they have no job.
     fn close(&self) {
-        self.interrupt.interrupt();
         self.lock().closed = true;
         self.work.notify_all();
     }

@@ -228,4 +228,7 @@ pub enum Flow {
     Continue,
     /// Nobody wants more.
     Stop,
+    /// Nobody wants more for now: [`Running::go_on`](crate::Running::go_on) returns, and goes on when called again. A
+    /// query that follows goes on at once.
+    Pause,
 }

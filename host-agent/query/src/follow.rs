@@ -13,7 +13,7 @@ use weir_scan::{
 };
 
 use crate::collect::Live;
-use crate::event::Event;
+use crate::event::{Event, Flow};
 use crate::polled::Polled;
 use crate::run::Run;
 use crate::selector::{self, Selector};
@@ -216,23 +216,24 @@ impl Follow {
     }
 }
 
-impl Run<'_, '_, '_> {
+impl Run {
     /// Reads what is written from now on, until the answer is full or nobody waits for more.
-    pub(crate) fn follow(&mut self, cancel: &Cancel) {
-        self.go_live();
+    pub(crate) fn follow(&mut self, cancel: &Cancel, sink: &mut dyn FnMut(Event) -> Flow) {
+        self.go_live(sink);
         loop {
             let wake = match cancel.wake() {
                 Ok(wake) => wake,
                 Err(error) => return self.collector.incomplete(format!("can't wait for more: {error}")),
             };
             let started = Instant::now();
-            let due = self.round(started);
+            let due = self.round(started, sink);
             if self.collector.is_full() || cancel.is_cancelled() {
                 return;
             }
             if cancel.is_winding_up() {
                 self.flush();
                 self.give_positions_from(0);
+                self.collector.hand_on_all(sink);
                 self.collector.stopped = true;
                 return;
             }
@@ -247,8 +248,12 @@ impl Run<'_, '_, '_> {
     }
 
     /// Ends the part of the query that is about the past.
-    pub(crate) fn go_live(&mut self) {
+    pub(crate) fn go_live(&mut self, sink: &mut dyn FnMut(Event) -> Flow) {
         self.stop_reading();
+        self.collector.release();
+        while self.collector.give_released() {
+            self.collector.hand_on_all(sink);
+        }
         let context = self.context;
         self.collector.go_live(Live { lead: context.before, trail: context.after });
         self.flush();
@@ -264,19 +269,21 @@ impl Run<'_, '_, '_> {
             lane.feed.interrupted_by(self.interrupt.clone());
         }
         self.give_positions_from(0);
+        self.collector.hand_on_all(sink);
     }
 
     /// Reads and hands on what has come by `now`. Returns when something is due without anything being
     /// written, if it is.
-    pub(crate) fn round(&mut self, now: Instant) -> Option<Instant> {
+    pub(crate) fn round(&mut self, now: Instant, sink: &mut dyn FnMut(Event) -> Flow) -> Option<Instant> {
         self.notice_changes(now);
         if self.follow.as_mut().is_some_and(|follow| !std::mem::replace(&mut follow.is_swept, true)) {
             self.close_superseded(now);
         }
         self.close_ended(now);
-        self.merge_live(now);
+        self.merge_live(now, sink);
         self.flush();
         self.retire();
+        self.collector.hand_on_all(sink);
         let follow = self.follow.as_ref()?;
         let waits = follow.sources.iter().zip(&self.lanes).flat_map(|(source, lane)| {
             let held = source.arrived.filter(|_| lane.is_ready()).map(|arrived| arrived + follow.plan.hold);

@@ -51,6 +51,7 @@ pub use event::{
 pub use limits::{QueryLimits, available_threads};
 pub use plan::Plan;
 pub use resume::{NotAToken, ResumeKey, ResumeToken, SourcePosition};
+pub use run::{Going, Running};
 pub use spec::{FilterRef, FilterSpec, Limit, OnFailure, Output, QuerySpec};
 pub use table::{Table, merge_summaries};
 

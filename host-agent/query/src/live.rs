@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
+use crate::event::{Event, Flow};
 use crate::run::{Due, Run};
 
 /// Lanes that have something to read or to give now.
@@ -27,9 +28,9 @@ impl Pressing {
     }
 }
 
-impl Run<'_, '_, '_> {
+impl Run {
     /// Merges what can be read, but for what was read less than the bound ago.
-    pub(crate) fn merge_live(&mut self, now: Instant) {
+    pub(crate) fn merge_live(&mut self, now: Instant, sink: &mut dyn FnMut(Event) -> Flow) {
         let mut heap = BinaryHeap::with_capacity(self.lanes.len());
         let mut pressing = Pressing::none_of(self.lanes.len());
         for index in 0..self.lanes.len() {
@@ -54,6 +55,7 @@ impl Run<'_, '_, '_> {
                     follow.sources[index].arrived = self.lanes[index].feed.is_caught_up().then_some(now);
                 }
             }
+            self.collector.hand_on_all(sink);
             self.go_on(&mut heap, &mut pressing, index, now);
         }
     }

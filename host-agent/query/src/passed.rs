@@ -12,7 +12,7 @@ use crate::run::Run;
 use crate::selector;
 use crate::watch::Changes;
 
-impl Run<'_, '_, '_> {
+impl Run {
     /// Tells of pods and containers whose directories were made since the last listing and weren't `listed` now.
     pub(crate) fn note_passed(&mut self, changes: &Changes, listed: &BTreeSet<PathBuf>, now: Instant) {
         let Some(Follow { plan, known, .. }) = &self.follow else { return };

@@ -11,7 +11,7 @@ use weir_scan::{Context, Direction, GapReason, Interrupt, LogSet, Position, Scan
 use crate::ahead::Waiting;
 use crate::budget::{Budget, Spending};
 use crate::collect::{Collector, CollectorConfig};
-use crate::crew::{Bench, Crew};
+use crate::crew::Crew;
 use crate::engine::set_bytes;
 use crate::event::{Event, Flow, Gap, Progress, SourceStatus};
 use crate::filter_stage::FilterStage;
@@ -36,20 +36,91 @@ impl Plan {
 
     /// Like [`Plan::run`], but ends early when it passes the budget.
     pub fn run_within(self, budget: Budget, cancel: &Cancel, sink: &mut dyn FnMut(Event) -> Flow) {
-        let (bench, threads) = (Bench::new(cancel), self.threads);
-        std::thread::scope(|scope| {
-            let crew = Crew::new(scope, &bench, threads);
-            Run::new(self, sink, crew, cancel).run(budget, cancel);
-        });
+        let mut running = self.start(budget, cancel);
+        // Whoever asks for a pause here has waited already.
+        while running.go_on(sink) == Going::Paused {}
+    }
+
+    /// Begins a query that can be left and taken up again. Nothing is read yet.
+    #[must_use]
+    pub fn start(self, budget: Budget, cancel: &Cancel) -> Running {
+        let mut run = Run::new(self, cancel);
+        run.spending = Spending::new(budget, run.started);
+        let interrupt = run.crew.bench().interrupt();
+        run.lanes.iter_mut().for_each(|lane| lane.feed.interrupted_by(interrupt.clone()));
+        Running { run, cancel: cancel.clone(), stage: Stage::Merging }
+    }
+}
+
+/// A query that has begun. Between two calls of [`Running::go_on`] it has no thread, and goes on in whichever calls next.
+pub struct Running {
+    run: Run,
+    cancel: Cancel,
+    stage: Stage,
+}
+
+/// Whether a query has come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Going {
+    /// The sink has asked for a pause.
+    Paused,
+    /// It is over.
+    Over,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The past is read.
+    Merging,
+    /// What was held back is given.
+    Releasing,
+    /// The rest is told.
+    Ending,
+}
+
+impl Running {
+    /// Runs the query, blocking, as [`Plan::run_within`] does, until it is over or the sink asks for a pause.
+    pub fn go_on(&mut self, sink: &mut dyn FnMut(Event) -> Flow) -> Going {
+        let Running { run, cancel, stage } = self;
+        if *stage == Stage::Merging {
+            if run.merge(cancel, sink) == Going::Paused {
+                return Going::Paused;
+            }
+            let goes_live = run.follow.is_some() && !run.is_spent && run.collector.goes_live();
+            if goes_live && !cancel.is_cancelled() {
+                run.follow(cancel, sink);
+            }
+            run.begin_end();
+            *stage = Stage::Releasing;
+        }
+        loop {
+            if cancel.is_cancelled() {
+                return Going::Over;
+            }
+            match run.collector.hand_on(sink) {
+                Flow::Pause if run.follow.is_none() => return Going::Paused,
+                Flow::Stop => return Going::Over,
+                Flow::Pause | Flow::Continue => {}
+            }
+            match stage {
+                Stage::Releasing if run.collector.give_released() => {}
+                Stage::Merging | Stage::Releasing => {
+                    run.end_with_summary();
+                    *stage = Stage::Ending;
+                }
+                Stage::Ending => return Going::Over,
+            }
+        }
     }
 }
 
 /// Lanes that aren't done, by when each is due.
 pub(crate) type Due = BinaryHeap<Reverse<(i64, usize)>>;
 
-pub(crate) struct Run<'a, 'scope, 'env> {
+pub(crate) struct Run {
     pub(crate) lanes: Vec<Lane>,
-    pub(crate) crew: Crew<'scope, 'env>,
+    pub(crate) crew: Crew,
     pub(crate) hand: Hand,
     /// Over all lanes.
     pub(crate) waiting: Waiting,
@@ -78,7 +149,7 @@ pub(crate) struct Run<'a, 'scope, 'env> {
     positions: bool,
     /// The order of the records shows in the answer.
     pub(crate) ordered: bool,
-    pub(crate) collector: Collector<'a>,
+    pub(crate) collector: Collector,
     pub(crate) bytes_total: u64,
     /// Bytes that were read for what was accepted.
     pub(crate) bytes_accepted: u64,
@@ -92,13 +163,8 @@ pub(crate) struct Run<'a, 'scope, 'env> {
     progress_at: Instant,
 }
 
-impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
-    pub(crate) fn new(
-        plan: Plan,
-        sink: &'a mut dyn FnMut(Event) -> Flow,
-        crew: Crew<'scope, 'env>,
-        cancel: &Cancel,
-    ) -> Run<'a, 'scope, 'env> {
+impl Run {
+    pub(crate) fn new(plan: Plan, cancel: &Cancel) -> Run {
         let started = Instant::now();
         let is_tail = plan.follow.as_ref().is_some_and(|follow| follow.tail);
         let direction = if is_tail { Direction::Backward } else { plan.search.direction };
@@ -120,7 +186,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             sources: 0,
             single: plan.sets.len() < 2 && plan.follow.is_none(),
         };
-        let mut collector = Collector::new(config, sink);
+        let mut collector = Collector::new(config);
         let stages: Vec<FilterStage> = (0..)
             .zip(plan.stages)
             .map(|(index, stage)| FilterStage::new(index, stage, wants_context, plan.batch_bytes))
@@ -128,7 +194,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         collector.summary.oldest = plan.sets.iter().filter_map(weir_scan::oldest).min();
         let mut run = Run {
             lanes: Vec::with_capacity(plan.sets.len()),
-            crew,
+            crew: Crew::new(cancel, plan.threads),
             hand: Hand::default(),
             waiting: Waiting::default(),
             block_bytes: plan.search.limits.block_bytes,
@@ -221,33 +287,23 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         self.tell_gaps(self.lanes.len() - 1, vec![gap]);
     }
 
-    fn run(mut self, budget: Budget, cancel: &Cancel) {
-        self.spending = Spending::new(budget, self.started);
-        let interrupt = self.crew.bench().interrupt();
-        self.lanes.iter_mut().for_each(|lane| lane.feed.interrupted_by(interrupt.clone()));
-        self.merge(cancel);
-        if self.follow.is_some() && !self.is_spent && self.collector.goes_live() && !cancel.is_cancelled() {
-            self.follow(cancel);
-        }
-        if !self.collector.stopped && !cancel.is_cancelled() {
-            self.finish();
-        }
-    }
-
-    /// Hands the records to the collector, in order, until there are no more, or nobody wants more.
-    pub(crate) fn merge(&mut self, cancel: &Cancel) {
+    /// Hands the records to the collector, in order, until there are no more, or nobody wants more; or until a pause,
+    /// to be called again.
+    pub(crate) fn merge(&mut self, cancel: &Cancel, sink: &mut dyn FnMut(Event) -> Flow) -> Going {
         let mut heap = BinaryHeap::with_capacity(self.lanes.len());
         for index in 0..self.lanes.len() {
             self.queue(&mut heap, index);
             self.line_up(index);
         }
-        while let Some(Reverse(place)) = heap.pop() {
-            let index = self.lane_of(place);
-            if self.collector.is_full() {
-                break;
+        loop {
+            if self.collector.hand_on(sink) == Flow::Pause && self.follow.is_none() {
+                self.crew.pause();
+                return Going::Paused;
             }
-            if cancel.is_cancelled() || self.is_spent {
-                return;
+            let Some(Reverse(place)) = heap.pop() else { break };
+            let index = self.lane_of(place);
+            if self.collector.is_full() || cancel.is_cancelled() || self.is_spent {
+                break;
             }
             if self.collector.wants_none_of(self.lanes[index].source) {
                 self.close(index);
@@ -264,6 +320,7 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
             }
             self.queue(&mut heap, index);
         }
+        Going::Over
     }
 
     /// Takes note, for the summary too, when the budget is passed.
@@ -401,9 +458,14 @@ impl<'a, 'scope, 'env> Run<'a, 'scope, 'env> {
         self.lanes.iter().map(|lane| lane.feed.bytes_read()).sum()
     }
 
-    fn finish(mut self) {
+    /// Ends the reading; what was held back is given next.
+    fn begin_end(&mut self) {
         self.stop_reading();
         self.collector.release();
+    }
+
+    /// Gives the last records, and tells how the query ended.
+    fn end_with_summary(&mut self) {
         self.flush();
         if self.positions {
             self.give_positions_from(0);

@@ -218,7 +218,6 @@ fn stopped_after<T>(
 ) -> T {
     let plan = plan(engine, spec, way);
     let cancel = Cancel::default();
-    let (bench, threads) = (Bench::new(&cancel), plan.threads);
     let mut left = batches;
     let mut sink = |event: Event| {
         if matches!(event, Event::Records { .. }) {
@@ -229,11 +228,9 @@ fn stopped_after<T>(
         }
         Flow::Continue
     };
-    std::thread::scope(|scope| {
-        let mut run = Run::new(plan, &mut sink, Crew::new(scope, &bench, threads), &cancel);
-        run.merge(&cancel);
-        look(&run)
-    })
+    let mut run = Run::new(plan, &cancel);
+    run.merge(&cancel, &mut sink);
+    look(&run)
 }
 
 #[test]
@@ -262,6 +259,41 @@ fn a_query_that_ends_early_leaves_nothing_behind() {
         assert_eq!(search.strong_count(), 0, "{flow:?} {cancels}");
         let is_limited = flow == Flow::Continue && !cancels;
         assert_eq!((batches > 1, summaries), (is_limited, usize::from(is_limited)));
+    }
+}
+
+/// A query that is left and taken up again gives what it gives without that, and holds no thread meanwhile.
+#[test]
+fn pauses_make_no_difference() {
+    let root = tempfile::tempdir().unwrap();
+    let engine = two_logs(root.path(), 20_000);
+    let context = Context { before: 1, after: 2 };
+    for spec in [
+        errors(),
+        QuerySpec { context, ..errors() },
+        QuerySpec { direction: Direction::Backward, ..errors() },
+        QuerySpec { limit: Limit::Tail(5000), context, ..errors() },
+        QuerySpec { output: Output::Count { per_source: true }, ..errors() },
+    ] {
+        for way in [ALONE, TOGETHER] {
+            let whole = answer(&engine, &spec, ALONE);
+            let mut running = plan(&engine, &spec, way).start(Budget::default(), &Cancel::default());
+            let (mut given, mut pauses, mut events) = (Answer::default(), 0, 0);
+            loop {
+                let going = running.go_on(&mut |event| {
+                    events += 1;
+                    given.take(event);
+                    if events % 3 == 0 { Flow::Pause } else { Flow::Continue }
+                });
+                assert_eq!(running.run.crew.size(), 0);
+                if going == Going::Over {
+                    break;
+                }
+                pauses += 1;
+            }
+            assert!(given == whole, "{spec:?} {way:?}");
+            assert_eq!(pauses, events / 3);
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! One query on its way from spec to end, on a blocking thread of its own, coupled to its response stream by an
-//! [`outbox`].
+//! [`outbox`]. While its client takes nothing, it is left without a thread.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tonic::Status;
-use weir_query::{Cancel, Engine, Event, Flags, Flow, Plan, QueryError, QuerySpec, Summary};
+use weir_query::{Cancel, Engine, Event, Flags, Flow, Going, QueryError, QuerySpec, Summary};
 
 use crate::admission::Slot;
 use crate::connection::Calls;
+use crate::launcher::Launcher;
 use crate::limits::ServerLimits;
 use crate::observer::{Observer, Outcome};
 use crate::outbox::{Closed, Outbox, Producer, Responses, Taken, outbox};
@@ -27,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) limits: ServerLimits,
     pub(crate) phases: Phases,
+    /// Starts the threads that it goes on with after it was left.
+    pub(crate) launcher: Launcher,
     /// Those of the connection that it came by.
     pub(crate) calls: Option<Calls>,
     pub(crate) asked: Asked,
@@ -37,8 +40,20 @@ pub(crate) struct Job {
     pub(crate) slot: Slot,
 }
 
-/// A query that runs.
+/// A query that runs, or is left until its client takes more.
 struct Running {
+    query: weir_query::Running,
+    producer: Producer,
+    launcher: Launcher,
+    calls: Option<Calls>,
+    taken: Taken,
+    /// Dropped with it, ends the watch over its time.
+    watch: Option<oneshot::Sender<()>>,
+    known: Known,
+}
+
+/// What is known of a query that has begun.
+struct Known {
     observer: Arc<dyn Observer>,
     limits: ServerLimits,
     phases: Phases,
@@ -46,8 +61,10 @@ struct Running {
     follows: bool,
     sources: usize,
     cancel: Cancel,
+    start: Instant,
     figures: Figures,
-    slot: Slot,
+    /// Freed with its end.
+    slot: Option<Slot>,
 }
 
 /// What is known of a query at any time.
@@ -62,7 +79,7 @@ struct Figures {
 impl Job {
     /// Plans the query, answers with its stream or why there is none, and runs it to its end.
     pub(crate) fn run(self, answer: oneshot::Sender<Result<Responses, QueryError>>) {
-        let Job { engine, observer, limits, phases, calls, asked, spec, cancel, slot } = self;
+        let Job { engine, observer, limits, phases, launcher, calls, asked, spec, cancel, slot } = self;
         let plan = match engine.plan_unless_cancelled(&spec, &cancel) {
             Ok(plan) => plan,
             Err(error) => {
@@ -78,6 +95,7 @@ impl Job {
         let (producer, mut responses) = outbox(Outbox {
             cancel: cancel.clone(),
             stall: if follows { limits.follow_stall } else { limits.stall },
+            pauses: !follows,
             observer: Arc::clone(&observer),
             draining: follows.then(|| phases.clone()),
         });
@@ -86,9 +104,65 @@ impl Job {
             tracing::debug!(peer = %asked.peer, "the client left before its query was planned");
         }
         let sources = plan.source_count();
-        let figures = Figures::default();
-        let running = Running { observer, limits, phases, asked, follows, sources, cancel, figures, slot };
-        if running.search(plan, producer) == Outcome::Stalled
+        observer.started();
+        let known = Known {
+            observer,
+            limits,
+            phases,
+            asked,
+            follows,
+            sources,
+            cancel,
+            start: Instant::now(),
+            figures: Figures::default(),
+            slot: Some(slot),
+        };
+        let watch = (!follows).then(|| known.watch_time());
+        let query = plan.start(known.limits.budget.clone(), &known.cancel);
+        Running { query, producer, launcher, calls, taken, watch, known }.go_on();
+    }
+}
+
+impl Running {
+    /// Runs the query to its end, or until its client takes nothing for a while.
+    fn go_on(mut self) {
+        let Running { query, producer, known, .. } = &mut self;
+        let going = match producer.is_closed() {
+            true => Going::Over,
+            false => query.go_on(&mut |mut event: Event| -> Flow {
+                known.figures.note(&event, &*known.observer);
+                if let Event::Summary(summary) = &mut event {
+                    summary.trace_id = known.asked.trace.to_string();
+                }
+                producer.send(event)
+            }),
+        };
+        match going {
+            Going::Paused => self.leave(),
+            Going::Over => self.end(),
+        }
+    }
+
+    /// Gives up this thread; another one goes on when there is room.
+    fn leave(self) {
+        let runtime = Handle::current();
+        Handle::current().spawn(async move {
+            self.producer.room().await;
+            let launcher = self.launcher.clone();
+            launcher.launch(move || {
+                let _within = runtime.enter();
+                self.go_on();
+            });
+        });
+    }
+
+    fn end(self) {
+        let Running { query, producer, calls, taken, watch, mut known, .. } = self;
+        // Its files and threads are gone before its end is told.
+        drop((query, watch));
+        let outcome = known.outcome(producer);
+        known.end(outcome);
+        if outcome == Outcome::Stalled
             && let Some(calls) = calls
         {
             close_when_stuck(taken, calls);
@@ -96,23 +170,14 @@ impl Job {
     }
 }
 
-impl Running {
-    fn search(mut self, plan: Plan, producer: Producer) -> Outcome {
-        let start = Instant::now();
-        self.observer.started();
-        let _watch = (!self.follows).then(|| self.watch_time());
-        let cancel = self.cancel.clone();
-        plan.run_within(self.limits.budget.clone(), &cancel, &mut |mut event: Event| -> Flow {
-            self.figures.note(&event, &*self.observer);
-            if let Event::Summary(summary) = &mut event {
-                summary.trace_id = self.asked.trace.to_string();
-            }
-            producer.send(event)
-        });
-        let outcome = self.outcome(producer, start.elapsed());
-        let elapsed = start.elapsed();
+impl Known {
+    /// Frees the query's place and tells its end, once.
+    fn end(&mut self, outcome: Outcome) {
         // Whoever sees that it doesn't run any more finds its place free.
-        drop(self.slot);
+        if self.slot.take().is_none() {
+            return;
+        }
+        let elapsed = self.start.elapsed();
         self.observer.ended(outcome, elapsed, &self.asked.trace.to_string());
         let Figures { bytes_read, matched, records, .. } = self.figures;
         tracing::info!(
@@ -120,11 +185,11 @@ impl Running {
             follow = self.follows, sources = self.sources, matched, records, bytes_read,
             seconds = elapsed.as_secs_f64(), "query ended"
         );
-        outcome
     }
 
     /// Ends the stream, and tells how the query ended.
-    fn outcome(&self, producer: Producer, elapsed: Duration) -> Outcome {
+    fn outcome(&self, producer: Producer) -> Outcome {
+        let elapsed = self.start.elapsed();
         let summary = self.figures.summary.as_ref();
         let closed = producer.finish(match summary {
             Some(_) => Ok(()),
@@ -166,6 +231,13 @@ impl Running {
             }
         });
         done
+    }
+}
+
+/// A query that was left and can't be taken up again, as when the agent ends, has an end too.
+impl Drop for Known {
+    fn drop(&mut self) {
+        self.end(Outcome::Failed);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Between a search, which blocks, and its response stream, which must not: a bounded outbox.
 //!
 //! The search's [`Producer`] collects records into one open batch and queues full batches and other events
-//! behind it; it waits while the queue is full, and so the reading of files waits for the client. The
-//! [`Responses`] side takes from the queue, or, when there is nothing in it and the open batch has had its
+//! behind it; it waits while the queue is full, and so the reading of files waits for the client. A search that has
+//! waited for a while is left ([`Flow::Pause`]) until there is [`Producer::room`]. The [`Responses`] side takes from the queue, or, when there is nothing in it and the open batch has had its
 //! linger, the open batch: a busy client gets large batches, a rare hit isn't kept waiting. Dropping
 //! `Responses`, as the server does when the call is cancelled or its connection lost, cancels the search.
 
@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tonic::Status;
@@ -38,6 +38,9 @@ const QUEUE: usize = 4;
 /// may pass it.
 const QUEUE_BYTES: usize = 2 * BATCH_BYTES;
 
+/// How long a search waits for a client before it gives up its thread.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long an open batch waits for more.
 const LINGER: Duration = Duration::from_millis(5);
 
@@ -47,6 +50,8 @@ pub(crate) struct Outbox {
     pub(crate) cancel: Cancel,
     /// How long a client may take nothing before it is given up.
     pub(crate) stall: Duration,
+    /// Whether the search can be left and taken up again; else it waits with its thread.
+    pub(crate) pauses: bool,
     pub(crate) observer: Arc<dyn Observer>,
     /// Where the search is to wind up when the server drains.
     pub(crate) draining: Option<Phases>,
@@ -54,9 +59,10 @@ pub(crate) struct Outbox {
 
 /// Makes an outbox.
 pub(crate) fn outbox(outbox: Outbox) -> (Producer, Responses) {
-    let Outbox { cancel, stall, observer, draining } = outbox;
-    let shared = Arc::new(Shared { state: Mutex::new(State::default()), room: Condvar::new() });
-    let producer = Producer { shared: Arc::clone(&shared), stall };
+    let Outbox { cancel, stall, pauses, observer, draining } = outbox;
+    let (room, left) = (Condvar::new(), Notify::new());
+    let shared = Arc::new(Shared { state: Mutex::new(State::default()), room, left });
+    let producer = Producer { shared: Arc::clone(&shared), stall, pauses };
     let draining = draining.map(|mut phases| -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move { phases.draining().await })
     });
@@ -67,6 +73,7 @@ pub(crate) fn outbox(outbox: Outbox) -> (Producer, Responses) {
 pub(crate) struct Producer {
     shared: Arc<Shared>,
     stall: Duration,
+    pauses: bool,
 }
 
 /// Why a search has nothing to send to any more.
@@ -79,16 +86,32 @@ pub(crate) enum Closed {
 }
 
 impl Producer {
-    /// Takes an event; waits while the queue is full.
+    /// Takes an event, in any case but that nobody listens any more. Waits while the queue is full.
     pub(crate) fn send(&self, event: Event) -> Flow {
         let sent = match event {
             Event::Records { batch, positions } => self.send_records(batch, positions),
             event => self.send_response(convert::response(event)),
         };
         match sent {
-            Ok(()) => Flow::Continue,
+            Ok(flow) => flow,
             Err(_) => Flow::Stop,
         }
+    }
+
+    /// Waits until half of the queue is free, or nobody listens any more, or the client has taken nothing for too
+    /// long. Takes no thread.
+    pub(crate) async fn room(&self) {
+        let rest = self.stall.saturating_sub(PATIENCE);
+        while self.shared.lock().is_half_full() {
+            if tokio::time::timeout(rest, self.shared.left.notified()).await.is_err() {
+                self.shared.lock().give_up();
+            }
+        }
+    }
+
+    /// Whether nobody listens any more, or the client was given up.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.lock().closed.is_some()
     }
 
     /// Ends the stream, with an error if there is one, and tells whether somebody still listens.
@@ -104,49 +127,49 @@ impl Producer {
 
     /// Records of one event go together, so that a client never has some of them without the positions behind
     /// them.
-    fn send_records(&self, batch: RecordBatch, positions: Vec<SourcePosition>) -> Result<(), Closed> {
+    fn send_records(&self, batch: RecordBatch, positions: Vec<SourcePosition>) -> Result<Flow, Closed> {
         let mut state = self.shared.lock();
+        let mut flow = Flow::Continue;
         let bytes = batch.records.iter().map(Record::len).sum::<usize>();
         if state.open.bytes() + bytes > BATCH_BYTES {
-            state = self.room(state)?;
+            (state, flow) = self.wait(state)?;
             state.queue_open();
         }
         state.open.append(batch);
         state.open.note(positions);
-        if state.open.bytes() >= BATCH_BYTES || state.open.len() >= BATCH_RECORDS {
-            state = self.room(state)?;
+        if flow == Flow::Continue && (state.open.bytes() >= BATCH_BYTES || state.open.len() >= BATCH_RECORDS)
+        {
+            (state, flow) = self.wait(state)?;
             state.queue_open();
         }
         state.wake();
-        state.closed.map_or(Ok(()), Err)
+        state.closed.map_or(Ok(flow), Err)
     }
 
-    fn send_response(&self, response: v1::QueryResponse) -> Result<(), Closed> {
-        let mut state = self.room(self.shared.lock())?;
+    fn send_response(&self, response: v1::QueryResponse) -> Result<Flow, Closed> {
+        let (mut state, flow) = self.wait(self.shared.lock())?;
         // Records found before this event are to be seen before it. The queue passes its bound by this one.
         state.queue_open();
         state.queue.push_back(response);
         state.wake();
-        Ok(())
+        Ok(flow)
     }
 
-    /// Waits until the queue has room.
-    fn room<'a>(&self, mut state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>, Closed> {
+    /// Waits until the queue has room. Where that takes too long for a search that can be left, the queue passes its
+    /// bound by what is sent.
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>) -> Result<(MutexGuard<'a, State>, Flow), Closed> {
         state.wake();
         let full = |state: &mut State| state.closed.is_none() && state.is_full();
-        let (mut state, timeout) = self
-            .shared
-            .room
-            .wait_timeout_while(state, self.stall, full)
-            .unwrap_or_else(PoisonError::into_inner);
-        if timeout.timed_out() && state.closed.is_none() {
-            state.closed = Some(Closed::Stalled);
-            // Whoever doesn't take it doesn't make us keep it.
-            state.clear();
+        let most = if self.pauses { self.stall.min(PATIENCE) } else { self.stall };
+        let (mut state, timeout) =
+            self.shared.room.wait_timeout_while(state, most, full).unwrap_or_else(PoisonError::into_inner);
+        let is_late = timeout.timed_out() && state.closed.is_none();
+        if is_late && most == self.stall {
+            state.give_up();
         }
         match state.closed {
             Some(closed) => Err(closed),
-            None => Ok(state),
+            None => Ok((state, if is_late { Flow::Pause } else { Flow::Continue })),
         }
     }
 }
@@ -197,7 +220,7 @@ impl Stream for Responses {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         if let Some(response) = state.pop() {
-            shared.room.notify_one();
+            shared.tell_room();
             return Poll::Ready(Some(Ok(self.give(response))));
         }
         if let Some(end) = &mut state.end {
@@ -251,7 +274,7 @@ impl Drop for Responses {
     fn drop(&mut self) {
         self.cancel.cancel();
         self.shared.lock().closed.get_or_insert(Closed::Gone);
-        self.shared.room.notify_one();
+        self.shared.tell_room();
     }
 }
 
@@ -259,9 +282,16 @@ struct Shared {
     state: Mutex<State>,
     /// Told when the queue has room or nobody listens any more.
     room: Condvar,
+    /// The same, for a search that was left.
+    left: Notify,
 }
 
 impl Shared {
+    fn tell_room(&self) {
+        self.room.notify_one();
+        self.left.notify_one();
+    }
+
     /// The state is whole between any two statements, so that a panic elsewhere can't have torn it.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -283,6 +313,18 @@ struct State {
 impl State {
     fn is_full(&self) -> bool {
         self.queue.len() >= QUEUE || self.queued_bytes >= QUEUE_BYTES
+    }
+
+    /// Whether a search that was left would soon have to wait again.
+    fn is_half_full(&self) -> bool {
+        self.closed.is_none() && (self.queue.len() > QUEUE / 2 || self.queued_bytes > QUEUE_BYTES / 2)
+    }
+
+    /// Gives up a client that takes nothing.
+    fn give_up(&mut self) {
+        self.closed.get_or_insert(Closed::Stalled);
+        // Whoever doesn't take it doesn't make us keep it.
+        self.clear();
     }
 
     fn pop(&mut self) -> Option<v1::QueryResponse> {

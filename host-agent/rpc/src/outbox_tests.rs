@@ -32,9 +32,14 @@ fn records(messages: &[&str]) -> Event {
 }
 
 fn new(stall: Duration) -> (Producer, Responses, Cancel) {
+    made(stall, false)
+}
+
+fn made(stall: Duration, pauses: bool) -> (Producer, Responses, Cancel) {
     let cancel = Cancel::default();
     let observer = Arc::new(Unobserved);
-    let (producer, responses) = outbox(Outbox { cancel: cancel.clone(), stall, observer, draining: None });
+    let (producer, responses) =
+        outbox(Outbox { cancel: cancel.clone(), stall, pauses, observer, draining: None });
     (producer, responses, cancel)
 }
 
@@ -159,6 +164,57 @@ async fn a_client_that_takes_nothing_is_given_up() {
     assert_eq!(rest(&mut responses).await, ["error: stalled"], "what was queued is not kept");
 }
 
+/// Sends until a pause; how many events that were.
+fn send_until_pause(producer: &Producer) -> usize {
+    let message = "x".repeat(BATCH_BYTES);
+    let sent = (1..).find(|_| producer.send(records(&[&message])) == Flow::Pause);
+    sent.expect("the queue is full at last")
+}
+
+#[tokio::test]
+async fn a_search_that_can_be_left_is_left_and_loses_nothing() {
+    let (producer, mut responses, _cancel) = made(NEVER, true);
+    let sent = send_until_pause(&producer);
+    let mut taken = 0;
+    {
+        let mut room = std::pin::pin!(producer.room());
+        while !is_ready(&mut room).await {
+            responses.next().await.expect("a response").expect("no error");
+            taken += 1;
+        }
+    }
+    assert!(0 < taken && taken < sent, "{taken} of {sent}");
+    assert!(!producer.is_closed());
+    assert_eq!(producer.finish(Ok(())), Ok(()));
+    // What was sent with the pause is there too.
+    assert_eq!(rest(&mut responses).await.len(), sent - taken);
+}
+
+/// Whether a future has come to its end.
+async fn is_ready(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+    tokio::select! {
+        biased;
+        () = future => true,
+        () = std::future::ready(()) => false,
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_was_left_hears_of_a_client_that_leaves_or_takes_nothing() {
+    let (producer, responses, cancel) = made(NEVER, true);
+    send_until_pause(&producer);
+    drop(responses);
+    producer.room().await;
+    assert!(producer.is_closed() && cancel.is_cancelled());
+    assert_eq!(producer.finish(Ok(())), Err(Closed::Gone));
+
+    let (producer, mut responses, _cancel) = made(PATIENCE + Duration::from_millis(1), true);
+    send_until_pause(&producer);
+    producer.room().await;
+    assert_eq!(producer.finish(Err(Status::internal("stalled"))), Err(Closed::Stalled));
+    assert_eq!(rest(&mut responses).await, ["error: stalled"]);
+}
+
 #[tokio::test]
 async fn a_search_that_vanishes_is_an_error() {
     let (producer, mut responses, _cancel) = new(NEVER);
@@ -183,6 +239,7 @@ async fn a_server_that_drains_has_a_search_that_follows_wind_up() {
     let (producer, mut responses) = outbox(Outbox {
         cancel: cancel.clone(),
         stall: NEVER,
+        pauses: false,
         observer: Arc::new(Unobserved),
         draining: Some(phases),
     });
@@ -203,6 +260,7 @@ async fn records_count_as_sent_when_they_are_taken() {
     let (producer, mut responses) = outbox(Outbox {
         cancel: Cancel::default(),
         stall: NEVER,
+        pauses: false,
         observer: Arc::clone(&sent) as Arc<dyn Observer>,
         draining: None,
     });

@@ -75,6 +75,7 @@ impl Queries {
             observer: Arc::clone(&self.observer),
             limits: self.limits.clone(),
             phases: self.phases.clone(),
+            launcher: self.launcher.clone(),
             calls,
             asked,
             spec,

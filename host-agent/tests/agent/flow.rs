@@ -124,20 +124,23 @@ async fn a_client_that_leaves_frees_its_query_whatever_it_is_at() {
     }
 }
 
-/// Clients that read nothing hold little, and nothing at all once they were given up.
+/// Clients that read nothing hold no thread and little memory, and nothing at all once they were given up.
 #[tokio::test]
 async fn stalled_readers_cost_little_and_not_for_long() {
     const READERS: u64 = 24;
     let agent =
-        busy("limits: {stall_seconds: 3, max_queries: 24, max_queries_per_caller: 24, query: {threads: 1}}");
+        busy("limits: {stall_seconds: 6, max_queries: 24, max_queries_per_caller: 24, query: {threads: 1}}");
     // What the first query leaves behind once and for all isn't counted.
     let client = agent.client().await.query(&QuerySpec::default(), &mut |_| Flow::Continue).await;
     client.expect("a whole answer");
-    let (sockets, memory) = (agent.sockets(), agent.figure("RssAnon"));
+    let (sockets, memory, threads) = (agent.sockets(), agent.figure("RssAnon"), agent.figure("Threads"));
     let mut streams = Vec::new();
     for _ in 0..READERS {
         streams.push(stalled(&agent).await);
     }
+    // One more may be there to start others.
+    agent.threads_become(threads + 1).await;
+    assert_eq!(agent.metric(RUNNING).await, READERS);
     let all = agent.figure("RssAnon").saturating_sub(memory);
     println!("{READERS} stalled readers: {} KiB each, {} threads", all / READERS, agent.figure("Threads"));
     assert!(all / READERS < 1536, "a stalled reader costs {} KiB", all / READERS);

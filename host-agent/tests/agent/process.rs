@@ -180,6 +180,11 @@ impl Agent {
         figure(self.child.id(), name)
     }
 
+    /// Waits until it has no more than so many threads.
+    pub(crate) async fn threads_become(&self, count: u64) {
+        until(|| self.figure("Threads") <= count, || format!("{} threads run", self.figure("Threads"))).await;
+    }
+
     /// Waits until it has read so many bytes.
     pub(crate) async fn reads_more_than(&self, bytes: u64) {
         until(|| self.read_bytes() >= bytes, || "nothing is read".to_owned()).await;

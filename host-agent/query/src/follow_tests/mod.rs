@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use crate::crew::{Bench, Crew};
 use crate::run::Run;
 use crate::{Cancel, Compiler, Engine, EngineConfig, Inputs};
 use reader::{Ask, Reader};
@@ -111,57 +110,53 @@ fn live(
     left: &mut usize,
 ) -> bool {
     let cancel = Cancel::default();
-    let bench = Bench::new(&cancel);
     let plan = engine.plan(&reader.spec()).expect("a query that can be followed");
-    std::thread::scope(|scope| {
-        let crew = Crew::new(scope, &bench, 1);
-        let events = std::cell::RefCell::new(Vec::new());
-        let mut sink = |event| {
-            events.borrow_mut().push(event);
-            crate::Flow::Continue
-        };
-        let mut run = Run::new(plan, &mut sink, crew, &cancel);
-        run.merge(&cancel);
-        run.go_live();
-        reader.take(events.take(), false);
-        world.actions.push("started".to_owned());
-        while *left > 0 {
-            *left -= 1;
-            reader.learn(world);
-            let given = reader.given();
-            world.act(rng, &|log, record| given.contains(&(log, record)));
-            // The reader may be stopped for a while, in which nothing it is told of is read.
-            if rng.u8(..) < 6 {
-                for _ in 0..rng.usize(2..20) {
-                    world.act(rng, &|log, record| given.contains(&(log, record)));
-                }
-                world.actions.push("paused till here".to_owned());
+    let events = std::cell::RefCell::new(Vec::new());
+    let mut sink = |event| {
+        events.borrow_mut().push(event);
+        crate::Flow::Continue
+    };
+    let mut run = Run::new(plan, &cancel);
+    run.merge(&cancel, &mut sink);
+    run.go_live(&mut sink);
+    reader.take(events.take(), false);
+    world.actions.push("started".to_owned());
+    while *left > 0 {
+        *left -= 1;
+        reader.learn(world);
+        let given = reader.given();
+        world.act(rng, &|log, record| given.contains(&(log, record)));
+        // The reader may be stopped for a while, in which nothing it is told of is read.
+        if rng.u8(..) < 6 {
+            for _ in 0..rng.usize(2..20) {
+                world.act(rng, &|log, record| given.contains(&(log, record)));
             }
-            match rng.u8(..100) {
-                0..=64 => {
-                    *now += Duration::from_millis(rng.u64(1..300));
-                    if rng.u8(..) < 10 {
-                        run.lose_events();
-                        world.forget(&|log| reader.has_heard_of(log));
-                        world.actions.push("events lost".to_owned());
-                    }
-                    run.round(*now);
-                    reader.take(events.take(), true);
-                    world.actions.push("round".to_owned());
+            world.actions.push("paused till here".to_owned());
+        }
+        match rng.u8(..100) {
+            0..=64 => {
+                *now += Duration::from_millis(rng.u64(1..300));
+                if rng.u8(..) < 10 {
+                    run.lose_events();
+                    world.forget(&|log| reader.has_heard_of(log));
+                    world.actions.push("events lost".to_owned());
                 }
-                65..=69 => return false,
-                _ => {}
+                run.round(*now, &mut sink);
+                reader.take(events.take(), true);
+                world.actions.push("round".to_owned());
             }
+            65..=69 => return false,
+            _ => {}
         }
-        world.settle();
-        // Long enough for everything that is waited for.
-        for _ in 0..8 {
-            *now += Duration::from_secs(2);
-            run.round(*now);
-            reader.take(events.take(), true);
-        }
-        true
-    })
+    }
+    world.settle();
+    // Long enough for everything that is waited for.
+    for _ in 0..8 {
+        *now += Duration::from_secs(2);
+        run.round(*now, &mut sink);
+        reader.take(events.take(), true);
+    }
+    true
 }
 
 /// A follow of all logs below `root`, by rounds of a clock of its own: what `steps` makes of it.
@@ -171,28 +166,24 @@ fn by_rounds(root: &std::path::Path, steps: impl FnOnce(&mut dyn FnMut(u64))) ->
     let spec = crate::QuerySpec { follow: true, ..crate::QuerySpec::default() };
     let plan = engine.plan(&spec).expect("a query that can be followed");
     let cancel = Cancel::default();
-    let bench = Bench::new(&cancel);
     let mut given = Vec::new();
-    std::thread::scope(|scope| {
-        let crew = Crew::new(scope, &bench, 1);
-        let mut sink = |event| {
-            if let crate::Event::Records { batch, .. } = event {
-                let text = |record: &crate::Record| {
-                    let late = if record.flags.has(crate::Flags::LATE) { " (late)" } else { "" };
-                    format!("{}{late}", String::from_utf8_lossy(batch.message(record)))
-                };
-                given.extend(batch.records.iter().map(text));
-            }
-            crate::Flow::Continue
-        };
-        let mut run = Run::new(plan, &mut sink, crew, &cancel);
-        run.merge(&cancel);
-        run.go_live();
-        let mut now = Instant::now();
-        steps(&mut |milliseconds| {
-            now += Duration::from_millis(milliseconds);
-            run.round(now);
-        });
+    let mut sink = |event| {
+        if let crate::Event::Records { batch, .. } = event {
+            let text = |record: &crate::Record| {
+                let late = if record.flags.has(crate::Flags::LATE) { " (late)" } else { "" };
+                format!("{}{late}", String::from_utf8_lossy(batch.message(record)))
+            };
+            given.extend(batch.records.iter().map(text));
+        }
+        crate::Flow::Continue
+    };
+    let mut run = Run::new(plan, &cancel);
+    run.merge(&cancel, &mut sink);
+    run.go_live(&mut sink);
+    let mut now = Instant::now();
+    steps(&mut |milliseconds| {
+        now += Duration::from_millis(milliseconds);
+        run.round(now, &mut sink);
     });
     given
 }
