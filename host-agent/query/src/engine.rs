@@ -1,7 +1,9 @@
 //! What queries run on: the logs, the filters and the limits of one process. It lists sources and filters,
 //! and turns a [`QuerySpec`] into a [`Plan`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use weir_sandbox::{
 use weir_scan::{Input, LogRoot, LogSet, MessageRegex, PatternError, PatternLimits, SetTimes, Source};
 
 use crate::builtin::Builtin;
+use crate::folder::{Folder, FolderChange, FolderConfig, FolderFile, Loader, Named};
+use crate::gate;
 use crate::plan::{Plan, Planner};
 use crate::prefilters::Prefilters;
 use crate::resume::ResumeKey;
@@ -50,6 +54,8 @@ pub struct EngineConfig {
     pub filter_maxima: FilterLimits,
     /// Whether a query may bring its own component.
     pub allow_components: bool,
+    /// Where filters are besides those that ship with Weir; [`Engine::look_at_folder`] reads it.
+    pub folder: Option<FolderConfig>,
     /// Name of the node, which filters are told; may be empty.
     pub node: String,
 }
@@ -66,6 +72,7 @@ impl EngineConfig {
             filter_limits: FilterLimits::default(),
             filter_maxima: FilterLimits::maxima(),
             allow_components: true,
+            folder: None,
             node: String::new(),
         }
     }
@@ -114,6 +121,17 @@ pub struct FilterInfo {
     pub digest: String,
     /// Bytes of the component.
     pub size: u64,
+    /// Its file in the engine's folder of filters; empty for others.
+    pub file: String,
+}
+
+/// Filters, and where others could be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilterList {
+    /// Every filter that a query can name, by name.
+    pub filters: Vec<FilterInfo>,
+    /// Every file of the folder of filters, by name.
+    pub files: Vec<FolderFile>,
 }
 
 impl FilterInfo {
@@ -128,6 +146,7 @@ impl FilterInfo {
             params_schema: description.params_schema.clone(),
             digest: filter.digest().to_owned(),
             size: filter.size() as u64,
+            file: String::new(),
         }
     }
 }
@@ -141,6 +160,7 @@ pub struct Engine {
     pub(crate) resume_key: ResumeKey,
     prefilters: Prefilters,
     builtin: BTreeMap<&'static str, Builtin>,
+    folder: Option<Folder>,
 }
 
 impl Engine {
@@ -163,7 +183,8 @@ impl Engine {
             None => ResumeKey::random().map_err(|error| QueryError::Failed { message: error.to_string() }),
         }?;
         let builtin = builtin.iter().map(|builtin| (builtin.name(), *builtin)).collect();
-        Ok(Engine { config, sandbox, resume_key, prefilters: Prefilters::default(), builtin })
+        let folder = config.folder.clone().map(Folder::new);
+        Ok(Engine { config, sandbox, resume_key, prefilters: Prefilters::default(), builtin, folder })
     }
 
     /// The sources that any of `selectors` takes (all, when there is none), by identity. With `times`,
@@ -176,12 +197,31 @@ impl Engine {
         Ok(sets.iter().map(|set| source_info(set, times)).collect())
     }
 
-    /// Every filter that a query can name.
+    /// Every filter that a query can name, and what is known of the files of the folder.
     ///
     /// # Errors
     /// A filter that can't be compiled.
-    pub fn filters(&self) -> Result<Vec<FilterInfo>, QueryError> {
-        self.builtin.keys().map(|name| self.filter(name)).collect()
+    pub fn filters(&self) -> Result<FilterList, QueryError> {
+        let mut filters: Vec<FilterInfo> =
+            self.builtin.keys().map(|name| self.filter(name)).collect::<Result<_, _>>()?;
+        let (found, files) = self.folder.as_ref().map(|it| (it.filters(), it.files())).unwrap_or_default();
+        filters.extend(found.into_iter().map(|Named { filter, file }| FilterInfo {
+            file,
+            ..FilterInfo::of(&filter.description().name, &filter)
+        }));
+        filters.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(FilterList { filters, files })
+    }
+
+    /// Looks at the folder of filters, if there is one: reads and compiles what has changed, which blocks until that is
+    /// done or `cancel` is set. Gives what is otherwise than the last time. Queries keep the filters that they began with.
+    ///
+    /// # Errors
+    /// The folder can't be read: then all of its filters stay as they were.
+    pub fn look_at_folder(&self, cancel: &Cancel) -> io::Result<Vec<FolderChange>> {
+        let Some(folder) = &self.folder else { return Ok(Vec::new()) };
+        let load = Loader { sandbox: &self.sandbox, limits: &self.config.sandbox_limits, cancel };
+        folder.look(&load, &|name| self.builtin.contains_key(name))
     }
 
     /// The filter of that name.
@@ -190,7 +230,9 @@ impl Engine {
     /// No such filter, or one that can't be compiled.
     pub fn filter(&self, name: &str) -> Result<FilterInfo, QueryError> {
         let filter = FilterRef::Name(name.to_owned());
-        Ok(FilterInfo::of(name, &self.load_as(&filter, "name", &Cancel::default())?))
+        let info = FilterInfo::of(name, &self.load_as(&filter, "name", &Cancel::default())?);
+        let file = self.folder.as_ref().and_then(|folder| folder.get(name)).map(|named| named.file);
+        Ok(FilterInfo { file: file.unwrap_or_default(), ..info })
     }
 
     /// What a filter says of itself: one that a query can name, or a component, taken as [`Engine::load`] takes it.
@@ -201,7 +243,7 @@ impl Engine {
         let loaded = self.load(filter)?;
         let name = match filter {
             FilterRef::Name(name) => name,
-            FilterRef::Component { .. } => &loaded.description().name,
+            FilterRef::Component { .. } | FilterRef::Uploaded { .. } => &loaded.description().name,
         };
         Ok(FilterInfo::of(name, &loaded))
     }
@@ -257,11 +299,8 @@ impl Engine {
         match filter {
             FilterRef::Name(name) => {
                 let Some(builtin) = self.builtin.get(name.as_str()) else {
-                    let known: Vec<&str> = self.builtin.keys().copied().collect();
-                    return Err(QueryError::NotFound {
-                        field: field.to_owned(),
-                        message: format!("no filter is named '{name}'; there are {}", known.join(", ")),
-                    });
+                    let found = self.folder.as_ref().and_then(|folder| folder.get(name));
+                    return found.map(|named| named.filter).ok_or_else(|| self.no_filter(name, field));
                 };
                 let load = |component: KnownComponent<'_>| self.sandbox.load_known_while(component, &go_on);
                 builtin.with_component(load).map_err(|error| QueryError::load(field, &error))
@@ -270,6 +309,59 @@ impl Engine {
                 let load = self.sandbox.load_while(bytes, &go_on);
                 load.map_err(|error| QueryError::load(&format!("{field} ({label})"), &error))
             }
+            FilterRef::Uploaded { label, component } => {
+                let known = KnownComponent {
+                    digest: &component.digest,
+                    size: component.bytes.len(),
+                    owner: &component.owner,
+                    bytes: &|| Cow::Borrowed(&component.bytes),
+                };
+                let load = self.sandbox.load_known_while(known, &go_on);
+                load.map_err(|error| QueryError::load(&format!("{field} ({label})"), &error))
+            }
+        }
+    }
+
+    /// Refuses components that come with queries, `field` of which names one, where the config doesn't allow them.
+    ///
+    /// # Errors
+    /// [`QueryError::Refused`], which says what allows them.
+    pub fn check_components_allowed(&self, field: &str) -> Result<(), QueryError> {
+        if self.config.allow_components {
+            return Ok(());
+        }
+        Err(QueryError::Refused {
+            field: field.to_owned(),
+            message: "a filter of one's own is not allowed here: name one of the agent's, or set allow_components: true \
+                      in its config"
+                .to_owned(),
+        })
+    }
+
+    /// The most bytes that a component may have.
+    pub fn component_bytes(&self) -> usize {
+        self.config.sandbox_limits.component_bytes
+    }
+
+    /// Lets a component in that a client uploads, as every component is that comes from outside; gives its digest.
+    /// `field` is what errors call it. It is not compiled before a query uses it.
+    ///
+    /// # Errors
+    /// Components aren't allowed, or this one is refused.
+    pub fn admit_upload(&self, component: &[u8], field: &str) -> Result<String, QueryError> {
+        self.check_components_allowed(field)?;
+        let admitted = gate::pass(component, &self.config.sandbox_limits);
+        admitted.map(|admitted| admitted.digest).map_err(|error| QueryError::load(field, &error))
+    }
+
+    fn no_filter(&self, name: &str, field: &str) -> QueryError {
+        let found = self.folder.as_ref().map(Folder::filters).unwrap_or_default();
+        let found = found.iter().map(|named| named.filter.description().name.as_str());
+        let mut known: Vec<&str> = self.builtin.keys().copied().chain(found).collect();
+        known.sort_unstable();
+        QueryError::NotFound {
+            field: field.to_owned(),
+            message: format!("no filter is named '{name}'; there are {}", known.join(", ")),
         }
     }
 

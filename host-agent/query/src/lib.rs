@@ -20,19 +20,25 @@ mod error;
 mod event;
 mod feed;
 mod filter_stage;
+mod folder;
+mod folder_file;
 mod follow;
+mod gate;
 mod job;
 mod lane;
 mod limits;
 mod live;
 mod neighbours;
+mod params;
 mod passed;
 mod plan;
 mod polled;
 mod prefilters;
 mod resume;
 mod run;
+mod schema;
 mod selector;
+mod shadow;
 mod spares;
 mod spec;
 pub mod time;
@@ -42,19 +48,23 @@ pub use budget::Budget;
 pub use builtin::Builtin;
 pub use call::{CALL_RECORDS, CallRecords};
 pub use cancel::Cancel;
-pub use engine::{Engine, EngineConfig, FileInfo, FilterInfo, Inputs, SourceInfo};
+pub use engine::{Engine, EngineConfig, FileInfo, FilterInfo, FilterList, Inputs, SourceInfo};
 pub use error::QueryError;
 pub use event::{
-    Bucket, Count, Event, FilterFailure, FilterStatus, Flow, Gap, Progress, SourceStatus, Summary,
+    Bucket, Count, Difference, Event, FilterFailure, FilterStatus, Flow, Gap, Outcome, Progress, SampleSide,
+    ShadowSample, ShadowStatus, SourceStatus, Summary,
 };
+pub use folder::{FolderChange, FolderConfig, FolderFile, FolderLimits};
 pub use limits::{QueryLimits, available_threads};
+pub use params::check_params;
 pub use plan::Plan;
 pub use resume::{NotAToken, ResumeKey, ResumeToken, SourcePosition};
-pub use spec::{FilterRef, FilterSpec, Limit, OnFailure, Output, QuerySpec};
+pub use schema::type_name;
+pub use spec::{FilterRef, FilterSpec, Limit, OnFailure, Output, QuerySpec, ShadowSpec, UploadedComponent};
 
 pub use weir_sandbox::{
     Batch, Binding, Compiler, Description, FailureReason, Filter, FilterLimits, Kind, OpenError,
-    SandboxLimits, Session, SourceMeta, SourceVerdict, Verdict, Verdicts, compile_child_main,
+    SandboxLimits, Session, SourceMeta, SourceVerdict, Verdict, Verdicts, compile_child_main, digest,
 };
 pub use weir_scan::{
     Case, Context, Direction, Flags, Matcher, MessageRegex, PatternError, PatternLimits, PatternSpec, Record,

@@ -7,20 +7,23 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use weir_query::{
-    Bucket, Case, Context, Count, Direction, Event, FileInfo, FilterFailure, FilterInfo, FilterRef,
-    FilterSpec, FilterStatus, Gap, Kind, Limit, OnFailure, Output, PatternSpec, Progress, QueryError,
-    QuerySpec, ResumeToken, Source, SourceInfo, SourceStatus, Summary,
+    Bucket, Case, Context, Count, Direction, Event, FileInfo, FilterFailure, FilterInfo, FilterList,
+    FilterRef, FilterSpec, FilterStatus, FolderFile, Gap, Kind, Limit, OnFailure, Output, PatternSpec,
+    Progress, QueryError, QuerySpec, ResumeToken, ShadowSpec, Source, SourceInfo, SourceStatus, Summary,
 };
 
-use crate::batch;
 use crate::wire::v1;
+use crate::{batch, shadow};
 use v1::query_response::Event as WireEvent;
+
+/// Finds the component of a digest that whoever asks has uploaded, for a field.
+pub(crate) type FindUpload<'a> = dyn Fn(&str, v1::Upload) -> Result<FilterRef, QueryError> + 'a;
 
 /// Reads a request.
 ///
 /// # Errors
-/// An enum's value that isn't known, a part that must be there and isn't, a number out of range.
-pub(crate) fn query_spec(wire: v1::QueryRequest) -> Result<QuerySpec, QueryError> {
+/// An enum's value that isn't known, a part that must be there and isn't, a number out of range; what `uploaded` says.
+pub(crate) fn query_spec(wire: v1::QueryRequest, uploaded: &FindUpload<'_>) -> Result<QuerySpec, QueryError> {
     let direction = match known::<v1::Direction>("direction", wire.direction)? {
         v1::Direction::Unspecified | v1::Direction::Forward => Direction::Forward,
         v1::Direction::Backward => Direction::Backward,
@@ -52,7 +55,12 @@ pub(crate) fn query_spec(wire: v1::QueryRequest) -> Result<QuerySpec, QueryError
         direction,
         limit,
         context,
-        filters: wire.filters.into_iter().enumerate().map(filter_spec).collect::<Result<_, _>>()?,
+        filters: wire
+            .filters
+            .into_iter()
+            .enumerate()
+            .map(|(index, filter)| filter_spec(&format!("filters[{index}]"), filter, uploaded))
+            .collect::<Result<_, _>>()?,
         output,
         line_bytes: wire.line_bytes,
         follow: wire.follow,
@@ -245,6 +253,48 @@ pub(crate) fn source_info(wire: v1::SourceInfo) -> Result<SourceInfo, String> {
     })
 }
 
+/// A list of filters.
+pub(crate) fn wire_filter_list(list: FilterList) -> v1::ListFiltersResponse {
+    v1::ListFiltersResponse {
+        filters: list.filters.into_iter().map(wire_filter_info).collect(),
+        files: list.files.into_iter().map(wire_file).collect(),
+    }
+}
+
+/// A list of filters.
+///
+/// # Errors
+/// As [`filter_info`].
+pub(crate) fn filter_list(wire: v1::ListFiltersResponse) -> Result<FilterList, String> {
+    Ok(FilterList {
+        filters: wire.filters.into_iter().map(filter_info).collect::<Result<_, _>>()?,
+        files: wire.files.into_iter().map(file).collect(),
+    })
+}
+
+fn wire_file(file: FolderFile) -> v1::FilterFile {
+    let state = match (&file.problem, &file.filter) {
+        (None, _) => v1::FilterFileState::Loaded,
+        (Some(_), None) => v1::FilterFileState::Refused,
+        (Some(_), Some(_)) => v1::FilterFileState::Kept,
+    };
+    let FolderFile { file, filter, digest, size, problem } = file;
+    v1::FilterFile {
+        file,
+        filter: filter.unwrap_or_default(),
+        digest,
+        size,
+        state: state.into(),
+        problem: problem.unwrap_or_default(),
+    }
+}
+
+fn file(wire: v1::FilterFile) -> FolderFile {
+    let v1::FilterFile { file, filter, digest, size, problem, .. } = wire;
+    let told = |text: String| Some(text).filter(|text| !text.is_empty());
+    FolderFile { file, filter: told(filter), digest, size, problem: told(problem) }
+}
+
 /// A filter for a listing.
 pub(crate) fn wire_filter_info(info: FilterInfo) -> v1::Filter {
     v1::Filter {
@@ -255,6 +305,7 @@ pub(crate) fn wire_filter_info(info: FilterInfo) -> v1::Filter {
         params_schema: info.params_schema,
         digest: info.digest,
         size: info.size,
+        file: info.file,
     }
 }
 
@@ -271,6 +322,7 @@ pub(crate) fn filter_info(wire: v1::Filter) -> Result<FilterInfo, String> {
         params_schema: wire.params_schema,
         digest: wire.digest,
         size: wire.size,
+        file: wire.file,
     })
 }
 
@@ -291,13 +343,15 @@ fn pattern(wire: v1::Pattern) -> Result<PatternSpec, QueryError> {
     })
 }
 
-fn filter_spec((index, wire): (usize, v1::FilterSpec)) -> Result<FilterSpec, QueryError> {
+fn filter_spec(
+    field: &str,
+    wire: v1::FilterSpec,
+    uploaded: &FindUpload<'_>,
+) -> Result<FilterSpec, QueryError> {
     let filter = match wire.filter {
         Some(v1::filter_spec::Filter::Name(name)) => FilterRef::Name(name),
-        Some(v1::filter_spec::Filter::Component(component)) => {
-            FilterRef::Component { label: component.label, bytes: component.component.into() }
-        }
-        None => return Err(invalid(&format!("filters[{index}]"), "names no filter; set name or component")),
+        Some(v1::filter_spec::Filter::Upload(upload)) => uploaded(field, upload)?,
+        None => return Err(invalid(field, "names no filter; set name or upload")),
     };
     let on_failure = match v1::OnFailure::try_from(wire.on_failure) {
         Ok(v1::OnFailure::Unspecified) => OnFailure::Kind,
@@ -305,20 +359,56 @@ fn filter_spec((index, wire): (usize, v1::FilterSpec)) -> Result<FilterSpec, Que
         Ok(v1::OnFailure::Drop) => OnFailure::Drop,
         Ok(v1::OnFailure::End) => OnFailure::End,
         Err(_) => {
-            let field = format!("filters[{index}].on_failure");
-            return Err(invalid(&field, &format!("{} means nothing here", wire.on_failure)));
+            let message = format!("{} means nothing here", wire.on_failure);
+            return Err(invalid(&format!("{field}.on_failure"), &message));
         }
     };
-    Ok(FilterSpec { filter, params: wire.params, limits: wire.limits.into_iter().collect(), on_failure })
+    let shadow =
+        wire.shadow.map(|shadow| shadow_spec(&format!("{field}.shadow"), shadow, uploaded)).transpose()?;
+    let limits = wire.limits.into_iter().collect();
+    Ok(FilterSpec { filter, params: wire.params, limits, on_failure, shadow })
+}
+
+fn shadow_spec(
+    field: &str,
+    wire: v1::ShadowSpec,
+    uploaded: &FindUpload<'_>,
+) -> Result<ShadowSpec, QueryError> {
+    let filter = match wire.filter {
+        Some(v1::shadow_spec::Filter::Name(name)) => FilterRef::Name(name),
+        Some(v1::shadow_spec::Filter::Upload(upload)) => uploaded(field, upload)?,
+        None => return Err(invalid(field, "names no filter; set name or upload")),
+    };
+    Ok(ShadowSpec { filter, params: wire.params })
+}
+
+fn wire_shadow_spec(spec: &ShadowSpec) -> v1::ShadowSpec {
+    let filter = match wire_filter(&spec.filter) {
+        WireFilter::Name(name) => v1::shadow_spec::Filter::Name(name),
+        WireFilter::Upload(upload) => v1::shadow_spec::Filter::Upload(upload),
+    };
+    v1::ShadowSpec { filter: Some(filter), params: spec.params.clone() }
+}
+
+/// How a filter is named on the wire, wherever one is.
+enum WireFilter {
+    Name(String),
+    Upload(v1::Upload),
+}
+
+fn wire_filter(filter: &FilterRef) -> WireFilter {
+    let (label, digest) = match filter {
+        FilterRef::Name(name) => return WireFilter::Name(name.clone()),
+        FilterRef::Component { label, bytes } => (label, weir_query::digest(bytes)),
+        FilterRef::Uploaded { label, component } => (label, component.digest.clone()),
+    };
+    WireFilter::Upload(v1::Upload { label: label.clone(), digest })
 }
 
 fn wire_filter_spec(spec: &FilterSpec) -> v1::FilterSpec {
-    let filter = match &spec.filter {
-        FilterRef::Name(name) => v1::filter_spec::Filter::Name(name.clone()),
-        FilterRef::Component { label, bytes } => v1::filter_spec::Filter::Component(v1::Component {
-            label: label.clone(),
-            component: bytes.clone().into(),
-        }),
+    let filter = match wire_filter(&spec.filter) {
+        WireFilter::Name(name) => v1::filter_spec::Filter::Name(name),
+        WireFilter::Upload(upload) => v1::filter_spec::Filter::Upload(upload),
     };
     let on_failure = match spec.on_failure {
         OnFailure::Kind => v1::OnFailure::Unspecified,
@@ -332,6 +422,7 @@ fn wire_filter_spec(spec: &FilterSpec) -> v1::FilterSpec {
         params: spec.params.clone(),
         limits,
         on_failure: on_failure.into(),
+        shadow: spec.shadow.as_ref().map(wire_shadow_spec),
     }
 }
 
@@ -345,7 +436,7 @@ fn source(wire: v1::Source) -> Source {
     Source { namespace, pod, container, restart, uid, container_id }
 }
 
-fn wire_filter_status(status: FilterStatus) -> v1::FilterStatus {
+pub(crate) fn wire_filter_status(status: FilterStatus) -> v1::FilterStatus {
     v1::FilterStatus {
         index: status.index,
         name: status.name,
@@ -368,6 +459,7 @@ fn wire_filter_status(status: FilterStatus) -> v1::FilterStatus {
         summaries: status.summaries,
         paused: status.paused,
         breaker_opened: status.breaker_opened,
+        shadow: status.shadow.map(|shadow| Box::new(shadow::wire(*shadow))),
     }
 }
 
@@ -382,7 +474,11 @@ fn filter_failure(wire: v1::FilterFailure) -> FilterFailure {
     FilterFailure { call, reason, detail, source, place: place.map(|place| (place.file, place.offset)) }
 }
 
-fn filter_status(wire: v1::FilterStatus) -> Result<FilterStatus, String> {
+/// What a filter did.
+///
+/// # Errors
+/// A kind, or something in what its shadow did, that isn't known.
+pub(crate) fn filter_status(wire: v1::FilterStatus) -> Result<FilterStatus, String> {
     Ok(FilterStatus {
         kind: kind(wire.kind)?,
         index: wire.index,
@@ -405,6 +501,7 @@ fn filter_status(wire: v1::FilterStatus) -> Result<FilterStatus, String> {
         summaries: wire.summaries,
         paused: wire.paused,
         breaker_opened: wire.breaker_opened,
+        shadow: wire.shadow.map(|wire| shadow::status(*wire).map(Box::new)).transpose()?,
     })
 }
 

@@ -45,6 +45,8 @@ struct Running {
     asked: Asked,
     follows: bool,
     sources: usize,
+    /// How much longer it may last than others.
+    shadow_time: Duration,
     cancel: Cancel,
     figures: Figures,
     slot: Slot,
@@ -85,9 +87,10 @@ impl Job {
         if answer.send(Ok(responses)).is_err() {
             tracing::debug!(peer = %asked.peer, "the client left before its query was planned");
         }
-        let sources = plan.source_count();
+        let (sources, shadow_time) = (plan.source_count(), plan.shadow_time());
         let figures = Figures::default();
-        let running = Running { observer, limits, phases, asked, follows, sources, cancel, figures, slot };
+        let running =
+            Running { observer, limits, phases, asked, follows, sources, shadow_time, cancel, figures, slot };
         if running.search(plan, producer) == Outcome::Stalled
             && let Some(calls) = calls
         {
@@ -159,7 +162,7 @@ impl Running {
     fn watch_time(&self) -> oneshot::Sender<()> {
         let (done, ended) = oneshot::channel::<()>();
         let cancel = self.cancel.clone();
-        let time = self.limits.budget.time.saturating_add(OVERTIME);
+        let time = self.limits.budget.time.saturating_add(OVERTIME).saturating_add(self.shadow_time);
         Handle::current().spawn(async move {
             if tokio::time::timeout(time, ended).await.is_err() {
                 cancel.cancel();

@@ -25,10 +25,12 @@ mod outbox;
 mod phase;
 mod query_service;
 pub mod server;
+mod shadow;
 mod source_service;
 mod status;
 mod tls;
 mod trace_id;
+mod uploads;
 pub mod wire;
 
 pub use client::{Client, ClientError, Endpoint};

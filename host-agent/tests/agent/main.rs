@@ -20,4 +20,5 @@ mod raw;
 mod reload;
 mod requests;
 mod transport;
+mod upload;
 mod watch;
