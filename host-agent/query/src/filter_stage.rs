@@ -216,7 +216,7 @@ impl FilterStage {
         while index < batch.records.len() && self.call.picked.len() < CALL_RECORDS {
             let record = batch.records[index];
             if is_passed_by(&record, self.kind) {
-                self.done.push(Done::Unseen);
+                self.note(Done::Unseen);
                 index += 1;
                 continue;
             }
@@ -227,12 +227,12 @@ impl FilterStage {
             self.status.records_in += 1;
             if self.must_enter(batch, &record) {
                 bytes += length;
-                self.done.push(Done::Verdict(self.call.picked.len()));
+                self.note(Done::Verdict(self.call.picked.len()));
                 self.call.picked.push(index);
             } else {
                 self.status.skipped_by_prefilter += 1;
                 let drops = self.kind == Kind::Select;
-                self.done.push(if drops { Done::Dropped } else { Done::Kept });
+                self.note(if drops { Done::Dropped } else { Done::Kept });
                 if drops {
                     self.drop_record(batch, index);
                 }
@@ -240,6 +240,13 @@ impl FilterStage {
             index += 1;
         }
         index
+    }
+
+    /// Notes what becomes of the next record, for the filter beside this one.
+    fn note(&mut self, done: Done) {
+        if self.shadow.is_some() {
+            self.done.push(done);
+        }
     }
 
     fn must_enter(&self, batch: &RecordBatch, record: &Record) -> bool {

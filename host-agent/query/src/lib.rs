@@ -13,6 +13,7 @@ mod budget;
 mod builtin;
 mod call;
 mod cancel;
+mod catalog;
 mod collect;
 mod crew;
 mod engine;
@@ -39,6 +40,7 @@ mod run;
 mod schema;
 mod selector;
 mod shadow;
+mod shadow_status;
 mod spares;
 mod spec;
 pub mod time;
@@ -48,11 +50,11 @@ pub use budget::Budget;
 pub use builtin::Builtin;
 pub use call::{CALL_RECORDS, CallRecords};
 pub use cancel::Cancel;
-pub use engine::{Engine, EngineConfig, FileInfo, FilterInfo, FilterList, Inputs, SourceInfo};
+pub use catalog::{FilterInfo, FilterList};
+pub use engine::{Engine, EngineConfig, FileInfo, Inputs, SourceInfo};
 pub use error::QueryError;
 pub use event::{
-    Bucket, Count, Difference, Event, FilterFailure, FilterStatus, Flow, Gap, Outcome, Progress, SampleSide,
-    ShadowSample, ShadowStatus, SourceStatus, Summary,
+    Bucket, Count, Event, FilterFailure, FilterStatus, Flow, Gap, Progress, SourceStatus, Summary,
 };
 pub use folder::{FolderChange, FolderConfig, FolderFile, FolderLimits};
 pub use limits::{QueryLimits, available_threads};
@@ -60,6 +62,7 @@ pub use params::check_params;
 pub use plan::Plan;
 pub use resume::{NotAToken, ResumeKey, ResumeToken, SourcePosition};
 pub use schema::type_name;
+pub use shadow_status::{Difference, Outcome, SampleSide, ShadowSample, ShadowStatus};
 pub use spec::{FilterRef, FilterSpec, Limit, OnFailure, Output, QuerySpec, ShadowSpec, UploadedComponent};
 
 pub use weir_sandbox::{

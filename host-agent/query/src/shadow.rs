@@ -9,9 +9,8 @@ use weir_sandbox::{Binding, Kind, Session, SourceMeta, SourceVerdict, Verdict, V
 use weir_scan::{MessageRegex, Record, RecordBatch};
 
 use crate::call::{CALL_BYTES, CALL_RECORDS, CallRecords};
-use crate::event::{
-    Difference, FilterFailure, FilterStatus, Outcome, SampleSide, ShadowSample, ShadowStatus,
-};
+use crate::event::{FilterFailure, FilterStatus};
+use crate::shadow_status::{Difference, Outcome, SampleSide, ShadowSample, ShadowStatus};
 
 /// Samples that are told of one shadow.
 const SAMPLES: usize = 16;
@@ -124,7 +123,10 @@ impl Shadow {
                 let Some(theirs) = Came::of(theirs, &self.verdicts, message) else { continue };
                 self.found.compared += 1;
                 if let Some(difference) = ours.differs(&theirs) {
-                    note(&mut self.found, source, record, difference, [ours, theirs]);
+                    // Of a redaction, what the other one leaves in must not be seen.
+                    let told =
+                        if self.plan.binding.kind() == Kind::Redact { theirs.without_text() } else { theirs };
+                    note(&mut self.found, source, record, difference, [ours, told]);
                 }
             }
             at = end;
@@ -227,6 +229,10 @@ impl<'a> Came<'a> {
             }
             Verdict::Failed => none(Outcome::Failed),
         })
+    }
+
+    fn without_text(self) -> Came<'a> {
+        Came { message: b"", fields: b"", ..self }
     }
 
     fn differs(&self, other: &Came<'_>) -> Option<Difference> {

@@ -43,13 +43,26 @@ pub struct QuerySpec {
 }
 
 impl QuerySpec {
+    /// The filters that the query names, those that run beside others included.
+    fn filter_refs(&self) -> impl Iterator<Item = &FilterRef> {
+        self.filters
+            .iter()
+            .flat_map(|spec| [Some(&spec.filter), spec.shadow.as_ref().map(|it| &it.filter)])
+            .flatten()
+    }
+
+    /// Bytes of the uploaded components that the query keeps from being forgotten.
+    pub fn uploaded_bytes(&self) -> usize {
+        let bytes = |filter: &FilterRef| match filter {
+            FilterRef::Uploaded { component, .. } => component.bytes.len(),
+            FilterRef::Name(_) | FilterRef::Component { .. } => 0,
+        };
+        self.filter_refs().map(bytes).sum()
+    }
+
     /// The component of that digest that comes with the query.
     pub fn component(&self, digest: &str) -> Option<&[u8]> {
-        let filters = self
-            .filters
-            .iter()
-            .flat_map(|spec| [Some(&spec.filter), spec.shadow.as_ref().map(|it| &it.filter)]);
-        filters.flatten().find_map(|filter| match filter {
+        self.filter_refs().find_map(|filter| match filter {
             FilterRef::Component { bytes, .. } if weir_sandbox::digest(bytes) == digest => {
                 Some(bytes.as_slice())
             }

@@ -12,7 +12,7 @@ use weir_query::{Event, FilterInfo, FilterList, Flow, QueryError, QuerySpec, Sou
 
 use crate::listen::KEEPALIVE_TIMES;
 use crate::wire::v1;
-use crate::{address, convert, status, tls};
+use crate::{address, convert, convert_filters, status, tls};
 use v1::filter_service_client::FilterServiceClient;
 use v1::query_service_client::QueryServiceClient;
 use v1::source_service_client::SourceServiceClient;
@@ -202,7 +202,7 @@ impl Client {
             .list_filters(request)
             .await
             .map_err(|status| status::to_error(&status))?;
-        convert::filter_list(response.into_inner()).map_err(protocol)
+        convert_filters::filter_list(response.into_inner()).map_err(protocol)
     }
 
     /// The filter of that name.
@@ -219,7 +219,7 @@ impl Client {
             .into_inner()
             .filter
             .ok_or_else(|| protocol("a description without a filter".to_owned()))?;
-        convert::filter_info(filter).map_err(protocol)
+        convert_filters::filter_info(filter).map_err(protocol)
     }
 
     fn request<T>(&self, message: T) -> Request<T> {

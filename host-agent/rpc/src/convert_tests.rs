@@ -4,9 +4,13 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use weir_query::{Difference, Outcome, SampleSide, ShadowSample, ShadowStatus};
+use weir_query::{
+    Difference, FilterFailure, FilterInfo, FilterList, FilterRef, FilterSpec, FilterStatus, FolderFile, Kind,
+    OnFailure, Outcome, SampleSide, ShadowSample, ShadowSpec, ShadowStatus,
+};
 
 use super::*;
+use crate::convert_filters::{filter_list, wire_filter_list};
 
 fn texts() -> impl Strategy<Value = Vec<String>> {
     vec(".{0,8}", 0..4)

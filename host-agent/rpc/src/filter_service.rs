@@ -11,7 +11,7 @@ use crate::lookup::Lookups;
 use crate::observer::Observer;
 use crate::uploads::Uploads;
 use crate::wire::v1;
-use crate::{convert, status};
+use crate::{convert_filters, status};
 use v1::upload_filter_request::Part;
 
 /// Largest message of a request: a part of an upload.
@@ -109,7 +109,7 @@ impl v1::filter_service_server::FilterService for Filters {
         _request: Request<v1::ListFiltersRequest>,
     ) -> Result<Response<v1::ListFiltersResponse>, Status> {
         let list = self.lookups.run(|engine| engine.filters()).await?;
-        Ok(Response::new(convert::wire_filter_list(list)))
+        Ok(Response::new(convert_filters::wire_filter_list(list)))
     }
 
     async fn describe_filter(
@@ -118,7 +118,9 @@ impl v1::filter_service_server::FilterService for Filters {
     ) -> Result<Response<v1::DescribeFilterResponse>, Status> {
         let name = request.into_inner().name;
         let filter = self.lookups.run(move |engine| engine.filter(&name)).await?;
-        Ok(Response::new(v1::DescribeFilterResponse { filter: Some(convert::wire_filter_info(filter)) }))
+        Ok(Response::new(v1::DescribeFilterResponse {
+            filter: Some(convert_filters::wire_filter_info(filter)),
+        }))
     }
 
     async fn upload_filter(

@@ -14,6 +14,7 @@ pub mod client;
 mod codec;
 mod connection;
 mod convert;
+mod convert_filters;
 mod filter_service;
 mod job;
 mod launcher;

@@ -26,7 +26,8 @@ pub struct ServerLimits {
     pub max_queued: usize,
     /// Searches of one caller that wait for their turn (default 16); more are refused.
     pub max_queued_per_caller: usize,
-    /// Bytes of the requests that wait for their turn (default 16 MiB); what would pass it is refused.
+    /// Bytes of the requests that wait for their turn, and of uploaded components that they use (default 16 MiB); what
+    /// would pass it is refused.
     pub max_queued_bytes: usize,
     /// How long a search may wait for its turn (default 10 s) before it is refused.
     pub queue: Duration,

@@ -79,7 +79,8 @@ impl Queries {
             .map_err(|error| status::from_error(&error))?;
         let slot = match spec.follow {
             true => self.admission.follow(caller)?,
-            false => self.admission.search(caller, bytes).await?,
+            // What it has uploaded may be forgotten while it waits, but not given up.
+            false => self.admission.search(caller, bytes + spec.uploaded_bytes()).await?,
         };
         let cancel = Cancel::default();
         let abandoned = CancelWhenDropped(Some(cancel.clone()));

@@ -1,15 +1,15 @@
-//! What a filter beside another one would have done, as wire types and back: a part of [`convert`](crate::convert).
+//! What a filter beside another one would have done, as wire types and back: a part of [`convert_filters`](crate::convert_filters).
 
 use weir_query::{Difference, Outcome, SampleSide, ShadowSample, ShadowStatus};
 
-use crate::convert;
+use crate::convert_filters::{filter_status, wire_filter_status};
 use crate::wire::v1;
 use v1::shadow_sample as sample;
 
 /// What a shadow did.
 pub(crate) fn wire(shadow: ShadowStatus) -> v1::ShadowStatus {
     v1::ShadowStatus {
-        status: Some(Box::new(convert::wire_filter_status(shadow.status))),
+        status: Some(Box::new(wire_filter_status(shadow.status))),
         compared: shadow.compared,
         failed: shadow.failed,
         dropped: shadow.dropped,
@@ -30,7 +30,7 @@ pub(crate) fn status(wire: v1::ShadowStatus) -> Result<ShadowStatus, String> {
     // A shadow has none of its own: what a server says of one isn't read, however deep.
     let status = v1::FilterStatus { shadow: None, ..*wire.status.ok_or("a shadow without its status")? };
     Ok(ShadowStatus {
-        status: convert::filter_status(status)?,
+        status: filter_status(status)?,
         compared: wire.compared,
         failed: wire.failed,
         dropped: wire.dropped,
