@@ -8,10 +8,10 @@ use clap_complete::Shell;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _};
 use clap_complete::env::Shells;
 use serde_json::Value;
-use weir_query::{FilterRef, Inputs};
+use weir_query::{FilterRef, Inputs, type_name};
 
 use crate::failure::Failure;
-use crate::filter::{read_component, type_name};
+use crate::filter::read_component;
 use crate::filter_text::{is_path, split_name};
 use crate::target::local_engine;
 

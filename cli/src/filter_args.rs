@@ -1,9 +1,9 @@
-//! `--filter` and `--filter-params`: which parameters belong to which filter, in the order in which both were
+//! `--filter` and what goes with it: which parameters, limits and shadow belong to which filter, in the order in which both were
 //! typed. How the text of a filter is read is [`filter_text`](crate::filter_text)'s part.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value};
-use weir_query::{FilterRef, FilterSpec, OnFailure};
+use weir_query::{FilterRef, FilterSpec, OnFailure, ShadowSpec};
 
 use crate::failure::Failure;
 use crate::filter::read_component;
@@ -22,6 +22,7 @@ enum Typed {
     Params(String),
     OnFailure(OnFailure),
     Limit(String),
+    Shadow(String),
 }
 
 impl Typed {
@@ -32,6 +33,7 @@ impl Typed {
             Typed::Params(text) => format!("--filter-params '{text}'"),
             Typed::OnFailure(_) => "--on-failure".to_owned(),
             Typed::Limit(text) => format!("--filter-limit '{text}'"),
+            Typed::Shadow(text) => format!("--shadow '{text}'"),
         }
     }
 }
@@ -48,9 +50,7 @@ impl FilterArgs {
         for typed in &self.typed {
             let refused = |reason: String| Failure::refused(format!("{}: {reason}", typed.text()));
             if let Typed::Filter(text) = typed {
-                let (name, params) = split_name(text);
-                let filter =
-                    if is_path(name) { read_component(name)? } else { FilterRef::Name(name.to_owned()) };
+                let (filter, params) = named(text)?;
                 filters.push((FilterSpec::new(filter), parse_params(params).map_err(refused)?));
                 continue;
             }
@@ -62,6 +62,19 @@ impl FilterArgs {
                 Typed::Filter(_) => {}
                 Typed::Params(text) => merge_json(params, text).map_err(refused)?,
                 Typed::OnFailure(what) => spec.on_failure = *what,
+                Typed::Shadow(_) if spec.shadow.is_some() => {
+                    let reason =
+                        "the --filter before it has a shadow already; repeat that filter in another run";
+                    return Err(refused(reason.to_owned()));
+                }
+                Typed::Shadow(text) => {
+                    let (filter, own) = named(text)?;
+                    let params = match parse_params(own).map_err(refused)? {
+                        own if own.is_empty() => String::new(),
+                        own => Value::Object(own).to_string(),
+                    };
+                    spec.shadow = Some(ShadowSpec { filter, params });
+                }
                 Typed::Limit(text) => {
                     let (name, value) = parse_limit(text).map_err(refused)?;
                     if spec.limits.insert(name.to_owned(), value).is_some() {
@@ -70,7 +83,15 @@ impl FilterArgs {
                 }
             }
         }
-        let spec = |(spec, params)| FilterSpec { params: Value::Object(params).to_string(), ..spec };
+        let spec = |(spec, params): (FilterSpec, Map<String, Value>)| {
+            let params = Value::Object(params).to_string();
+            // Without parameters of its own, a shadow has those of the filter that it runs beside.
+            let shadow = spec.shadow.map(|shadow| match shadow.params.is_empty() {
+                true => ShadowSpec { params: params.clone(), ..shadow },
+                false => shadow,
+            });
+            FilterSpec { params, shadow, ..spec }
+        };
         Ok(filters.into_iter().map(spec).collect())
     }
 }
@@ -113,6 +134,20 @@ impl clap::Args for FilterArgs {
                     ),
             )
             .arg(
+                Arg::new("shadow")
+                    .long("shadow")
+                    .value_name("NAME[:KEY=VALUE,...]")
+                    .add(crate::completion::filters())
+                    .action(ArgAction::Append)
+                    .help("Run another filter beside the --filter before it, and tell where they differ")
+                    .long_help(
+                        "Run another filter, such as a new version, beside the --filter before it, on the same records. \
+                         It is named as for --filter, must be of the same kind, and has the parameters of that filter \
+                         unless it is given its own. It changes nothing of the answer; how many records would have come \
+                         out otherwise, and the first of them, is told at the end",
+                    ),
+            )
+            .arg(
                 Arg::new("filter_limit")
                     .long("filter-limit")
                     .value_name("NAME=VALUE")
@@ -140,6 +175,7 @@ impl clap::FromArgMatches for FilterArgs {
         let mut typed = values("filter", Typed::Filter);
         typed.extend(values("filter_params", Typed::Params));
         typed.extend(values("filter_limit", Typed::Limit));
+        typed.extend(values("shadow", Typed::Shadow));
         typed.extend(values("on_failure", |text| {
             Typed::OnFailure(match text.as_str() {
                 "pass" => OnFailure::Pass,
@@ -155,6 +191,13 @@ impl clap::FromArgMatches for FilterArgs {
         *self = FilterArgs::from_arg_matches(matches)?;
         Ok(())
     }
+}
+
+/// The filter that a text names, and the text of its parameters.
+fn named(text: &str) -> Result<(FilterRef, &str), Failure> {
+    let (name, params) = split_name(text);
+    let filter = if is_path(name) { read_component(name)? } else { FilterRef::Name(name.to_owned()) };
+    Ok((filter, params))
 }
 
 fn parse_limit(text: &str) -> Result<(&str, u64), String> {
@@ -197,8 +240,27 @@ mod tests {
         .expect("valid");
         assert_eq!((filters[0].on_failure, filters[1].on_failure), (OnFailure::Drop, OnFailure::Kind));
         assert_eq!((filters[0].limits.get("batch_ms"), filters[1].limits.len()), (Some(&5), 0));
+        let filters = resolve(&[
+            "--filter",
+            "a:x=1",
+            "--shadow",
+            "b",
+            "--filter-params",
+            "{\"z\":3}",
+            "--filter",
+            "c",
+            "--shadow",
+            "d:y=2",
+        ])
+        .expect("valid");
+        let shadows: Vec<_> = filters.iter().filter_map(|filter| filter.shadow.as_ref()).collect();
+        assert_eq!((shadows[0].filter.name(), shadows[0].params.as_str()), ("b", "{\"x\":1,\"z\":3}"));
+        assert_eq!((shadows[1].filter.name(), shadows[1].params.as_str()), ("d", "{\"y\":2}"));
         for wrong in [
             &["--filter-params", "{}"][..],
+            &["--shadow", "b", "--filter", "a"],
+            &["--filter", "a", "--shadow", "b", "--shadow", "c"],
+            &["--filter", "a", "--shadow", "./does-not-exist.wasm"],
             &["--on-failure", "drop", "--filter", "a"],
             &["--filter", "a", "--filter-limit", "batch_ms"],
             &["--filter", "a", "--filter-limit", "batch_ms=1s"],

@@ -17,7 +17,6 @@ const RECONNECT: (Duration, Duration) = (Duration::from_millis(200), Duration::f
 pub(crate) fn run(args: &LogsArgs) -> Result<Exit, Failure> {
     let request = LogsRequest::new(args)?;
     let mut target = request.choice.open(request.threads)?;
-    target.check_params(&request.spec.filters)?;
     if let Some(note) = &request.note {
         report::say(note);
     }

@@ -15,7 +15,6 @@ mod json;
 mod logs;
 mod output;
 mod pages;
-mod params_schema;
 mod request;
 mod sources;
 mod target;

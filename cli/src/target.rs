@@ -5,10 +5,9 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Map, Value};
 use tokio::runtime::{Builder, Runtime};
 use weir_query::{
-    Builtin, Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, FilterLimits, FilterRef, FilterSpec,
+    Builtin, Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, FilterLimits, FilterList, FilterRef,
     Flow, Inputs, QueryError, QuerySpec, SourceInfo,
 };
 use weir_rpc::client::{Client, ClientError, Endpoint};
@@ -16,7 +15,6 @@ use weir_rpc::client::{Client, ClientError, Endpoint};
 use crate::args::{AgentArgs, TargetArgs};
 use crate::failure::Failure;
 use crate::output::report;
-use crate::params_schema;
 
 /// Where kubelet keeps the logs of a node.
 pub(crate) const DEFAULT_DIR: &str = "/var/log/pods";
@@ -179,8 +177,8 @@ impl Target {
         }
     }
 
-    /// Every filter that a query can name.
-    pub(crate) fn filters(&mut self) -> Result<Vec<FilterInfo>, Failure> {
+    /// Every filter that a query can name, and the files of an agent's folder of filters.
+    pub(crate) fn filters(&mut self) -> Result<FilterList, Failure> {
         match self {
             Target::Local(engine) => Ok(engine.filters()?),
             Target::Agent(remote) => remote.call(async |client| client.filters().await),
@@ -203,21 +201,6 @@ impl Target {
             Target::Local(engine) => engine.info(component)?,
             Target::Agent(_) => local_engine(Inputs::Files(Vec::new()), 1)?.info(component)?,
         })
-    }
-
-    /// Refuses parameters that a filter's schema does not take.
-    pub(crate) fn check_params(&mut self, filters: &[FilterSpec]) -> Result<(), Failure> {
-        for spec in filters {
-            let params: Map<String, Value> = serde_json::from_str(&spec.params).map_err(|error| {
-                Failure::refused(format!("parameters of {}: {error}", spec.filter.name()))
-            })?;
-            let info = match &spec.filter {
-                FilterRef::Name(name) => self.filter(name)?,
-                component => self.component(component)?,
-            };
-            params_schema::check(spec.filter.name(), &info.params_schema, &params)?;
-        }
-        Ok(())
     }
 }
 

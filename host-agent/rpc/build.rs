@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         // The arenas of a batch and uploaded components are taken out of the frame without a copy.
         .bytes(".weir.v1.RecordBatch")
-        .bytes(".weir.v1.Component")
+        .bytes(".weir.v1.UploadFilterRequest")
         .codec_path("crate::codec::MessageCodec")
         .compile_fds(descriptors)?;
     Ok(())

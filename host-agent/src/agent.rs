@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use weir_query::{Builtin, Compiler, Engine, EngineConfig, Inputs, QueryError};
+use weir_query::{Builtin, Compiler, Engine, EngineConfig, FolderConfig, Inputs, QueryError};
 use weir_rpc::{Ending, ListenError, Listener, ServeError, Server};
 
 use crate::Config;
+use crate::filter_folder::FilterFolder;
 use crate::metrics::Metrics;
 use crate::probes::{Probes, State};
 
@@ -52,12 +53,13 @@ pub struct Agent {
     listener: Listener,
     probes: Probes,
     metrics: Arc<Metrics>,
+    folder: FilterFolder,
     drain: Duration,
 }
 
 impl Agent {
-    /// Binds both ports and makes the engine, which reads no log and compiles no filter yet. `compiler` is how
-    /// filters will be compiled.
+    /// Binds both ports and makes the engine, which reads no log yet, and compiles no filter but those of the folder of
+    /// filters. `compiler` is how filters are compiled.
     ///
     /// # Errors
     /// A port that can't be bound, a cache folder that can't be used.
@@ -73,18 +75,21 @@ impl Agent {
             filter_limits: config.limits.filter,
             filter_maxima: config.limits.filter_maxima,
             allow_components: config.allow_components,
+            folder: config.filters_folder.map(|path| FolderConfig { path, limits: config.limits.folder }),
             node: config.node,
             ..EngineConfig::new(Inputs::Root(config.logs_dir), compiler)
         };
         let engine = Arc::new(Engine::new(engine, &filters)?);
         let metrics = Metrics::new(filters.iter().map(Builtin::name).collect());
+        let folder = FilterFolder::new(Arc::clone(&engine), Arc::clone(&metrics), config.filters_reload);
+        folder.look().await;
         let observer = Arc::clone(&metrics) as Arc<dyn weir_rpc::Observer>;
         let server = Server::new(engine, config.limits.server, observer);
         let listener = Listener::bind(&config.listen, config.tls.as_ref()).await?;
         let probes = Probes::bind(config.health_listen)
             .await
             .map_err(|source| AgentError::Health { address: config.health_listen, source })?;
-        Ok(Agent { server, listener, probes, metrics, drain: config.drain })
+        Ok(Agent { server, listener, probes, metrics, folder, drain: config.drain })
     }
 
     /// Where the agent listens, as one line for whoever started it: `listening grpc=… health=…`.
@@ -117,6 +122,7 @@ impl Agent {
         tokio::select! {
             ending = self.server.serve(self.listener, shutdown, cut) => Ok(ending?),
             never = probes => match never {},
+            never = self.folder.watch() => match never {},
         }
     }
 }
@@ -129,7 +135,8 @@ impl Agent {
 pub fn runtime(config: &Config) -> io::Result<Runtime> {
     Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(config.limits.server.blocking_threads())
+        // And one for the folder of filters.
+        .max_blocking_threads(config.limits.server.blocking_threads() + 1)
         .thread_keep_alive(THREAD_KEEP_ALIVE)
         .thread_name("weir-blocking")
         .on_thread_start(stand_back)

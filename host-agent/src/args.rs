@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::config_file::ConfigFile;
-use crate::settings::{LogSettings, TlsSettings};
+use crate::settings::{FiltersSettings, LogSettings, TlsSettings};
 use crate::{Config, ConfigError, Settings};
 
 /// Searches this node's container logs and streams them over gRPC.
@@ -55,6 +55,9 @@ pub struct ServeArgs {
     /// Lets queries bring filters of their own.
     #[arg(long)]
     pub allow_components: bool,
+    /// Folder with filters that every query can name.
+    #[arg(long, value_name = "DIR")]
+    pub filters_folder: Option<PathBuf>,
     /// Name of this node, which filters are told.
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
@@ -106,6 +109,7 @@ impl ServeArgs {
             allow_components: self.allow_components.then_some(true),
             node: self.node,
             drain_seconds: self.drain_seconds,
+            filters: FiltersSettings { folder: self.filters_folder, reload_seconds: None },
             tls: TlsSettings {
                 cert: self.tls_cert,
                 key: self.tls_key,

@@ -9,7 +9,7 @@ use weir_rpc::{Listen, TlsFiles};
 
 use crate::limits::Limits;
 use crate::logging::LogConfig;
-use crate::settings::TlsSettings;
+use crate::settings::{FiltersSettings, TlsSettings};
 use crate::{Settings, cache_dir};
 
 /// Where gRPC is served unless configured.
@@ -24,7 +24,7 @@ const LOGS_DIR: &str = "/var/log/pods";
 /// Seconds to drain unless configured; below the 30 that Kubernetes gives a pod.
 const DRAIN_SECONDS: u64 = 20;
 
-/// Seconds between two looks at the files of `tls` unless configured.
+/// Seconds between two looks at the files of `tls`, or at the folder of filters, unless configured.
 const RELOAD_SECONDS: u64 = 10;
 
 /// Most seconds between them.
@@ -48,6 +48,10 @@ pub struct Config {
     pub cache_dir: Option<PathBuf>,
     /// Whether a query may bring its own filter.
     pub allow_components: bool,
+    /// Folder with filters that every query can name.
+    pub filters_folder: Option<PathBuf>,
+    /// Time between two looks at it.
+    pub filters_reload: Duration,
     /// Name of this node; may be empty.
     pub node: String,
     /// How long running queries have to end when the agent is told to.
@@ -122,6 +126,7 @@ impl Config {
                 format!("{} is not a folder; give the one that holds the pods' logs", logs_dir.display());
             return Err(ConfigError::value("logs_dir", reason));
         }
+        let (filters_folder, filters_reload) = filters(settings.filters)?;
         let drain_seconds = settings.drain_seconds.unwrap_or(DRAIN_SECONDS);
         if drain_seconds > MAX_DRAIN_SECONDS {
             let reason = format!("{drain_seconds} is out of range; give 0 to {MAX_DRAIN_SECONDS}");
@@ -136,6 +141,8 @@ impl Config {
             limits: Limits::new(&settings.limits)?,
             cache_dir: cache_dir::prepare(settings.cache_dir)?,
             allow_components: settings.allow_components.unwrap_or(false),
+            filters_folder,
+            filters_reload,
             node: settings.node.unwrap_or_default(),
             drain: Duration::from_secs(drain_seconds),
         })
@@ -152,6 +159,10 @@ impl Config {
             allow_components: Some(self.allow_components),
             node: Some(self.node.clone()),
             drain_seconds: Some(self.drain.as_secs()),
+            filters: FiltersSettings {
+                folder: self.filters_folder.clone(),
+                reload_seconds: Some(self.filters_reload.as_secs()),
+            },
             tls: TlsSettings {
                 cert: tls.map(|tls| tls.cert.clone()),
                 key: tls.map(|tls| tls.key.clone()),
@@ -172,13 +183,29 @@ fn overlap(listen: &Listen, health_listen: SocketAddr) -> bool {
     same && listen.port() != 0 && listen.port() == health_listen.port()
 }
 
-fn tls(settings: TlsSettings) -> Result<Option<TlsFiles>, ConfigError> {
-    let seconds = settings.reload_seconds.unwrap_or(RELOAD_SECONDS);
+/// The folder of filters, and how often to look at it.
+fn filters(settings: FiltersSettings) -> Result<(Option<PathBuf>, Duration), ConfigError> {
+    let reload = reload("filters.reload_seconds", settings.reload_seconds)?;
+    if let Some(folder) = settings.folder.as_ref().filter(|folder| !folder.is_dir()) {
+        let reason =
+            format!("{} is not a folder; give the one that holds filters (*.wasm)", folder.display());
+        return Err(ConfigError::value("filters.folder", reason));
+    }
+    Ok((settings.folder, reload))
+}
+
+/// Time between two looks at files.
+fn reload(field: &str, seconds: Option<u64>) -> Result<Duration, ConfigError> {
+    let seconds = seconds.unwrap_or(RELOAD_SECONDS);
     if !(1..=MAX_RELOAD_SECONDS).contains(&seconds) {
         let reason = format!("{seconds} is out of range; give 1 to {MAX_RELOAD_SECONDS}");
-        return Err(ConfigError::value("tls.reload_seconds", reason));
+        return Err(ConfigError::value(field, reason));
     }
-    let reload = Duration::from_secs(seconds);
+    Ok(Duration::from_secs(seconds))
+}
+
+fn tls(settings: TlsSettings) -> Result<Option<TlsFiles>, ConfigError> {
+    let reload = reload("tls.reload_seconds", settings.reload_seconds)?;
     match settings {
         TlsSettings { cert: Some(cert), key: Some(key), client_ca, .. } => {
             Ok(Some(TlsFiles { cert, key, client_ca, reload }))
@@ -230,6 +257,8 @@ mod tests {
             ("health_listen: 0.0.0.0:7411", "health_listen", "another port"),
             ("tls: {reload_seconds: 0}", "tls.reload_seconds", "1 to 86400"),
             ("logs_dir: /nowhere", "logs_dir", "/nowhere"),
+            ("filters: {folder: /nowhere}", "filters.folder", "/nowhere"),
+            ("filters: {reload_seconds: 0}", "filters.reload_seconds", "1 to 86400"),
             ("drain_seconds: 100000", "drain_seconds", "3600"),
             ("tls: {cert: a}", "tls.key", "tls.cert"),
             ("tls: {key: a}", "tls.cert", "tls.key"),

@@ -7,6 +7,7 @@ pub mod args;
 mod cache_dir;
 mod config;
 mod config_file;
+mod filter_folder;
 mod filter_limits;
 mod limits;
 pub mod logging;

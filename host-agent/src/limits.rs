@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use weir_query::{FilterLimits, QueryLimits, SandboxLimits};
+use weir_query::{FilterLimits, FolderLimits, QueryLimits, SandboxLimits};
 use weir_rpc::ServerLimits;
 
 use crate::filter_limits::{FilterMaxima, FilterSettings, default_maxima};
@@ -73,6 +73,10 @@ section! {
         max_streams: count of server.max_streams in 1..=65_536;
         max_request_bytes: count of server.max_request_bytes in 4096..=256 * MIB;
         max_requests_bytes: count of server.max_requests_bytes in 4096..=GIB;
+        max_uploads_bytes: count of server.max_uploads_bytes in 0..=GIB;
+        max_uploads_bytes_per_caller: count of server.max_uploads_bytes_per_caller in 0..=GIB;
+        upload_keep_seconds: seconds of server.upload_keep in 1..=DAY_SECONDS;
+        max_folder_files: count of folder.files in 0..=1024;
         max_header_bytes: count of server.max_header_bytes in 1024..=MIB;
         request_seconds: seconds of server.request in 1..=DAY_SECONDS;
         handshake_seconds: seconds of server.handshake in 1..=600;
@@ -110,6 +114,7 @@ section! {
         merge_bytes: count of query.merge_bytes in MIB..=GIB;
         batch_bytes: count of query.batch_bytes in MIB..=GIB;
         histogram_buckets: count of query.histogram_buckets in 1..=10_000_000;
+        shadow_seconds: seconds of query.shadow_time in 0..=DAY_SECONDS;
         follow_hold_milliseconds: milliseconds of query.follow_hold in 0..=60_000;
         threads: count of query.threads in 1..=64;
     }
@@ -142,6 +147,8 @@ pub struct Limits {
     pub filter_maxima: FilterLimits,
     /// Of compiling filters.
     pub sandbox: SandboxLimits,
+    /// Of the folder of filters.
+    pub folder: FolderLimits,
 }
 
 impl Default for Limits {
@@ -156,6 +163,7 @@ impl Default for Limits {
             filter: FilterLimits::default(),
             filter_maxima: default_maxima(),
             sandbox: SandboxLimits { compile_memory_bytes, ..sandbox },
+            folder: FolderLimits::default(),
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Metrics {
     queued: Gauge,
     seconds: HistogramWithExemplars<TraceLabel>,
     reloads: Family<ResultLabel, Counter>,
+    uploads: Family<ResultLabel, Counter>,
+    folder_files: Family<ResultLabel, Counter>,
     read: Counter,
     sent: Counter,
     filter_records: Family<FilterLabels, Counter>,
@@ -40,6 +42,8 @@ pub(crate) struct Metrics {
     filter_memory: Family<FilterLabel, Gauge>,
     filter_compiles: Family<CompileLabels, Counter>,
     filter_compile_seconds: Family<FilterLabel, Counter<f64, AtomicU64>>,
+    shadow_records: Family<ShadowLabels, Counter>,
+    shadow_seconds: Family<FilterLabel, Counter<f64, AtomicU64>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -58,6 +62,12 @@ struct ResultLabel {
     result: &'static str,
 }
 
+impl ResultLabel {
+    fn of(is_ok: bool) -> ResultLabel {
+        ResultLabel { result: if is_ok { "ok" } else { "refused" } }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TraceLabel {
     trace_id: String,
@@ -72,6 +82,12 @@ struct FilterLabel {
 struct FilterLabels {
     filter: &'static str,
     verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShadowLabels {
+    filter: &'static str,
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -97,6 +113,8 @@ impl Metrics {
             queued: Gauge::default(),
             seconds: HistogramWithExemplars::new(SECONDS.into_iter()),
             reloads: Family::default(),
+            uploads: Family::default(),
+            folder_files: Family::default(),
             read: Counter::default(),
             sent: Counter::default(),
             filter_records: Family::default(),
@@ -105,6 +123,8 @@ impl Metrics {
             filter_memory: Family::default(),
             filter_compiles: Family::default(),
             filter_compile_seconds: Family::default(),
+            shadow_records: Family::default(),
+            shadow_seconds: Family::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -124,6 +144,16 @@ impl Metrics {
             "tls_reloads",
             "Changes of the certificates' files: ok, or refused, so that the old ones are used on",
             metrics.reloads.clone(),
+        );
+        registry.register(
+            "filter_uploads",
+            "Filters that clients uploaded: ok, or refused",
+            metrics.uploads.clone(),
+        );
+        registry.register(
+            "folder_files",
+            "New or changed files of the folder of filters: ok, or refused",
+            metrics.folder_files.clone(),
         );
         registry.register_with_unit(
             "query_duration",
@@ -166,6 +196,17 @@ impl Metrics {
             Unit::Seconds,
             metrics.filter_compile_seconds.clone(),
         );
+        registry.register(
+            "shadow_records",
+            "Records that a filter beside another one was compared on, or left out of, by what came of it",
+            metrics.shadow_records.clone(),
+        );
+        registry.register_with_unit(
+            "shadow_time",
+            "Time spent in the sandbox of a filter beside another one",
+            Unit::Seconds,
+            metrics.shadow_seconds.clone(),
+        );
         Arc::new(Metrics { registry, ..metrics })
     }
 
@@ -174,6 +215,11 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+
+    /// Counts a new or changed file of the folder of filters.
+    pub(crate) fn folder_file(&self, is_loaded: bool) {
+        self.folder_files.get_or_create(&ResultLabel::of(is_loaded)).inc();
     }
 
     fn count(&self, outcome: &'static str) {
@@ -215,6 +261,14 @@ impl Observer for Metrics {
         let cache = if status.compile_cached { "hit" } else { "miss" };
         self.filter_compiles.get_or_create(&CompileLabels { filter, cache }).inc();
         self.filter_compile_seconds.get_or_create(&label).inc_by(status.compile_time.as_secs_f64());
+        let Some(shadow) = &status.shadow else { return };
+        self.shadow_seconds.get_or_create(&label).inc_by(shadow.status.time.as_secs_f64());
+        let differ = shadow.differing();
+        for (result, records) in
+            [("same", shadow.compared - differ), ("differ", differ), ("left_out", shadow.left_out)]
+        {
+            self.shadow_records.get_or_create(&ShadowLabels { filter, result }).inc_by(records);
+        }
     }
 
     fn ended(&self, outcome: Outcome, elapsed: Duration, trace_id: &str) {
@@ -239,9 +293,12 @@ impl Observer for Metrics {
         };
     }
 
+    fn uploaded(&self, taken: bool) {
+        self.uploads.get_or_create(&ResultLabel::of(taken)).inc();
+    }
+
     fn certificates(&self, usable: bool) {
-        let result = if usable { "ok" } else { "refused" };
-        self.reloads.get_or_create(&ResultLabel { result }).inc();
+        self.reloads.get_or_create(&ResultLabel::of(usable)).inc();
     }
 }
 

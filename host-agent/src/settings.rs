@@ -25,6 +25,8 @@ pub struct Settings {
     pub node: Option<String>,
     /// Seconds that running queries have to end when the agent is told to.
     pub drain_seconds: Option<u64>,
+    /// Filters besides those that ship with the agent.
+    pub filters: FiltersSettings,
     /// TLS of the gRPC port.
     pub tls: TlsSettings,
     /// The agent's own log.
@@ -44,6 +46,16 @@ pub struct TlsSettings {
     /// PEM file with roots that clients' certificates must come from.
     pub client_ca: Option<PathBuf>,
     /// Seconds between two looks at whether these files have changed.
+    pub reload_seconds: Option<u64>,
+}
+
+/// The `filters` section.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FiltersSettings {
+    /// Folder with filters that every query can name.
+    pub folder: Option<PathBuf>,
+    /// Seconds between two looks at whether it has changed.
     pub reload_seconds: Option<u64>,
 }
 
@@ -74,6 +86,10 @@ impl Settings {
             allow_components: self.allow_components.or(below.allow_components),
             node: self.node.or(below.node),
             drain_seconds: self.drain_seconds.or(below.drain_seconds),
+            filters: FiltersSettings {
+                folder: self.filters.folder.or(below.filters.folder),
+                reload_seconds: self.filters.reload_seconds.or(below.filters.reload_seconds),
+            },
             tls: TlsSettings {
                 cert: self.tls.cert.or(below.tls.cert),
                 key: self.tls.key.or(below.tls.key),

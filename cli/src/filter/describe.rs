@@ -1,7 +1,7 @@
 //! What a filter says of itself, for people and as JSON.
 
 use serde_json::Value;
-use weir_query::FilterInfo;
+use weir_query::{FilterInfo, type_name};
 
 use crate::json::Object;
 use crate::output::jsonl::kind_name;
@@ -52,41 +52,6 @@ fn parameters(schema: &Value) -> String {
     format!("\n{}", units::table(&["PARAMETER", "TYPE", "DEFAULT", "MEANING"], &rows, &[]))
 }
 
-/// A property's type in few words: `string`, `list of string`, `a | b`, with bounds.
-pub(crate) fn type_name(property: &Value, schema: &Value) -> String {
-    let property = resolve(property, schema);
-    if let Some(values) = property["enum"].as_array() {
-        return values
-            .iter()
-            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-            .collect::<Vec<_>>()
-            .join(" | ");
-    }
-    if let Some(choices) = property["anyOf"].as_array().or_else(|| property["oneOf"].as_array()) {
-        return choices.iter().map(|choice| type_name(choice, schema)).collect::<Vec<_>>().join(" | ");
-    }
-    let name = match &property["type"] {
-        Value::String(name) if name == "array" => {
-            format!("list of {}", type_name(&property["items"], schema))
-        }
-        Value::String(name) => name.clone(),
-        Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" | "),
-        _ => "any".to_owned(),
-    };
-    match (&property["minimum"], &property["maximum"]) {
-        (Value::Null, Value::Null) => name,
-        (low, Value::Null) => format!("{name} from {low}"),
-        (Value::Null, high) => format!("{name} up to {high}"),
-        (low, high) => format!("{name} {low} to {high}"),
-    }
-}
-
-/// Follows one reference within the schema.
-pub(crate) fn resolve<'a>(property: &'a Value, schema: &'a Value) -> &'a Value {
-    let target = property["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
-    target.and_then(|pointer| schema.pointer(pointer)).unwrap_or(property)
-}
-
 /// A filter as a JSON object.
 pub(crate) fn push_json(out: &mut Vec<u8>, info: &FilterInfo) {
     let object = Object::new(out)
@@ -96,6 +61,10 @@ pub(crate) fn push_json(out: &mut Vec<u8>, info: &FilterInfo) {
         .string("summary", &info.summary)
         .string("digest", &info.digest)
         .value("size", info.size);
+    let object = match info.file.as_str() {
+        "" => object,
+        file => object.string("file", file),
+    };
     let object = match serde_json::from_str::<Value>(&info.params_schema) {
         Ok(schema) => object.json("params_schema", schema.to_string().as_bytes()),
         Err(_) => object.string("params_schema_text", &info.params_schema),

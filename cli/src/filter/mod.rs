@@ -28,7 +28,7 @@ mod trial;
 mod watch;
 
 pub(crate) use args::FilterCommand;
-pub(crate) use describe::{describe, push_json, resolve, type_name};
+pub(crate) use describe::{describe, push_json};
 pub(crate) use subject::read_component;
 
 use crate::failure::{Exit, Failure};

@@ -5,12 +5,11 @@ use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use weir_query::{Engine, FilterInfo, FilterRef, FilterSpec, Inputs};
+use weir_query::{Engine, FilterInfo, FilterRef, FilterSpec, Inputs, check_params};
 
 use super::project::Project;
 use crate::failure::Failure;
 use crate::filter_text::{is_path, merge_json, parse_params, split_name};
-use crate::params_schema;
 use crate::target;
 
 /// Most bytes read of a component file. The sandbox has a limit of its own; this one keeps a wrong path
@@ -47,9 +46,10 @@ impl Subject {
 
     /// It, ready for a query, its parameters checked.
     pub(super) fn spec(&self, engine: &Engine) -> Result<FilterSpec, Failure> {
-        let schema = engine.load(&self.filter)?.description().params_schema.clone();
-        params_schema::check(self.filter.name(), &schema, &self.params)?;
         let params = Value::Object(self.params.clone()).to_string();
+        let filter = engine.load(&self.filter)?;
+        check_params(&filter.description().params_schema, &params)
+            .map_err(|problem| Failure::refused(format!("filter {}: {problem}", self.filter.name())))?;
         Ok(FilterSpec { params, ..FilterSpec::new(self.filter.clone()) })
     }
 }

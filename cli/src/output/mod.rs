@@ -7,6 +7,7 @@ pub(crate) mod label;
 mod place;
 mod progress;
 pub(crate) mod report;
+mod shadow;
 mod text;
 
 use std::collections::HashMap;
@@ -356,6 +357,13 @@ impl View {
         for status in &self.filters {
             aggregate::push(&mut self.out.buffer, status, &self.look);
         }
+        if json {
+            let out = &mut self.out.buffer;
+            let name = |id: u32| self.labels.get(&id).map(|label| label.name.clone());
+            for status in &self.filters {
+                status.shadow.iter().for_each(|shadow| shadow::push(out, status, shadow, name));
+            }
+        }
         if self.look.stats && json {
             let out = &mut self.out.buffer;
             self.gaps.iter().for_each(|gap| jsonl::push_gap(out, gap, self.labels.get(&gap.source)));
@@ -372,6 +380,10 @@ impl View {
             report::summary(summary);
         }
         self.filters.iter().for_each(report::diagnostics);
+        let name = |id: u32| self.labels.get(&id).map(|label| label.name.clone());
+        for status in self.filters.iter().filter(|_| !json) {
+            status.shadow.iter().for_each(|shadow| shadow::report(status, shadow, name));
+        }
         report::incomplete(summary);
         Ok(())
     }

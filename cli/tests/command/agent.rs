@@ -7,19 +7,20 @@ use std::sync::OnceLock;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
+use crate::guests::Puppet;
 use crate::program::{Weir, weir};
 use crate::sample::Tree;
 
 /// A running agent. It ends with the test.
-struct Agent {
+pub(crate) struct Agent {
     child: Child,
     /// `127.0.0.1:PORT`.
-    address: String,
+    pub(crate) address: String,
     _stdout: BufReader<ChildStdout>,
 }
 
 impl Agent {
-    fn start(tree: &Tree, flags: &[&str]) -> Agent {
+    pub(crate) fn start(tree: &Tree, flags: &[&str]) -> Agent {
         let mut child = Command::new(program())
             .args(["serve", "--health-listen", "127.0.0.1:0", "--logs-dir", tree.arg()])
             .arg("--cache-dir")
@@ -177,6 +178,35 @@ fn components_of_ones_own() {
     ask(&Agent::start(&tree, &[])).exits(2).says(&[path, "allow"]);
     let outcome = ask(&Agent::start(&tree, &["--allow-components"])).exits(0);
     assert!(outcome.stdout().contains("[REDACTED:email]"), "{}", outcome.stdout());
+}
+
+/// Filters from an agent's folder are listed with what became of their files, and can be named.
+#[test]
+fn a_folder_of_filters() {
+    let tree = Tree::sample();
+    let filters = Tree::new();
+    filters.write("puppet.wasm", Puppet::default().build());
+    filters.write("broken.wasm", b"GIF89a");
+    let agent = Agent::start(&tree, &["--filters-folder", filters.arg()]);
+    let url = format!("http://{}", agent.address);
+    let listed = weir(&["filters", "--agent", &url]).exits(0);
+    let listed = listed.stdout();
+    let line = |begins: &str| {
+        let line = listed.lines().find(|line| line.starts_with(begins));
+        line.unwrap_or_else(|| panic!("{begins} in\n{listed}")).to_owned()
+    };
+    assert!(line("puppet ").contains("1.2.3") && line("puppet ").contains("puppet.wasm"), "{listed}");
+    assert!(line("redact ").contains(" weir "), "{listed}");
+    assert!(line("puppet.wasm").contains("loaded"), "{listed}");
+    assert!(
+        line("broken.wasm").contains("refused") && line("broken.wasm").contains("not WebAssembly"),
+        "{listed}"
+    );
+    let objects = weir(&["filters", "--agent", &url, "-o", "jsonl"]).exits(0).objects();
+    let states: Vec<_> = objects.iter().filter(|it| it["type"] == "file").map(|it| &it["state"]).collect();
+    assert_eq!(states, ["refused", "loaded"]);
+    let logs = weir(&["logs", "--agent", &url, "--tail", "1", "--filter", "puppet", "--stats"]).exits(0);
+    logs.says(&["filter puppet 1.2.3"]);
 }
 
 #[test]

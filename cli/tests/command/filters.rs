@@ -106,7 +106,7 @@ fn wrong_parameters_are_named() {
         ("json-match:where=level ==", &["where"]),
         ("json-match:wehre=x", &["wehre", "where"]),
         ("redact:detectors=[emial]", &["detectors.0", "emial", "did you mean email?"]),
-        ("json-match:where=12", &["`where`", "12", "string", "where=\"12\""]),
+        ("json-match:where=12", &["`where`", "12", "string", "\"12\""]),
         ("redact:mode='mask', key=1", &["`key`", "1", "string"]),
     ] {
         let outcome = weir(&["logs", "--dir", tree.arg(), "--filter", filter]).exits(2).says(named);

@@ -20,4 +20,5 @@ mod inputs;
 mod listings;
 mod program;
 mod sample;
+mod shadow;
 mod terminal;

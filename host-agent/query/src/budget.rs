@@ -34,14 +34,14 @@ impl Spending {
         Spending { budget, started }
     }
 
-    /// Why the run must end, if it must.
-    pub(crate) fn passed(&self, read_bytes: u64, sent_bytes: u64) -> Option<String> {
+    /// Why the run must end, if it must. `excused` is time that doesn't count.
+    pub(crate) fn passed(&self, read_bytes: u64, sent_bytes: u64, excused: Duration) -> Option<String> {
         let Budget { time, read_bytes: most_read, sent_bytes: most_sent } = self.budget;
         let what = if read_bytes > most_read {
             format!("more than {most_read} bytes were read (limit read_bytes)")
         } else if sent_bytes > most_sent {
             format!("more than {most_sent} bytes were given (limit sent_bytes)")
-        } else if self.started.elapsed() > time {
+        } else if self.started.elapsed().saturating_sub(excused) > time {
             format!("it took more than {} s (limit run_seconds)", time.as_secs_f64())
         } else {
             return None;

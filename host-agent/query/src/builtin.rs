@@ -33,6 +33,6 @@ impl Builtin {
     /// Does something with the component, whose bytes are unpacked where they are needed.
     pub(crate) fn with_component<T>(&self, use_it: impl FnOnce(KnownComponent<'_>) -> T) -> T {
         let bytes = || Cow::Owned((self.component)(self.name));
-        use_it(KnownComponent { digest: self.digest, size: self.size, bytes: &bytes })
+        use_it(KnownComponent { digest: self.digest, size: self.size, owner: "", bytes: &bytes })
     }
 }

@@ -6,6 +6,9 @@ use weir_scan::{Flags, Record, Stream};
 /// Records handed to the guest in one call at the most: calls get no cheaper per record above this.
 pub const CALL_RECORDS: usize = 1024;
 
+/// Message bytes handed over in one call, unless one message alone is longer.
+pub(crate) const CALL_BYTES: usize = 256 << 10;
+
 /// The records of one call; kept for its allocations.
 #[derive(Debug, Default)]
 pub struct CallRecords {

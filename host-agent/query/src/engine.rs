@@ -5,18 +5,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use weir_sandbox::{
-    Binding, Compiler, Filter, FilterLimits, Kind, KnownComponent, Sandbox, SandboxConfig, SandboxLimits,
-};
+use weir_sandbox::{Binding, Compiler, FilterLimits, Sandbox, SandboxConfig, SandboxLimits};
 use weir_scan::{Input, LogRoot, LogSet, MessageRegex, PatternError, PatternLimits, SetTimes, Source};
 
 use crate::builtin::Builtin;
+use crate::folder::{Folder, FolderConfig};
 use crate::plan::{Plan, Planner};
 use crate::prefilters::Prefilters;
 use crate::resume::ResumeKey;
 use crate::selector::{self, Selector};
 use crate::watch::Watcher;
-use crate::{Cancel, FilterRef, QueryError, QueryLimits, QuerySpec};
+use crate::{Cancel, QueryError, QueryLimits, QuerySpec};
 
 /// Name of the file in the cache folder that holds the key of resume tokens.
 const RESUME_KEY_FILE: &str = "resume.key";
@@ -50,6 +49,8 @@ pub struct EngineConfig {
     pub filter_maxima: FilterLimits,
     /// Whether a query may bring its own component.
     pub allow_components: bool,
+    /// Where filters are besides those that ship with Weir; [`Engine::look_at_folder`] reads it.
+    pub folder: Option<FolderConfig>,
     /// Name of the node, which filters are told; may be empty.
     pub node: String,
 }
@@ -66,6 +67,7 @@ impl EngineConfig {
             filter_limits: FilterLimits::default(),
             filter_maxima: FilterLimits::maxima(),
             allow_components: true,
+            folder: None,
             node: String::new(),
         }
     }
@@ -97,50 +99,16 @@ pub struct FileInfo {
     pub size: u64,
 }
 
-/// A filter as listings show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FilterInfo {
-    /// Name that a query uses.
-    pub name: String,
-    /// Version of the filter.
-    pub version: String,
-    /// Its kind.
-    pub kind: Kind,
-    /// One line on what it does.
-    pub summary: String,
-    /// JSON Schema (2020-12) of its parameters.
-    pub params_schema: String,
-    /// Digest of the component, `sha256:` and hex.
-    pub digest: String,
-    /// Bytes of the component.
-    pub size: u64,
-}
-
-impl FilterInfo {
-    /// What a loaded filter says of itself, under the name that it is called by.
-    fn of(name: &str, filter: &Filter) -> FilterInfo {
-        let description = filter.description();
-        FilterInfo {
-            name: name.to_owned(),
-            version: description.version.clone(),
-            kind: description.kind,
-            summary: description.summary.clone(),
-            params_schema: description.params_schema.clone(),
-            digest: filter.digest().to_owned(),
-            size: filter.size() as u64,
-        }
-    }
-}
-
 /// Logs, filters and limits of one process. Share it in an [`Arc`].
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) config: EngineConfig,
-    sandbox: Sandbox,
+    pub(crate) sandbox: Sandbox,
     /// Signs where a search stands, so that what a client hands back can be trusted.
     pub(crate) resume_key: ResumeKey,
     prefilters: Prefilters,
-    builtin: BTreeMap<&'static str, Builtin>,
+    pub(crate) builtin: BTreeMap<&'static str, Builtin>,
+    pub(crate) folder: Option<Folder>,
 }
 
 impl Engine {
@@ -163,7 +131,8 @@ impl Engine {
             None => ResumeKey::random().map_err(|error| QueryError::Failed { message: error.to_string() }),
         }?;
         let builtin = builtin.iter().map(|builtin| (builtin.name(), *builtin)).collect();
-        Ok(Engine { config, sandbox, resume_key, prefilters: Prefilters::default(), builtin })
+        let folder = config.folder.clone().map(Folder::new);
+        Ok(Engine { config, sandbox, resume_key, prefilters: Prefilters::default(), builtin, folder })
     }
 
     /// The sources that any of `selectors` takes (all, when there is none), by identity. With `times`,
@@ -174,45 +143,6 @@ impl Engine {
     pub fn sources(&self, selectors: &[String], times: bool) -> Result<Vec<SourceInfo>, QueryError> {
         let sets = self.select(&parse_selectors(selectors, &self.config.limits)?, selectors, None)?;
         Ok(sets.iter().map(|set| source_info(set, times)).collect())
-    }
-
-    /// Every filter that a query can name.
-    ///
-    /// # Errors
-    /// A filter that can't be compiled.
-    pub fn filters(&self) -> Result<Vec<FilterInfo>, QueryError> {
-        self.builtin.keys().map(|name| self.filter(name)).collect()
-    }
-
-    /// The filter of that name.
-    ///
-    /// # Errors
-    /// No such filter, or one that can't be compiled.
-    pub fn filter(&self, name: &str) -> Result<FilterInfo, QueryError> {
-        let filter = FilterRef::Name(name.to_owned());
-        Ok(FilterInfo::of(name, &self.load_as(&filter, "name", &Cancel::default())?))
-    }
-
-    /// What a filter says of itself: one that a query can name, or a component, taken as [`Engine::load`] takes it.
-    ///
-    /// # Errors
-    /// No such filter, or one that can't be compiled.
-    pub fn info(&self, filter: &FilterRef) -> Result<FilterInfo, QueryError> {
-        let loaded = self.load(filter)?;
-        let name = match filter {
-            FilterRef::Name(name) => name,
-            FilterRef::Component { .. } => &loaded.description().name,
-        };
-        Ok(FilterInfo::of(name, &loaded))
-    }
-
-    /// A filter outside of any query: compiled, and asked what it is. A component is taken whether or not queries
-    /// may bring their own.
-    ///
-    /// # Errors
-    /// No such filter, or one that can't be compiled.
-    pub fn load(&self, filter: &FilterRef) -> Result<Filter, QueryError> {
-        self.load_as(filter, "filter", &Cancel::default())
     }
 
     /// The prefilter of an opened filter, compiled as queries match it.
@@ -244,33 +174,6 @@ impl Engine {
     /// As [`Engine::plan`].
     pub fn plan_unless_cancelled(&self, spec: &QuerySpec, cancel: &Cancel) -> Result<Plan, QueryError> {
         Planner { engine: self, spec, cancel }.plan()
-    }
-
-    /// [`Engine::load`] for a field of a query, unless `cancel` is set while the filter is to be compiled.
-    pub(crate) fn load_as(
-        &self,
-        filter: &FilterRef,
-        field: &str,
-        cancel: &Cancel,
-    ) -> Result<Filter, QueryError> {
-        let go_on = || !cancel.is_cancelled();
-        match filter {
-            FilterRef::Name(name) => {
-                let Some(builtin) = self.builtin.get(name.as_str()) else {
-                    let known: Vec<&str> = self.builtin.keys().copied().collect();
-                    return Err(QueryError::NotFound {
-                        field: field.to_owned(),
-                        message: format!("no filter is named '{name}'; there are {}", known.join(", ")),
-                    });
-                };
-                let load = |component: KnownComponent<'_>| self.sandbox.load_known_while(component, &go_on);
-                builtin.with_component(load).map_err(|error| QueryError::load(field, &error))
-            }
-            FilterRef::Component { label, bytes } => {
-                let load = self.sandbox.load_while(bytes, &go_on);
-                load.map_err(|error| QueryError::load(&format!("{field} ({label})"), &error))
-            }
-        }
     }
 
     /// The sets that any of `selectors` takes (all, when there is none). With a watcher, their directories, and

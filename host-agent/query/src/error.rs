@@ -1,6 +1,6 @@
 //! Why a query is refused.
 
-use weir_sandbox::{LoadError, OpenError};
+use weir_sandbox::{AdmissionError, LoadError, OpenError};
 use weir_scan::{PatternError, ScanError};
 
 /// A query, or a part of it, that can't be answered. Each names the field and says what would be right.
@@ -42,6 +42,14 @@ pub enum QueryError {
         value: String,
         /// What passed it.
         message: String,
+    },
+    /// The field names a component by its digest that whoever asks has not uploaded, or not lately.
+    #[error("{field}: component {digest} is not here; upload it first (again, when it is long ago)")]
+    ComponentNeeded {
+        /// Name of the field.
+        field: String,
+        /// `sha256:` and hexadecimal digits.
+        digest: String,
     },
     /// It should have worked: the disk or the sandbox failed.
     #[error("{message}")]
@@ -91,6 +99,9 @@ impl QueryError {
         match error {
             LoadError::Engine { .. } | LoadError::Unwanted { .. } => {
                 QueryError::Failed { message: error.to_string() }
+            }
+            LoadError::Admission(AdmissionError::TooLarge { found, limit }) => {
+                QueryError::limit(field, "component_bytes", limit, format!("the component has {found} bytes"))
             }
             LoadError::Busy { limit } => QueryError::limit(field, "compile_queue", limit, error.to_string()),
             _ => QueryError::invalid(field, error.to_string()),

@@ -4,10 +4,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use weir_sandbox::Kind;
+use weir_sandbox::{Failure, Filter, Kind, SessionStats};
 use weir_scan::{RecordBatch, Source};
 
 use crate::resume::SourcePosition;
+use crate::shadow_status::ShadowStatus;
 
 /// One thing a query tells, in this order: sources before their first record; records, gaps and
 /// progress as they come; counts or histogram; one status for each source and each filter; the [`Summary`]
@@ -159,6 +160,51 @@ pub struct FilterStatus {
     pub diagnostics: Vec<String>,
     /// Summary records of an aggregate: JSON objects.
     pub summaries: Vec<String>,
+    /// What the filter beside it would have done, where there is one.
+    pub shadow: Option<Box<ShadowStatus>>,
+}
+
+impl FilterStatus {
+    /// That of a filter at place `index` that has done nothing yet.
+    pub(crate) fn of(index: u32, filter: &Filter) -> FilterStatus {
+        let (description, compile) = (filter.description(), filter.compile());
+        FilterStatus {
+            index,
+            name: description.name.clone(),
+            version: description.version.clone(),
+            digest: filter.digest().to_owned(),
+            kind: description.kind,
+            records_in: 0,
+            skipped_by_prefilter: 0,
+            kept: 0,
+            dropped: 0,
+            replaced: 0,
+            withheld: 0,
+            failed: 0,
+            time: Duration::ZERO,
+            peak_memory: 0,
+            compile_cached: compile.cached,
+            compile_time: compile.time,
+            paused: 0,
+            breaker_opened: 0,
+            failures: Vec::new(),
+            diagnostics: Vec::new(),
+            summaries: Vec::new(),
+            shadow: None,
+        }
+    }
+
+    /// Takes over what its session counts.
+    pub(crate) fn note(&mut self, stats: &SessionStats) {
+        self.paused = stats.paused;
+        self.breaker_opened = stats.breaker_opened;
+        self.kept = stats.kept;
+        self.dropped = stats.dropped;
+        self.replaced = stats.replaced;
+        self.failed = stats.failed;
+        self.time = stats.cpu;
+        self.peak_memory = stats.peak_memory_bytes;
+    }
 }
 
 /// One failure of a filter, narrowed down to its record where it was one record's.
@@ -174,6 +220,19 @@ pub struct FilterFailure {
     pub source: Option<u32>,
     /// The record's file in the source's list of files, and its offset in bytes in that file.
     pub place: Option<(u32, u64)>,
+}
+
+impl FilterFailure {
+    /// A failure of a session, of the record at this place.
+    pub(crate) fn of(failure: &Failure, place: Option<(u32, u64)>) -> FilterFailure {
+        FilterFailure {
+            call: failure.call.to_string(),
+            reason: failure.reason.to_string(),
+            detail: failure.detail.clone(),
+            source: failure.source,
+            place,
+        }
+    }
 }
 
 impl fmt::Display for FilterFailure {

@@ -2,19 +2,18 @@
 //! over without copying where it can, and carries the verdicts out on the batch.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use weir_sandbox::{
-    Binding, Columns, Failure, GuestCall, Kind, Session, SourceMeta, SourceVerdict, Verdict, Verdicts,
+    Binding, Columns, GuestCall, Kind, Session, SourceMeta, SourceVerdict, Verdict, Verdicts,
 };
 use weir_scan::{Flags, MessageRegex, Record, RecordBatch, Source};
 
-use crate::call::{CALL_RECORDS, CallRecords};
+use crate::call::{CALL_BYTES, CALL_RECORDS, CallRecords};
 use crate::event::{FilterFailure, FilterStatus};
+use crate::shadow::{Done, Shadow, ShadowPlan};
 use crate::spec::OnFailure;
-
-/// Message bytes handed over in one call, unless one message alone is longer.
-const CALL_BYTES: usize = 256 << 10;
 
 /// Bytes of a batch from which on those of replaced and dropped messages are given back.
 const COMPACT_BYTES: usize = 1 << 20;
@@ -24,8 +23,7 @@ pub(crate) struct StagePlan {
     pub(crate) binding: Binding,
     pub(crate) prefilter: Option<Prefilter>,
     pub(crate) on_failure: OnFailure,
-    pub(crate) compile_cached: bool,
-    pub(crate) compile_time: std::time::Duration,
+    pub(crate) shadow: Option<ShadowPlan>,
 }
 
 /// Where the filter's own regular expression is matched.
@@ -55,6 +53,9 @@ pub(crate) struct FilterStage {
     batch_bytes: usize,
     /// Records whose new message was over it.
     too_large: u64,
+    /// The filter beside it, and what it compares with.
+    shadow: Option<Shadow>,
+    done: Vec<Done>,
     stopped: bool,
     /// It stopped because of a failure.
     ended: bool,
@@ -71,34 +72,11 @@ impl FilterStage {
     /// A stage that has seen nothing yet. With `neighbours`, records that a select drops stay in the batch,
     /// marked as context.
     pub(crate) fn new(index: u32, plan: StagePlan, neighbours: bool, batch_bytes: usize) -> FilterStage {
-        let filter = plan.binding.filter();
-        let description = filter.description();
-        let status = FilterStatus {
-            index,
-            name: description.name.clone(),
-            version: description.version.clone(),
-            digest: filter.digest().to_owned(),
-            kind: description.kind,
-            records_in: 0,
-            skipped_by_prefilter: 0,
-            kept: 0,
-            dropped: 0,
-            replaced: 0,
-            withheld: 0,
-            failed: 0,
-            paused: 0,
-            breaker_opened: 0,
-            time: std::time::Duration::ZERO,
-            peak_memory: 0,
-            compile_cached: plan.compile_cached,
-            compile_time: plan.compile_time,
-            failures: Vec::new(),
-            diagnostics: Vec::new(),
-            summaries: Vec::new(),
-        };
+        let kind = plan.binding.kind();
+        let status = FilterStatus::of(index, &plan.binding.filter());
         FilterStage {
             session: plan.binding.session(),
-            kind: description.kind,
+            kind,
             columns: plan.binding.plan().columns,
             prefilter: plan.prefilter,
             on_failure: plan.on_failure,
@@ -110,6 +88,8 @@ impl FilterStage {
             gone: Vec::new(),
             batch_bytes,
             too_large: 0,
+            shadow: plan.shadow.map(|shadow| Shadow::new(index, shadow)),
+            done: Vec::new(),
             stopped: false,
             ended: false,
         }
@@ -128,7 +108,8 @@ impl FilterStage {
         };
         let skip = self.session.begin_source(id, &meta) == SourceVerdict::Skip;
         self.skips.push(skip);
-        !skip || self.kind == Kind::Aggregate
+        let shadowed = self.shadow.as_mut().is_some_and(|shadow| shadow.begin_source(id, &meta));
+        !skip || self.kind == Kind::Aggregate || shadowed
     }
 
     /// The filter's kind.
@@ -155,6 +136,9 @@ impl FilterStage {
     /// Filters the records of one source, in place.
     pub(crate) fn apply(&mut self, source: u32, batch: &mut RecordBatch) {
         let skip = self.skips.get(source as usize).copied().unwrap_or(false);
+        if skip {
+            self.compare_skipped(source, batch);
+        }
         if skip && self.kind != Kind::Aggregate {
             batch.records.clear();
         }
@@ -166,9 +150,15 @@ impl FilterStage {
         self.gone.resize(records, false);
         let mut first = 0;
         while first < records {
-            first = self.pick(batch, first);
+            let from = first;
+            first = self.pick(batch, from);
             if !self.call.picked.is_empty() {
                 self.hand_over(source, batch);
+            }
+            if let Some(shadow) = &mut self.shadow {
+                shadow.compare(source, batch, from, &self.done, &self.verdicts);
+            }
+            if !self.call.picked.is_empty() {
                 self.carry_out(batch);
             }
             if self.stopped {
@@ -177,6 +167,21 @@ impl FilterStage {
             }
         }
         self.take_out(batch);
+    }
+
+    /// The filter takes none of a source's records; the one beside it may.
+    fn compare_skipped(&mut self, source: u32, batch: &RecordBatch) {
+        let Some(shadow) = &mut self.shadow else { return };
+        let done = if self.kind == Kind::Aggregate { Done::Kept } else { Done::Dropped };
+        let of = |record: &Record| if is_passed_by(record, self.kind) { Done::Unseen } else { done };
+        self.done.clear();
+        self.done.extend(batch.records.iter().map(of));
+        shadow.compare(source, batch, 0, &self.done, &self.verdicts);
+    }
+
+    /// Time that the filter beside it took so far.
+    pub(crate) fn shadow_time(&self) -> Duration {
+        self.shadow.as_ref().map(Shadow::time).unwrap_or_default()
     }
 
     /// Takes the records that are gone out of the batch, and bytes that no record needs, once they are many.
@@ -205,13 +210,13 @@ impl FilterStage {
     /// decides. Returns the first record that was not looked at.
     fn pick(&mut self, batch: &mut RecordBatch, first: usize) -> usize {
         self.call.picked.clear();
+        self.done.clear();
         let mut bytes = 0;
         let mut index = first;
         while index < batch.records.len() && self.call.picked.len() < CALL_RECORDS {
             let record = batch.records[index];
-            let context = record.flags.has(Flags::CONTEXT);
-            // A neighbour of a match is shown whether or not a filter would keep it, and counts nowhere.
-            if context && matches!(self.kind, Kind::Select | Kind::Aggregate) {
+            if is_passed_by(&record, self.kind) {
+                self.note(Done::Unseen);
                 index += 1;
                 continue;
             }
@@ -222,16 +227,26 @@ impl FilterStage {
             self.status.records_in += 1;
             if self.must_enter(batch, &record) {
                 bytes += length;
+                self.note(Done::Verdict(self.call.picked.len()));
                 self.call.picked.push(index);
             } else {
                 self.status.skipped_by_prefilter += 1;
-                if self.kind == Kind::Select {
+                let drops = self.kind == Kind::Select;
+                self.note(if drops { Done::Dropped } else { Done::Kept });
+                if drops {
                     self.drop_record(batch, index);
                 }
             }
             index += 1;
         }
         index
+    }
+
+    /// Notes what becomes of the next record, for the filter beside this one.
+    fn note(&mut self, done: Done) {
+        if self.shadow.is_some() {
+            self.done.push(done);
+        }
     }
 
     fn must_enter(&self, batch: &RecordBatch, record: &Record) -> bool {
@@ -257,7 +272,7 @@ impl FilterStage {
                 let record = &batch.records[*index];
                 Some((record.file, record.offset))
             });
-            self.status.failures.push(told(failure, place));
+            self.status.failures.push(FilterFailure::of(failure, place));
         }
     }
 
@@ -320,15 +335,10 @@ impl FilterStage {
         self.status.diagnostics = self.session.diagnostics();
         let stats = self.session.stats();
         let known = self.status.failures.len();
-        self.status.failures.extend(stats.failures[known..].iter().map(|failure| told(failure, None)));
-        self.status.paused = stats.paused;
-        self.status.breaker_opened = stats.breaker_opened;
-        self.status.kept = stats.kept;
-        self.status.dropped = stats.dropped;
-        self.status.replaced = stats.replaced - self.too_large;
-        self.status.failed = stats.failed + self.too_large;
-        self.status.time = stats.cpu;
-        self.status.peak_memory = stats.peak_memory_bytes;
+        self.status.failures.extend(stats.failures[known..].iter().map(|it| FilterFailure::of(it, None)));
+        self.status.note(stats);
+        self.status.replaced -= self.too_large;
+        self.status.failed += self.too_large;
         if self.too_large > 0 {
             let (records, bytes) = (self.too_large, self.batch_bytes);
             self.status.failures.push(FilterFailure {
@@ -340,6 +350,8 @@ impl FilterStage {
             });
         }
         let incomplete = self.incomplete();
+        let shadow = self.shadow.take().map(|shadow| Box::new(shadow.finish(&self.status.summaries)));
+        self.status.shadow = shadow;
         (self.status, incomplete)
     }
 
@@ -371,14 +383,10 @@ impl FilterStage {
     }
 }
 
-fn told(failure: &Failure, place: Option<(u32, u64)>) -> FilterFailure {
-    FilterFailure {
-        call: failure.call.to_string(),
-        reason: failure.reason.to_string(),
-        detail: failure.detail.clone(),
-        source: failure.source,
-        place,
-    }
+/// Whether a record passes a filter of this kind by: a neighbour of a match is shown whether or not a filter would keep it,
+/// and counts nowhere.
+fn is_passed_by(record: &Record, kind: Kind) -> bool {
+    record.flags.has(Flags::CONTEXT) && matches!(kind, Kind::Select | Kind::Aggregate)
 }
 
 /// Appends the record's fields with those of this filter added; of equal keys, the later filter's stands.

@@ -13,6 +13,7 @@ mod budget;
 mod builtin;
 mod call;
 mod cancel;
+mod catalog;
 mod collect;
 mod crew;
 mod engine;
@@ -20,19 +21,26 @@ mod error;
 mod event;
 mod feed;
 mod filter_stage;
+mod folder;
+mod folder_file;
 mod follow;
+mod gate;
 mod job;
 mod lane;
 mod limits;
 mod live;
 mod neighbours;
+mod params;
 mod passed;
 mod plan;
 mod polled;
 mod prefilters;
 mod resume;
 mod run;
+mod schema;
 mod selector;
+mod shadow;
+mod shadow_status;
 mod spares;
 mod spec;
 mod table;
@@ -43,21 +51,26 @@ pub use budget::Budget;
 pub use builtin::Builtin;
 pub use call::{CALL_RECORDS, CallRecords};
 pub use cancel::Cancel;
-pub use engine::{Engine, EngineConfig, FileInfo, FilterInfo, Inputs, SourceInfo};
+pub use catalog::{FilterInfo, FilterList};
+pub use engine::{Engine, EngineConfig, FileInfo, Inputs, SourceInfo};
 pub use error::QueryError;
 pub use event::{
     Bucket, Count, Event, FilterFailure, FilterStatus, Flow, Gap, Progress, SourceStatus, Summary,
 };
+pub use folder::{FolderChange, FolderConfig, FolderFile, FolderLimits};
 pub use limits::{QueryLimits, available_threads};
+pub use params::check_params;
 pub use plan::Plan;
 pub use resume::{NotAToken, ResumeKey, ResumeToken, SourcePosition};
 pub use run::{Going, Running};
-pub use spec::{FilterRef, FilterSpec, Limit, OnFailure, Output, QuerySpec};
+pub use schema::type_name;
+pub use shadow_status::{Difference, Outcome, SampleSide, ShadowSample, ShadowStatus};
+pub use spec::{FilterRef, FilterSpec, Limit, OnFailure, Output, QuerySpec, ShadowSpec, UploadedComponent};
 pub use table::{Table, merge_summaries};
 
 pub use weir_sandbox::{
     Batch, Binding, Compiler, Description, FailureReason, Filter, FilterLimits, Kind, OpenError,
-    SandboxLimits, Session, SourceMeta, SourceVerdict, Verdict, Verdicts, compile_child_main,
+    SandboxLimits, Session, SourceMeta, SourceVerdict, Verdict, Verdicts, compile_child_main, digest,
 };
 pub use weir_scan::{
     Case, Context, Direction, Flags, Matcher, MessageRegex, PatternError, PatternLimits, PatternSpec, Record,

@@ -38,6 +38,9 @@ pub struct QueryLimits {
     /// 100 ms). One that comes later still is marked as late. Doesn't bound how long a record takes that its
     /// writer or runtime holds, nor a record whose end is still to be written.
     pub follow_hold: Duration,
+    /// Time that a filter takes which runs beside another one, in all of a query (default 1 minute); then it isn't called
+    /// any more. The query is given that much more time. A call that is running comes to its end.
+    pub shadow_time: Duration,
     /// Steps of one histogram, over all sources (default 100,000). Matches of further steps are left out, and
     /// the summary says so.
     pub histogram_buckets: usize,
@@ -57,6 +60,7 @@ impl Default for QueryLimits {
             batch_bytes: 64 << 20,
             threads: available_threads().min(2),
             follow_hold: Duration::from_millis(100),
+            shadow_time: Duration::from_secs(60),
             histogram_buckets: 100_000,
         }
     }

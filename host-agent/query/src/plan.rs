@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use weir_sandbox::{FilterLimits, Kind};
+use weir_sandbox::{Binding, Filter, FilterLimits, Kind};
 use weir_scan::{
     Direction, LogSet, Matcher, MessageRegex, PatternError, Position, ScanLimits, Search, Source,
 };
@@ -11,9 +12,11 @@ use weir_scan::{
 use crate::engine::{Engine, parse_selectors};
 use crate::filter_stage::{Prefilter, StagePlan};
 use crate::follow::{FollowPlan, Instance};
+use crate::params::check_params;
 use crate::resume::{self, ResumeKey};
 use crate::selector::{self, Selector};
-use crate::spec::{FilterRef, FilterSpec, OnFailure};
+use crate::shadow::ShadowPlan;
+use crate::spec::{FilterRef, FilterSpec, OnFailure, ShadowSpec};
 use crate::watch::Watcher;
 use crate::{Cancel, Limit, Output, QueryError, QuerySpec};
 
@@ -53,6 +56,11 @@ impl Plan {
     /// How many sources will be searched.
     pub fn source_count(&self) -> usize {
         self.sets.len()
+    }
+
+    /// Time that filters may take which run beside others: the query may last longer by that much.
+    pub fn shadow_time(&self) -> Duration {
+        self.stages.iter().filter_map(|stage| stage.shadow.as_ref()).map(|shadow| shadow.time).sum()
     }
 }
 
@@ -221,11 +229,13 @@ impl Planner<'_> {
 
     /// Opens every filter. The first filter's prefilter is given back when the scanner can run it: only a
     /// select's, and only the first one's, since a later filter must see what those before it left, and
-    /// they may depend on every record they are handed.
+    /// they may depend on every record they are handed. So may one that runs beside it.
     fn stages(&self) -> Result<(Vec<StagePlan>, Option<Arc<MessageRegex>>), QueryError> {
         let limits = &self.engine.config.limits;
-        if self.spec.filters.len() > limits.filters {
-            let message = format!("{} filters", self.spec.filters.len());
+        let shadows = self.spec.filters.iter().filter(|spec| spec.shadow.is_some()).count();
+        let filters = self.spec.filters.len() + shadows;
+        if filters > limits.filters {
+            let message = format!("{filters} filters, those that run beside others included");
             return Err(QueryError::limit("filters", "filters", limits.filters, message));
         }
         let mut stages = Vec::with_capacity(self.spec.filters.len());
@@ -233,14 +243,9 @@ impl Planner<'_> {
         for (index, spec) in self.spec.filters.iter().enumerate() {
             let field = format!("filters[{index}]");
             let mut stage = self.open(spec, &field)?;
-            let prefilter = self.engine.prefilter(&stage.binding).map_err(|error| {
-                QueryError::invalid(
-                    format!("{field} ({})", spec.filter.name()),
-                    format!("the filter's own prefilter is refused, tell its author: {error}"),
-                )
-            })?;
+            let prefilter = self.prefilter(&stage.binding, &format!("{field} ({})", spec.filter.name()))?;
             if let Some(regex) = prefilter {
-                if index == 0 && stage.binding.kind() == Kind::Select {
+                if index == 0 && stage.binding.kind() == Kind::Select && stage.shadow.is_none() {
                     required = Some(regex);
                     stage.prefilter = Some(Prefilter::InScan);
                 } else {
@@ -254,21 +259,8 @@ impl Planner<'_> {
 
     fn open(&self, spec: &FilterSpec, field: &str) -> Result<StagePlan, QueryError> {
         let name = spec.filter.name();
-        if matches!(spec.filter, FilterRef::Component { .. }) && !self.engine.config.allow_components {
-            return Err(QueryError::Refused {
-                field: field.to_owned(),
-                message: format!(
-                    "'{name}' comes with the query, which this agent's config does not allow \
-                     (allow-components); name one of its own filters"
-                ),
-            });
-        }
-        let filter = self.engine.load_as(&spec.filter, field, self.cancel)?;
-        let params = if spec.params.trim().is_empty() { "{}" } else { &spec.params };
         let limits = self.filter_limits(spec, field)?;
-        let binding = filter
-            .open(params, &limits)
-            .map_err(|error| QueryError::open(&format!("{field} ({name})"), &error))?;
+        let binding = self.bind(&spec.filter, &spec.params, &limits, field)?;
         if spec.on_failure == OnFailure::Pass && binding.kind() == Kind::Redact {
             return Err(QueryError::invalid(
                 format!("{field}.on_failure"),
@@ -277,13 +269,47 @@ impl Planner<'_> {
                 ),
             ));
         }
-        let compile = filter.compile();
-        Ok(StagePlan {
-            binding,
-            prefilter: None,
-            on_failure: spec.on_failure,
-            compile_cached: compile.cached,
-            compile_time: compile.time,
+        let shadow = spec.shadow.as_ref().map(|shadow| self.shadow(shadow, &binding, field)).transpose()?;
+        Ok(StagePlan { binding, prefilter: None, on_failure: spec.on_failure, shadow })
+    }
+
+    /// A filter with its parameters.
+    fn bind(
+        &self,
+        filter: &FilterRef,
+        params: &str,
+        limits: &FilterLimits,
+        field: &str,
+    ) -> Result<Binding, QueryError> {
+        let name = filter.name();
+        if !matches!(filter, FilterRef::Name(_)) {
+            self.engine.check_components_allowed(&format!("{field} ({name})"))?;
+        }
+        let loaded = self.engine.load_as(filter, field, self.cancel)?;
+        let params = if params.trim().is_empty() { "{}" } else { params };
+        let field = format!("{field} ({name})");
+        check_within(&loaded, params, limits).map_err(|problem| QueryError::invalid(&field, problem))?;
+        loaded.open(params, limits).map_err(|error| QueryError::open(&field, &error))
+    }
+
+    fn shadow(&self, spec: &ShadowSpec, beside: &Binding, field: &str) -> Result<ShadowPlan, QueryError> {
+        let field = format!("{field}.shadow");
+        let binding = self.bind(&spec.filter, &spec.params, beside.limits(), &field)?;
+        let field = format!("{field} ({})", spec.filter.name());
+        if binding.kind() != beside.kind() {
+            let (own, other) = (binding.kind().as_str(), beside.kind().as_str());
+            let message =
+                format!("it is of kind {own}, and the filter that it runs beside is of kind {other}");
+            return Err(QueryError::invalid(field, format!("{message}; give one of the same kind")));
+        }
+        let prefilter = self.prefilter(&binding, &field)?;
+        Ok(ShadowPlan { binding, prefilter, time: self.engine.config.limits.shadow_time })
+    }
+
+    fn prefilter(&self, binding: &Binding, field: &str) -> Result<Option<Arc<MessageRegex>>, QueryError> {
+        self.engine.prefilter(binding).map_err(|error| {
+            let message = format!("the filter's own prefilter is refused, tell its author: {error}");
+            QueryError::invalid(field, message)
         })
     }
 
@@ -301,6 +327,14 @@ impl Planner<'_> {
             limit.set(&mut limits, *value).map_err(|reason| QueryError::invalid(field, reason))?;
         }
         Ok(limits)
+    }
+}
+
+/// Checks parameters against the filter's schema; those over the limit are left to it to refuse.
+fn check_within(filter: &Filter, params: &str, limits: &FilterLimits) -> Result<(), String> {
+    match params.len() > limits.params_bytes {
+        true => Ok(()),
+        false => check_params(&filter.description().params_schema, params),
     }
 }
 

@@ -325,7 +325,9 @@ impl Run {
 
     /// Takes note, for the summary too, when the budget is passed.
     fn look_at_budget(&mut self) {
-        if let Some(reason) = self.spending.passed(self.bytes_accepted, self.collector.given_bytes()) {
+        let excused = self.stages.iter().map(FilterStage::shadow_time).sum();
+        if let Some(reason) = self.spending.passed(self.bytes_accepted, self.collector.given_bytes(), excused)
+        {
             self.collector.incomplete(reason);
             self.is_spent = true;
         }

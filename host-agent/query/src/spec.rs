@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use weir_scan::{Context, Direction, PatternSpec};
 
@@ -41,6 +42,35 @@ pub struct QuerySpec {
     pub line_bytes: Option<u32>,
 }
 
+impl QuerySpec {
+    /// The filters that the query names, those that run beside others included.
+    fn filter_refs(&self) -> impl Iterator<Item = &FilterRef> {
+        self.filters
+            .iter()
+            .flat_map(|spec| [Some(&spec.filter), spec.shadow.as_ref().map(|it| &it.filter)])
+            .flatten()
+    }
+
+    /// Bytes of the uploaded components that the query keeps from being forgotten.
+    pub fn uploaded_bytes(&self) -> usize {
+        let bytes = |filter: &FilterRef| match filter {
+            FilterRef::Uploaded { component, .. } => component.bytes.len(),
+            FilterRef::Name(_) | FilterRef::Component { .. } => 0,
+        };
+        self.filter_refs().map(bytes).sum()
+    }
+
+    /// The component of that digest that comes with the query.
+    pub fn component(&self, digest: &str) -> Option<&[u8]> {
+        self.filter_refs().find_map(|filter| match filter {
+            FilterRef::Component { bytes, .. } if weir_sandbox::digest(bytes) == digest => {
+                Some(bytes.as_slice())
+            }
+            _ => None,
+        })
+    }
+}
+
 /// How many matches to give. Context records don't count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Limit {
@@ -75,6 +105,18 @@ pub struct FilterSpec {
     pub limits: BTreeMap<String, u64>,
     /// What becomes of a record that it fails on.
     pub on_failure: OnFailure,
+    /// A filter that runs beside it on the same records, and changes nothing: how often it would have done otherwise is
+    /// told with the filter's status.
+    pub shadow: Option<ShadowSpec>,
+}
+
+/// A filter beside another one. It runs under the limits of that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShadowSpec {
+    /// Which filter. It must be of the same kind.
+    pub filter: FilterRef,
+    /// Its parameters as the text of a JSON object; empty text counts as `{}`.
+    pub params: String,
 }
 
 impl FilterSpec {
@@ -85,6 +127,7 @@ impl FilterSpec {
             params: String::new(),
             limits: BTreeMap::new(),
             on_failure: OnFailure::default(),
+            shadow: None,
         }
     }
 }
@@ -115,13 +158,33 @@ pub enum FilterRef {
         /// The component's bytes.
         bytes: Vec<u8>,
     },
+    /// A component that was uploaded before, to the process that runs the query.
+    Uploaded {
+        /// What to call it in messages.
+        label: String,
+        /// The component.
+        component: Arc<UploadedComponent>,
+    },
+}
+
+/// A component that was uploaded, and let in by [`Engine::admit_upload`](crate::Engine::admit_upload).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadedComponent {
+    /// `sha256:` and the hexadecimal digest of its bytes.
+    pub digest: String,
+    /// The component.
+    pub bytes: Vec<u8>,
+    /// Who has uploaded it. What is made of it is shared with nobody else.
+    pub owner: String,
 }
 
 impl FilterRef {
     /// What to call it in messages.
     pub fn name(&self) -> &str {
         match self {
-            FilterRef::Name(name) | FilterRef::Component { label: name, .. } => name,
+            FilterRef::Name(name)
+            | FilterRef::Component { label: name, .. }
+            | FilterRef::Uploaded { label: name, .. } => name,
         }
     }
 }

@@ -77,6 +77,20 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Caller::Certificate(digest) => {
+                f.write_str("certificate:")?;
+                digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+            Caller::Address(address) => write!(f, "address:{address}"),
+            Caller::User(uid) => write!(f, "uid:{uid}"),
+            Caller::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.place {

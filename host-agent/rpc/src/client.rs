@@ -1,19 +1,22 @@
 //! The client: one agent's services as ours, so that a query over the network gives what a local one gives.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tonic::Request;
+use prost::bytes::Bytes;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity, Uri};
-use weir_query::{Event, FilterInfo, Flow, QueryError, QuerySpec, SourceInfo};
+use tonic::{Request, Response, Streaming};
+use weir_query::{Event, FilterInfo, FilterList, Flow, QueryError, QuerySpec, SourceInfo};
 
 use crate::listen::KEEPALIVE_TIMES;
 use crate::wire::v1;
-use crate::{address, convert, status, tls};
+use crate::{address, convert, convert_filters, status, tls};
 use v1::filter_service_client::FilterServiceClient;
 use v1::query_service_client::QueryServiceClient;
 use v1::source_service_client::SourceServiceClient;
+use v1::upload_filter_request::Part;
 
 /// How long connecting may take, the TLS handshake included.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -24,6 +27,9 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Largest response taken, in bytes: one record of the longest line that an agent allows, with what filters
 /// made of it.
 const RESPONSE_BYTES: usize = 64 << 20;
+
+/// Bytes of a component that are sent at a time.
+const CHUNK_BYTES: usize = 128 << 10;
 
 /// Where an agent is and how to prove who we are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,7 +115,8 @@ impl Client {
         Ok(Client { channel, authorization })
     }
 
-    /// Runs a query and hands each event to `sink`, the summary last. When `sink` says
+    /// Runs a query and hands each event to `sink`, the summary last. Components that it brings and the agent doesn't
+    /// have are uploaded before. When `sink` says
     /// [`Flow::Stop`], the agent's search is cancelled and that is no error. While `sink` works, the agent waits.
     ///
     /// # Errors
@@ -119,14 +126,19 @@ impl Client {
         spec: &QuerySpec,
         sink: &mut dyn FnMut(Event) -> Flow,
     ) -> Result<(), ClientError> {
-        let request = self.request(convert::query_request(spec));
-        let mut responses = QueryServiceClient::new(self.channel.clone())
-            .max_decoding_message_size(RESPONSE_BYTES)
-            .max_encoding_message_size(usize::MAX)
-            .query(request)
-            .await
-            .map_err(|status| status::to_error(&status))?
-            .into_inner();
+        let mut uploaded = HashSet::new();
+        let mut responses = loop {
+            match self.ask(spec).await {
+                Ok(responses) => break responses,
+                // One that is needed again is not to be had there.
+                Err(ClientError::Query(QueryError::ComponentNeeded { digest, .. }))
+                    if spec.component(&digest).is_some() && uploaded.insert(digest.clone()) =>
+                {
+                    self.upload(spec.component(&digest).expect("it was just looked for"), digest).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        };
         let mut whole = false;
         while let Some(response) = responses.message().await.map_err(|status| status::to_error(&status))? {
             let event = convert::event(response).map_err(protocol)?;
@@ -137,6 +149,31 @@ impl Client {
             }
         }
         if whole { Ok(()) } else { Err(ClientError::Incomplete) }
+    }
+
+    async fn ask(&mut self, spec: &QuerySpec) -> Result<Streaming<v1::QueryResponse>, ClientError> {
+        let request = self.request(convert::query_request(spec));
+        let answer = QueryServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(RESPONSE_BYTES)
+            .max_encoding_message_size(usize::MAX)
+            .query(request)
+            .await;
+        answer.map(Response::into_inner).map_err(|status| status::to_error(&status))
+    }
+
+    /// Uploads a component for queries that name it by its digest.
+    async fn upload(&mut self, component: &[u8], digest: String) -> Result<(), ClientError> {
+        let start = Part::Start(v1::UploadStart { digest, size: component.len() as u64 });
+        let component = Bytes::copy_from_slice(component);
+        let chunks = (0..component.len()).step_by(CHUNK_BYTES);
+        let chunks = chunks.map(|at| Part::Chunk(component.slice(at..component.len().min(at + CHUNK_BYTES))));
+        let parts: Vec<_> = std::iter::once(start)
+            .chain(chunks)
+            .map(|part| v1::UploadFilterRequest { part: Some(part) })
+            .collect();
+        let request = self.request(tokio_stream::iter(parts));
+        let uploaded = FilterServiceClient::new(self.channel.clone()).upload_filter(request).await;
+        uploaded.map(|_| ()).map_err(|status| status::to_error(&status))
     }
 
     /// The sources that any of `selectors` takes (all, when there is none), with their times.
@@ -154,19 +191,18 @@ impl Client {
         sources.map(|source| convert::source_info(source).map_err(protocol)).collect()
     }
 
-    /// Every filter that the agent has.
+    /// Every filter that the agent has, and every file of its folder of filters.
     ///
     /// # Errors
     /// A filter that can't be compiled there.
-    pub async fn filters(&mut self) -> Result<Vec<FilterInfo>, ClientError> {
+    pub async fn filters(&mut self) -> Result<FilterList, ClientError> {
         let request = self.request(v1::ListFiltersRequest {});
         let response = FilterServiceClient::new(self.channel.clone())
             .max_decoding_message_size(RESPONSE_BYTES)
             .list_filters(request)
             .await
             .map_err(|status| status::to_error(&status))?;
-        let filters = response.into_inner().filters.into_iter();
-        filters.map(|filter| convert::filter_info(filter).map_err(protocol)).collect()
+        convert_filters::filter_list(response.into_inner()).map_err(protocol)
     }
 
     /// The filter of that name.
@@ -183,7 +219,7 @@ impl Client {
             .into_inner()
             .filter
             .ok_or_else(|| protocol("a description without a filter".to_owned()))?;
-        convert::filter_info(filter).map_err(protocol)
+        convert_filters::filter_info(filter).map_err(protocol)
     }
 
     fn request<T>(&self, message: T) -> Request<T> {

@@ -7,20 +7,20 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use weir_query::{
-    Bucket, Case, Context, Count, Direction, Event, FileInfo, FilterFailure, FilterInfo, FilterRef,
-    FilterSpec, FilterStatus, Gap, Kind, Limit, OnFailure, Output, PatternSpec, Progress, QueryError,
-    QuerySpec, ResumeToken, Source, SourceInfo, SourceStatus, Summary,
+    Bucket, Case, Context, Count, Direction, Event, FileInfo, Gap, Limit, Output, PatternSpec, Progress,
+    QueryError, QuerySpec, ResumeToken, Source, SourceInfo, SourceStatus, Summary,
 };
 
 use crate::batch;
+use crate::convert_filters::{FindUpload, filter_spec, filter_status, wire_filter_spec, wire_filter_status};
 use crate::wire::v1;
 use v1::query_response::Event as WireEvent;
 
 /// Reads a request.
 ///
 /// # Errors
-/// An enum's value that isn't known, a part that must be there and isn't, a number out of range.
-pub(crate) fn query_spec(wire: v1::QueryRequest) -> Result<QuerySpec, QueryError> {
+/// An enum's value that isn't known, a part that must be there and isn't, a number out of range; what `uploaded` says.
+pub(crate) fn query_spec(wire: v1::QueryRequest, uploaded: &FindUpload<'_>) -> Result<QuerySpec, QueryError> {
     let direction = match known::<v1::Direction>("direction", wire.direction)? {
         v1::Direction::Unspecified | v1::Direction::Forward => Direction::Forward,
         v1::Direction::Backward => Direction::Backward,
@@ -52,7 +52,12 @@ pub(crate) fn query_spec(wire: v1::QueryRequest) -> Result<QuerySpec, QueryError
         direction,
         limit,
         context,
-        filters: wire.filters.into_iter().enumerate().map(filter_spec).collect::<Result<_, _>>()?,
+        filters: wire
+            .filters
+            .into_iter()
+            .enumerate()
+            .map(|(index, filter)| filter_spec(&format!("filters[{index}]"), filter, uploaded))
+            .collect::<Result<_, _>>()?,
         output,
         line_bytes: wire.line_bytes,
         follow: wire.follow,
@@ -245,35 +250,6 @@ pub(crate) fn source_info(wire: v1::SourceInfo) -> Result<SourceInfo, String> {
     })
 }
 
-/// A filter for a listing.
-pub(crate) fn wire_filter_info(info: FilterInfo) -> v1::Filter {
-    v1::Filter {
-        name: info.name,
-        version: info.version,
-        kind: wire_kind(info.kind).into(),
-        summary: info.summary,
-        params_schema: info.params_schema,
-        digest: info.digest,
-        size: info.size,
-    }
-}
-
-/// A filter of a listing.
-///
-/// # Errors
-/// A kind that isn't known.
-pub(crate) fn filter_info(wire: v1::Filter) -> Result<FilterInfo, String> {
-    Ok(FilterInfo {
-        kind: kind(wire.kind)?,
-        name: wire.name,
-        version: wire.version,
-        summary: wire.summary,
-        params_schema: wire.params_schema,
-        digest: wire.digest,
-        size: wire.size,
-    })
-}
-
 fn pattern(wire: v1::Pattern) -> Result<PatternSpec, QueryError> {
     Ok(PatternSpec {
         patterns: wire.patterns,
@@ -291,50 +267,6 @@ fn pattern(wire: v1::Pattern) -> Result<PatternSpec, QueryError> {
     })
 }
 
-fn filter_spec((index, wire): (usize, v1::FilterSpec)) -> Result<FilterSpec, QueryError> {
-    let filter = match wire.filter {
-        Some(v1::filter_spec::Filter::Name(name)) => FilterRef::Name(name),
-        Some(v1::filter_spec::Filter::Component(component)) => {
-            FilterRef::Component { label: component.label, bytes: component.component.into() }
-        }
-        None => return Err(invalid(&format!("filters[{index}]"), "names no filter; set name or component")),
-    };
-    let on_failure = match v1::OnFailure::try_from(wire.on_failure) {
-        Ok(v1::OnFailure::Unspecified) => OnFailure::Kind,
-        Ok(v1::OnFailure::Pass) => OnFailure::Pass,
-        Ok(v1::OnFailure::Drop) => OnFailure::Drop,
-        Ok(v1::OnFailure::End) => OnFailure::End,
-        Err(_) => {
-            let field = format!("filters[{index}].on_failure");
-            return Err(invalid(&field, &format!("{} means nothing here", wire.on_failure)));
-        }
-    };
-    Ok(FilterSpec { filter, params: wire.params, limits: wire.limits.into_iter().collect(), on_failure })
-}
-
-fn wire_filter_spec(spec: &FilterSpec) -> v1::FilterSpec {
-    let filter = match &spec.filter {
-        FilterRef::Name(name) => v1::filter_spec::Filter::Name(name.clone()),
-        FilterRef::Component { label, bytes } => v1::filter_spec::Filter::Component(v1::Component {
-            label: label.clone(),
-            component: bytes.clone().into(),
-        }),
-    };
-    let on_failure = match spec.on_failure {
-        OnFailure::Kind => v1::OnFailure::Unspecified,
-        OnFailure::Pass => v1::OnFailure::Pass,
-        OnFailure::Drop => v1::OnFailure::Drop,
-        OnFailure::End => v1::OnFailure::End,
-    };
-    let limits = spec.limits.iter().map(|(name, value)| (name.clone(), *value)).collect();
-    v1::FilterSpec {
-        filter: Some(filter),
-        params: spec.params.clone(),
-        limits,
-        on_failure: on_failure.into(),
-    }
-}
-
 fn wire_source(source: Source) -> v1::Source {
     let Source { namespace, pod, container, restart, uid, container_id } = source;
     v1::Source { namespace, pod, container, restart, uid, container_id }
@@ -343,69 +275,6 @@ fn wire_source(source: Source) -> v1::Source {
 fn source(wire: v1::Source) -> Source {
     let v1::Source { namespace, pod, container, restart, uid, container_id } = wire;
     Source { namespace, pod, container, restart, uid, container_id }
-}
-
-fn wire_filter_status(status: FilterStatus) -> v1::FilterStatus {
-    v1::FilterStatus {
-        index: status.index,
-        name: status.name,
-        version: status.version,
-        digest: status.digest,
-        kind: wire_kind(status.kind).into(),
-        records_in: status.records_in,
-        skipped_by_prefilter: status.skipped_by_prefilter,
-        kept: status.kept,
-        dropped: status.dropped,
-        replaced: status.replaced,
-        withheld: status.withheld,
-        failed: status.failed,
-        time: nanoseconds(status.time),
-        peak_memory: status.peak_memory,
-        compile_cached: status.compile_cached,
-        compile_time: nanoseconds(status.compile_time),
-        failures: status.failures.into_iter().map(wire_filter_failure).collect(),
-        diagnostics: status.diagnostics,
-        summaries: status.summaries,
-        paused: status.paused,
-        breaker_opened: status.breaker_opened,
-    }
-}
-
-fn wire_filter_failure(failure: FilterFailure) -> v1::FilterFailure {
-    let FilterFailure { call, reason, detail, source, place } = failure;
-    let place = place.map(|(file, offset)| v1::filter_failure::Place { file, offset });
-    v1::FilterFailure { call, reason, detail, source, place }
-}
-
-fn filter_failure(wire: v1::FilterFailure) -> FilterFailure {
-    let v1::FilterFailure { call, reason, detail, source, place } = wire;
-    FilterFailure { call, reason, detail, source, place: place.map(|place| (place.file, place.offset)) }
-}
-
-fn filter_status(wire: v1::FilterStatus) -> Result<FilterStatus, String> {
-    Ok(FilterStatus {
-        kind: kind(wire.kind)?,
-        index: wire.index,
-        name: wire.name,
-        version: wire.version,
-        digest: wire.digest,
-        records_in: wire.records_in,
-        skipped_by_prefilter: wire.skipped_by_prefilter,
-        kept: wire.kept,
-        dropped: wire.dropped,
-        replaced: wire.replaced,
-        withheld: wire.withheld,
-        failed: wire.failed,
-        time: Duration::from_nanos(wire.time),
-        peak_memory: wire.peak_memory,
-        compile_cached: wire.compile_cached,
-        compile_time: Duration::from_nanos(wire.compile_time),
-        failures: wire.failures.into_iter().map(filter_failure).collect(),
-        diagnostics: wire.diagnostics,
-        summaries: wire.summaries,
-        paused: wire.paused,
-        breaker_opened: wire.breaker_opened,
-    })
 }
 
 fn wire_summary(summary: Summary) -> v1::Summary {
@@ -440,25 +309,6 @@ fn summary(wire: v1::Summary) -> Summary {
     }
 }
 
-fn wire_kind(kind: Kind) -> v1::FilterKind {
-    match kind {
-        Kind::Select => v1::FilterKind::Select,
-        Kind::Transform => v1::FilterKind::Transform,
-        Kind::Redact => v1::FilterKind::Redact,
-        Kind::Aggregate => v1::FilterKind::Aggregate,
-    }
-}
-
-fn kind(value: i32) -> Result<Kind, String> {
-    match v1::FilterKind::try_from(value) {
-        Ok(v1::FilterKind::Select) => Ok(Kind::Select),
-        Ok(v1::FilterKind::Transform) => Ok(Kind::Transform),
-        Ok(v1::FilterKind::Redact) => Ok(Kind::Redact),
-        Ok(v1::FilterKind::Aggregate) => Ok(Kind::Aggregate),
-        Ok(v1::FilterKind::Unspecified) | Err(_) => Err(format!("a filter of unknown kind {value}")),
-    }
-}
-
 fn known<E: TryFrom<i32>>(field: &str, value: i32) -> Result<E, QueryError> {
     E::try_from(value)
         .map_err(|_| invalid(field, &format!("has no meaning for {value}; the agent may be too old")))
@@ -469,12 +319,12 @@ fn records(field: &str, count: u64) -> Result<usize, QueryError> {
         .map_err(|_| invalid(field, &format!("{count} records are more than this machine can count")))
 }
 
-fn invalid(field: &str, message: &str) -> QueryError {
+pub(crate) fn invalid(field: &str, message: &str) -> QueryError {
     QueryError::Invalid { field: field.to_owned(), message: message.to_owned() }
 }
 
 /// Durations on the wire are 64 bits of nanoseconds: 584 years.
-fn nanoseconds(duration: Duration) -> u64 {
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -4,7 +4,13 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use weir_query::{
+    Difference, FilterFailure, FilterInfo, FilterList, FilterRef, FilterSpec, FilterStatus, FolderFile, Kind,
+    OnFailure, Outcome, SampleSide, ShadowSample, ShadowSpec, ShadowStatus,
+};
+
 use super::*;
+use crate::convert_filters::{filter_list, wire_filter_list};
 
 fn texts() -> impl Strategy<Value = Vec<String>> {
     vec(".{0,8}", 0..4)
@@ -26,11 +32,15 @@ fn pattern_spec() -> impl Strategy<Value = PatternSpec> {
     )
 }
 
-fn filter() -> impl Strategy<Value = FilterSpec> {
-    let filter = prop_oneof![
+fn filter_ref() -> impl Strategy<Value = FilterRef> {
+    prop_oneof![
         ".{0,8}".prop_map(FilterRef::Name),
         (".{0,8}", vec(any::<u8>(), 0..9)).prop_map(|(label, bytes)| FilterRef::Component { label, bytes }),
-    ];
+    ]
+}
+
+fn filter() -> impl Strategy<Value = FilterSpec> {
+    let shadow = (filter_ref(), ".{0,8}").prop_map(|(filter, params)| ShadowSpec { filter, params });
     let limits = prop::collection::btree_map(".{0,8}", any::<u64>(), 0..3);
     let on_failure = prop_oneof![
         Just(OnFailure::Kind),
@@ -38,12 +48,65 @@ fn filter() -> impl Strategy<Value = FilterSpec> {
         Just(OnFailure::Drop),
         Just(OnFailure::End)
     ];
-    (filter, ".{0,8}", limits, on_failure).prop_map(|(filter, params, limits, on_failure)| FilterSpec {
-        filter,
-        params,
-        limits,
-        on_failure,
-    })
+    (filter_ref(), ".{0,8}", limits, on_failure, option::of(shadow)).prop_map(
+        |(filter, params, limits, on_failure, shadow)| FilterSpec {
+            filter,
+            params,
+            limits,
+            on_failure,
+            shadow,
+        },
+    )
+}
+
+/// A status with what a shadow of it did, or without.
+fn shadowed_status() -> impl Strategy<Value = FilterStatus> {
+    let outcome = prop_oneof![
+        Just(Outcome::Kept),
+        Just(Outcome::Dropped),
+        Just(Outcome::Replaced),
+        Just(Outcome::Failed)
+    ];
+    let bytes = || vec(any::<u8>(), 0..9);
+    let side = (outcome, bytes(), bytes()).prop_map(|(outcome, message, fields)| SampleSide {
+        outcome,
+        message,
+        fields,
+    });
+    let difference = prop_oneof![
+        Just(Difference::Failed),
+        Just(Difference::Dropped),
+        Just(Difference::Message),
+        Just(Difference::Fields)
+    ];
+    let sample = (any::<[u32; 2]>(), any::<u64>(), difference, side.clone(), side).prop_map(
+        |([source, file], offset, difference, filter, shadow)| ShadowSample {
+            source,
+            file,
+            offset,
+            difference,
+            filter,
+            shadow,
+        },
+    );
+    let shadow = (status(), any::<[u64; 7]>(), any::<bool>(), vec(sample, 0..3)).prop_map(
+        |(status, [compared, failed, dropped, messages, fields, summaries, left_out], spent, samples)| {
+            ShadowStatus {
+                status,
+                compared,
+                failed,
+                dropped,
+                messages,
+                fields,
+                summaries,
+                left_out,
+                spent,
+                samples,
+            }
+        },
+    );
+    (status(), option::of(shadow))
+        .prop_map(|(status, shadow)| FilterStatus { shadow: shadow.map(Box::new), ..status })
 }
 
 fn output() -> impl Strategy<Value = Output> {
@@ -172,6 +235,7 @@ fn status() -> impl Strategy<Value = FilterStatus> {
                 failures,
                 diagnostics,
                 summaries,
+                shadow: None,
             }
         },
     )
@@ -218,7 +282,7 @@ fn an_event() -> impl Strategy<Value = Event> {
         )),
         vec(count, 0..4).prop_map(Event::Counts),
         vec(bucket, 0..4).prop_map(Event::Histogram),
-        status().prop_map(Event::Filter),
+        shadowed_status().prop_map(Event::Filter),
         a_summary().prop_map(Event::Summary),
     ]
 }
@@ -243,10 +307,22 @@ fn info() -> impl Strategy<Value = SourceInfo> {
         })
 }
 
+/// The component of a query that a request names.
+fn brought(spec: &QuerySpec, upload: &v1::Upload) -> FilterRef {
+    let bytes = spec.component(&upload.digest).expect("one of the query's").to_vec();
+    FilterRef::Component { label: upload.label.clone(), bytes }
+}
+
+/// Nothing was uploaded.
+fn none(field: &str, upload: v1::Upload) -> Result<FilterRef, QueryError> {
+    Err(QueryError::ComponentNeeded { field: field.to_owned(), digest: upload.digest })
+}
+
 proptest! {
     #[test]
     fn a_query_arrives_as_it_was_sent(spec in spec()) {
-        prop_assert_eq!(query_spec(query_request(&spec)).expect("a request of our own"), spec);
+        let found = query_spec(query_request(&spec), &|_, upload| Ok(brought(&spec, &upload)));
+        prop_assert_eq!(found.expect("a request of our own"), spec);
     }
 
     #[test]
@@ -262,17 +338,20 @@ proptest! {
     }
 
     #[test]
-    fn a_listed_filter_arrives_as_it_was_sent(texts in any::<[String; 5]>(), kind in a_kind(), size in any::<u64>()) {
-        let [name, version, summary, params_schema, digest] = texts;
-        let sent = FilterInfo { name, version, kind, summary, params_schema, digest, size };
-        prop_assert_eq!(filter_info(wire_filter_info(sent.clone())).expect("a filter of our own"), sent);
+    fn a_listed_filter_arrives_as_it_was_sent(texts in any::<[String; 6]>(), kind in a_kind(), size in any::<u64>(), told in any::<[Option<bool>; 2]>()) {
+        let [name, version, summary, params_schema, digest, file] = texts;
+        let [filter, problem] = told.map(|told| told.map(|told| told.to_string()));
+        let files = vec![FolderFile { file: file.clone(), filter, digest: digest.clone(), size, problem }];
+        let filters = vec![FilterInfo { name, version, kind, summary, params_schema, digest, size, file }];
+        let sent = FilterList { filters, files };
+        prop_assert_eq!(filter_list(wire_filter_list(sent.clone())).expect("a list of our own"), sent);
     }
 }
 
 #[test]
 fn an_empty_request_is_the_default_query() {
     assert_eq!(
-        query_spec(v1::QueryRequest::default()).expect("every field has a default"),
+        query_spec(v1::QueryRequest::default(), &none).expect("every field has a default"),
         QuerySpec::default()
     );
 }
@@ -293,7 +372,7 @@ fn what_a_request_cannot_say_is_refused_by_name() {
         ("histogram.step", v1::QueryRequest { output: Some(histogram), ..Default::default() }),
     ];
     for (name, request) in cases {
-        match query_spec(request) {
+        match query_spec(request, &none) {
             Err(QueryError::Invalid { field, .. }) => assert_eq!(field, name),
             other => panic!("{name}: {other:?}"),
         }

@@ -60,6 +60,8 @@ struct Known {
     asked: Asked,
     follows: bool,
     sources: usize,
+    /// How much longer it may last than others.
+    shadow_time: Duration,
     cancel: Cancel,
     start: Instant,
     figures: Figures,
@@ -103,7 +105,7 @@ impl Job {
         if answer.send(Ok(responses)).is_err() {
             tracing::debug!(peer = %asked.peer, "the client left before its query was planned");
         }
-        let sources = plan.source_count();
+        let (sources, shadow_time) = (plan.source_count(), plan.shadow_time());
         observer.started();
         let known = Known {
             observer,
@@ -112,6 +114,7 @@ impl Job {
             asked,
             follows,
             sources,
+            shadow_time,
             cancel,
             start: Instant::now(),
             figures: Figures::default(),
@@ -224,7 +227,7 @@ impl Known {
     fn watch_time(&self) -> oneshot::Sender<()> {
         let (done, ended) = oneshot::channel::<()>();
         let cancel = self.cancel.clone();
-        let time = self.limits.budget.time.saturating_add(OVERTIME);
+        let time = self.limits.budget.time.saturating_add(OVERTIME).saturating_add(self.shadow_time);
         Handle::current().spawn(async move {
             if tokio::time::timeout(time, ended).await.is_err() {
                 cancel.cancel();

@@ -26,7 +26,8 @@ pub struct ServerLimits {
     pub max_queued: usize,
     /// Searches of one caller that wait for their turn (default 16); more are refused.
     pub max_queued_per_caller: usize,
-    /// Bytes of the requests that wait for their turn (default 16 MiB); what would pass it is refused.
+    /// Bytes of the requests that wait for their turn, and of uploaded components that they use (default 16 MiB); what
+    /// would pass it is refused.
     pub max_queued_bytes: usize,
     /// How long a search may wait for its turn (default 10 s) before it is refused.
     pub queue: Duration,
@@ -41,11 +42,19 @@ pub struct ServerLimits {
     pub max_connections: usize,
     /// Calls open at once on one connection (default 64).
     pub max_streams: u32,
-    /// Largest request in bytes (default 8 MiB), filter components included.
+    /// Largest request in bytes (default 8 MiB); an upload is many.
     pub max_request_bytes: usize,
     /// Bytes of all requests that are being received (default 32 MiB); what would pass it is refused. Doesn't bound
     /// what is made of a request once it has arrived.
     pub max_requests_bytes: usize,
+    /// Bytes of the components that all callers have uploaded or are uploading (default 16 MiB); what would pass it is
+    /// refused. One component is bounded by [`SandboxLimits::component_bytes`](weir_query::SandboxLimits).
+    pub max_uploads_bytes: usize,
+    /// The same of one caller (default 8 MiB): its own that were not used for longest make way.
+    pub max_uploads_bytes_per_caller: usize,
+    /// How long an uploaded component is kept that isn't used (default 15 minutes). Doesn't bound how long a query goes
+    /// on that uses it, nor how long what was compiled of it is kept for its owner.
+    pub upload_keep: Duration,
     /// Bytes of one call's headers (default 16 KiB), each name and value with 32 bytes added.
     pub max_header_bytes: u32,
     /// How long a request may take to arrive (default 30 s).
@@ -84,6 +93,9 @@ impl Default for ServerLimits {
             max_streams: 64,
             max_request_bytes: 8 << 20,
             max_requests_bytes: 32 << 20,
+            max_uploads_bytes: 16 << 20,
+            max_uploads_bytes_per_caller: 8 << 20,
+            upload_keep: Duration::from_secs(15 * 60),
             max_header_bytes: 16 << 10,
             request: Duration::from_secs(30),
             handshake: Duration::from_secs(10),

@@ -21,6 +21,11 @@ impl Lookups {
         Lookups { engine, slots: Arc::new(Semaphore::new(max)) }
     }
 
+    /// What lookups are made on.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Runs one lookup.
     pub(crate) async fn run<T, F>(&self, lookup: F) -> Result<T, Status>
     where

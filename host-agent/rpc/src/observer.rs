@@ -28,6 +28,9 @@ pub trait Observer: Send + Sync + 'static {
     /// A search begins to wait for its turn, or waits no more.
     fn queued(&self, _waits: bool) {}
 
+    /// A filter was uploaded, or refused.
+    fn uploaded(&self, _taken: bool) {}
+
     /// Certificates have changed on disk, and can be used or not.
     fn certificates(&self, _usable: bool) {}
 }

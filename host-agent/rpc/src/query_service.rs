@@ -6,10 +6,10 @@ use prost::Message as _;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
-use weir_query::{Cancel, Engine};
+use weir_query::{Cancel, Engine, FilterRef, QueryError};
 
 use crate::admission::Admission;
-use crate::caller::Peer;
+use crate::caller::{Caller, Peer};
 use crate::connection::Calls;
 use crate::job::Job;
 use crate::launcher::Launcher;
@@ -18,6 +18,7 @@ use crate::observer::Observer;
 use crate::outbox::Responses;
 use crate::phase::Phases;
 use crate::trace_id::TraceId;
+use crate::uploads::Uploads;
 use crate::wire::v1;
 use crate::{convert, status};
 
@@ -29,6 +30,7 @@ pub(crate) struct Queries {
     pub(crate) limits: ServerLimits,
     pub(crate) phases: Phases,
     pub(crate) launcher: Launcher,
+    pub(crate) uploads: Uploads,
 }
 
 /// Whose query it is, for whoever reads logs.
@@ -57,16 +59,28 @@ impl Drop for CancelWhenDropped {
 }
 
 impl Queries {
+    /// A component that the caller has uploaded.
+    fn uploaded(&self, caller: Caller, field: &str, upload: v1::Upload) -> Result<FilterRef, QueryError> {
+        let v1::Upload { label, digest } = upload;
+        self.engine.check_components_allowed(&format!("{field} ({label})"))?;
+        match self.uploads.find(caller, &digest) {
+            Some(component) => Ok(FilterRef::Uploaded { label, component }),
+            None => Err(QueryError::ComponentNeeded { field: field.to_owned(), digest }),
+        }
+    }
+
     /// From the request to the stream that answers it.
     async fn begin(&self, request: Request<v1::QueryRequest>, asked: Asked) -> Result<Responses, Status> {
         let calls = request.extensions().get::<Calls>().cloned();
         let request = request.into_inner();
         let bytes = request.encoded_len();
-        let spec = convert::query_spec(request).map_err(|error| status::from_error(&error))?;
         let caller = asked.peer.caller();
+        let spec = convert::query_spec(request, &|field, upload| self.uploaded(caller, field, upload))
+            .map_err(|error| status::from_error(&error))?;
         let slot = match spec.follow {
             true => self.admission.follow(caller)?,
-            false => self.admission.search(caller, bytes).await?,
+            // What it has uploaded may be forgotten while it waits, but not given up.
+            false => self.admission.search(caller, bytes + spec.uploaded_bytes()).await?,
         };
         let cancel = Cancel::default();
         let abandoned = CancelWhenDropped(Some(cancel.clone()));

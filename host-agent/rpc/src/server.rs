@@ -15,7 +15,7 @@ use crate::admission::Admission;
 use crate::body::Arrivals;
 use crate::caller::Peer;
 use crate::connection::Serving;
-use crate::filter_service::Filters;
+use crate::filter_service::{Filters, MESSAGE_BYTES};
 use crate::launcher::Launcher;
 use crate::limits::ServerLimits;
 use crate::listen::{Listener, Socket};
@@ -24,6 +24,7 @@ use crate::observer::Observer;
 use crate::phase::{Phase, Phases, phases};
 use crate::query_service::Queries;
 use crate::source_service::Sources;
+use crate::uploads::Uploads;
 use crate::wire::{FILE_DESCRIPTOR_SET, v1};
 use v1::filter_service_server::FilterServiceServer;
 use v1::query_service_server::QueryServiceServer;
@@ -80,8 +81,9 @@ impl Server {
         let (phase, phases) = phases();
         let health = HealthReporter::new();
         let admission = Admission::new(self.limits.clone(), Arc::clone(&self.observer));
+        let uploads = Uploads::new(&self.limits);
         let serving = Arc::new(Serving {
-            routes: self.routes(&health, &admission, &phases).await?,
+            routes: self.routes(&health, &admission, &uploads, &phases).await?,
             arrivals: Arrivals::new(self.limits.max_requests_bytes),
             tls: listener.tls().cloned(),
             limits: self.limits,
@@ -92,6 +94,7 @@ impl Server {
             () = shutdown => {}
             () = accept(&listener, &serving, &mut connections) => {}
             () = reload(&serving, &*self.observer) => {}
+            () = uploads.forget_in_time() => {}
         }
         // Nobody can connect any more.
         drop(listener);
@@ -117,6 +120,7 @@ impl Server {
         &self,
         health: &HealthReporter,
         admission: &Admission,
+        uploads: &Uploads,
         phases: &Phases,
     ) -> Result<Routes, ServeError> {
         let limits = &self.limits;
@@ -130,7 +134,9 @@ impl Server {
             limits: limits.clone(),
             phases: phases.clone(),
             launcher: Launcher::default(),
+            uploads: uploads.clone(),
         };
+        let filters = Filters::new(lookups, uploads.clone(), Arc::clone(&self.observer));
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -144,7 +150,9 @@ impl Server {
             .add_service(reflection().build_v1alpha()?)
             .add_service(QueryServiceServer::new(queries).max_decoding_message_size(bytes))
             .add_service(SourceServiceServer::new(sources).max_decoding_message_size(bytes))
-            .add_service(FilterServiceServer::new(Filters::new(lookups)).max_decoding_message_size(bytes))
+            .add_service(
+                FilterServiceServer::new(filters).max_decoding_message_size(bytes.min(MESSAGE_BYTES)),
+            )
             .prepare())
     }
 }

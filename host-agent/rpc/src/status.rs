@@ -28,6 +28,7 @@ pub(crate) fn from_error(error: &QueryError) -> Status {
         QueryError::NotFound { .. } => (Code::NotFound, "NOT_FOUND"),
         QueryError::Refused { .. } => (Code::PermissionDenied, "REFUSED"),
         QueryError::LimitExceeded { .. } => (Code::ResourceExhausted, "LIMIT_EXCEEDED"),
+        QueryError::ComponentNeeded { .. } => (Code::FailedPrecondition, "COMPONENT_NEEDED"),
         _ => (Code::Internal, "FAILED"),
     };
     let text = cut(&error.to_string());
@@ -49,6 +50,11 @@ pub(crate) fn from_error(error: &QueryError) -> Status {
             tell("limit", limit);
             tell("value", value);
             tell("message", message);
+        }
+        QueryError::ComponentNeeded { field, digest } => {
+            tell("field", field);
+            tell("digest", digest);
+            tell("message", &text);
         }
         QueryError::Failed { message } => {
             tell("message", message);
@@ -132,6 +138,7 @@ pub(crate) fn to_error(status: &Status) -> ClientError {
             "INVALID" => QueryError::Invalid { field, message },
             "NOT_FOUND" => QueryError::NotFound { field, message },
             "REFUSED" => QueryError::Refused { field, message },
+            "COMPONENT_NEEDED" => QueryError::ComponentNeeded { field, digest: get("digest") },
             "LIMIT_EXCEEDED" => {
                 QueryError::LimitExceeded { field, limit: get("limit"), value: get("value"), message }
             }
@@ -185,6 +192,13 @@ mod tests {
                     limit: "filters".to_owned(),
                     value: "8".to_owned(),
                     message: message.clone(),
+                },
+            ),
+            (
+                Code::FailedPrecondition,
+                QueryError::ComponentNeeded {
+                    field: "filters[0]".to_owned(),
+                    digest: "sha256:12".to_owned(),
                 },
             ),
             (Code::Internal, QueryError::Failed { message }),

@@ -102,7 +102,7 @@ pub enum AdmissionError {
 }
 
 /// What names a component: `sha256:` and hexadecimal digits.
-pub(crate) fn digest(component: &[u8]) -> String {
+pub fn digest(component: &[u8]) -> String {
     format!("sha256:{}", hex(&Sha256::digest(component)))
 }
 

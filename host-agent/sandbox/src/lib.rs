@@ -34,7 +34,7 @@ mod text;
 mod ticker;
 pub mod verdicts;
 
-pub use admit::{Admission, AdmissionError, admit};
+pub use admit::{Admission, AdmissionError, admit, digest};
 pub use batch::Batch;
 pub use cache::CacheError;
 pub use compile::{CompileError, Compiler, compile_child_main};

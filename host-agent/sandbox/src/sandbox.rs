@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
+use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
@@ -14,7 +15,7 @@ use crate::abi::LogFilterPre;
 use crate::admit::{AdmissionError, admit, digest};
 use crate::cache::{Cache, CacheError, Entry};
 use crate::compile::{CompileError, Compiler, LOOK_EVERY, compile};
-use crate::engine::Runtime;
+use crate::engine::{Runtime, hex};
 use crate::failure::FilterFailure;
 use crate::filter::{CompileInfo, Filter, FilterInner};
 use crate::guest::Guest;
@@ -108,8 +109,22 @@ pub struct KnownComponent<'a> {
     pub digest: &'a str,
     /// How many bytes it has.
     pub size: usize,
+    /// Whose it is: what is made of it is shared with nobody else, not even where that one brings the same bytes. Empty:
+    /// everybody's.
+    pub owner: &'a str,
     /// Gives them.
     pub bytes: &'a dyn Fn() -> Cow<'a, [u8]>,
+}
+
+impl KnownComponent<'_> {
+    /// What tells what is made of it from all else: hexadecimal digits.
+    fn key(&self) -> String {
+        let digest = self.digest.trim_start_matches("sha256:");
+        match self.owner {
+            "" => digest.to_owned(),
+            owner => hex(&Sha256::digest(format!("{digest} of {owner}"))),
+        }
+    }
 }
 
 /// Loads filters. Clones share engine, cache and loaded filters; threads may share it.
@@ -152,7 +167,7 @@ impl Drop for InLine<'_> {
 #[derive(Default)]
 struct State {
     runtime: Option<Arc<Runtime>>,
-    /// Filters that are loaded, by digest.
+    /// Filters that are loaded, by [`KnownComponent::key`].
     filters: HashMap<String, Weak<FilterInner>>,
     /// Those used last, which stay loaded whether they are in use or not; the latest comes last.
     kept: VecDeque<Arc<FilterInner>>,
@@ -160,8 +175,8 @@ struct State {
 
 impl State {
     /// A filter that is loaded; it is used now, and kept as [`State::keep`] says.
-    fn loaded(&mut self, digest: &str, most: usize) -> Option<Filter> {
-        let filter = self.filters.get(digest).and_then(Weak::upgrade)?;
+    fn loaded(&mut self, key: &str, most: usize) -> Option<Filter> {
+        let filter = self.filters.get(key).and_then(Weak::upgrade)?;
         self.keep(&filter, most);
         Some(Filter::from_inner(filter))
     }
@@ -212,6 +227,7 @@ impl Sandbox {
         let known = KnownComponent {
             digest: &digest(component),
             size: component.len(),
+            owner: "",
             bytes: &|| Cow::Borrowed(component),
         };
         self.load_known_while(known, is_wanted)
@@ -226,16 +242,17 @@ impl Sandbox {
         component: KnownComponent<'_>,
         is_wanted: &dyn Fn() -> bool,
     ) -> Result<Filter, LoadError> {
-        if let Some(filter) = self.loaded(component.digest) {
+        let key = component.key();
+        if let Some(filter) = self.loaded(&key) {
             return Ok(filter);
         }
         let runtime = self.runtime()?;
         let started = Instant::now();
         // What is on disk doesn't wait for what others have to compile, and was admitted before it was compiled.
-        let name = self.0.entry_name(component.digest, &runtime);
+        let name = self.0.entry_name(&key, &runtime);
         if let Some(code) = self.0.cached(&runtime, &name) {
             let compile = CompileInfo { cached: true, time: started.elapsed() };
-            return self.describe(component, &runtime, &code, compile);
+            return self.describe(component, key, &runtime, &code, compile);
         }
         let bytes = (component.bytes)();
         admit(&bytes, &self.0.limits)?;
@@ -243,7 +260,7 @@ impl Sandbox {
         let Some(_turn) = self.0.wait_for_turn(is_wanted) else {
             return Err(LoadError::Unwanted { digest: component.digest.to_owned() });
         };
-        if let Some(filter) = self.loaded(component.digest) {
+        if let Some(filter) = self.loaded(&key) {
             return Ok(filter);
         }
         let (code, cached) = match self.0.cached(&runtime, &name) {
@@ -251,7 +268,7 @@ impl Sandbox {
             None => (self.0.compiled(&runtime, &bytes, component.digest, &name, is_wanted)?, false),
         };
         let compile = CompileInfo { cached, time: started.elapsed() };
-        self.describe(component, &runtime, &code, compile)
+        self.describe(component, key, &runtime, &code, compile)
     }
 
     /// The last step: links the machine code and asks it what it is. Of two that come here with the same component, one
@@ -259,6 +276,7 @@ impl Sandbox {
     fn describe(
         &self,
         component: KnownComponent<'_>,
+        key: String,
         runtime: &Arc<Runtime>,
         code: &Component,
         compile: CompileInfo,
@@ -277,7 +295,7 @@ impl Sandbox {
         let description = guest.describe(self.0.limits.schema_bytes).map_err(LoadError::Describe)?;
         drop(guest);
         let mut state = self.0.lock();
-        if let Some(filter) = state.loaded(&digest, self.0.limits.loaded_filters) {
+        if let Some(filter) = state.loaded(&key, self.0.limits.loaded_filters) {
             return Ok(filter);
         }
         let inner = Arc::new(FilterInner {
@@ -285,18 +303,18 @@ impl Sandbox {
             pre,
             name: Arc::from(description.name.as_str()),
             description,
-            digest: digest.clone(),
+            digest,
             size: component.size,
             compile,
         });
         state.filters.retain(|_, filter| filter.strong_count() > 0);
-        state.filters.insert(digest, Arc::downgrade(&inner));
+        state.filters.insert(key, Arc::downgrade(&inner));
         state.keep(&inner, self.0.limits.loaded_filters);
         Ok(Filter::from_inner(inner))
     }
 
-    fn loaded(&self, digest: &str) -> Option<Filter> {
-        self.0.lock().loaded(digest, self.0.limits.loaded_filters)
+    fn loaded(&self, key: &str) -> Option<Filter> {
+        self.0.lock().loaded(key, self.0.limits.loaded_filters)
     }
 
     fn runtime(&self) -> Result<Arc<Runtime>, LoadError> {
@@ -394,10 +412,9 @@ impl Inner {
     }
 
     /// Name of a component's machine code in the cache. It tells all that decided over its admission too.
-    fn entry_name(&self, digest: &str, runtime: &Runtime) -> String {
-        let digest = digest.trim_start_matches("sha256:");
+    fn entry_name(&self, key: &str, runtime: &Runtime) -> String {
         let (code, bytes) = (&runtime.compatibility, self.limits.component_bytes);
-        format!("{digest}-{code}-{}-{bytes}", env!("CARGO_PKG_VERSION"))
+        format!("{key}-{code}-{}-{bytes}", env!("CARGO_PKG_VERSION"))
     }
 
     fn cached(&self, runtime: &Runtime, name: &str) -> Option<Component> {

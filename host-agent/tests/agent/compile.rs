@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use weir_query::{Event, FilterRef, FilterSpec, FilterStatus, Flow, QuerySpec};
+use weir_query::{Event, FilterRef, FilterSpec, FilterStatus, Flow, QuerySpec, digest};
 use weir_rpc::Client;
 
 use crate::bombs;
@@ -15,11 +15,11 @@ use crate::process::Agent;
 /// Bytes of the component.
 const LARGE: usize = 1_500_000;
 
-/// How much more the agent may hold while the component comes in, is compiled and is run: the request as it arrives, the
-/// component in it, and the machine code on its way into the cache. Compiling in the agent takes far more: see the test.
+/// How much more the agent may hold while the component comes in, is compiled and is run: a part as it arrives, the
+/// component, and the machine code on its way into the cache. Compiling in the agent takes far more: see the test.
 const WHILE: u64 = 12 << 20;
 
-/// How much more it may hold afterwards.
+/// How much more it may hold afterwards, once the component is forgotten.
 const AFTER: u64 = 1 << 20;
 
 /// How often memory is looked at.
@@ -65,11 +65,12 @@ fn large() -> Vec<u8> {
 
 #[tokio::test]
 async fn a_large_component_does_not_move_the_memory_of_the_agent() {
-    let agent = Agent::small("allow_components: true");
+    let agent = Agent::small("allow_components: true\nlimits: {upload_keep_seconds: 1}");
     let mut client = agent.client().await;
     // What the first filter makes once for all.
     run(&mut client, Puppet::default().build()).await;
     let large = large();
+    let its = digest(&large);
 
     let memory = agent.anonymous_bytes();
     let before = memory();
@@ -89,6 +90,7 @@ async fn a_large_component_does_not_move_the_memory_of_the_agent() {
     let status = run(&mut client, large).await;
     done.store(true, Ordering::Relaxed);
     let (most, looks) = watch.join().expect("it only looks");
+    agent.logs(&["was not used any more", &its]).await;
     let after = agent.anonymous_bytes()();
 
     assert!(!status.compile_cached && status.failed == 0 && status.kept > 0, "{status:?}");

@@ -91,7 +91,7 @@ async fn call(channel: &Channel, path: &'static str, request: Vec<u8>) -> Option
 /// A request with something in every field, of most types more than one.
 fn full_query() -> v1::QueryRequest {
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
-    let component = v1::Component { label: "mine".to_owned(), component: b"\0asm\x0d\0\x01\0"[..].into() };
+    let upload = v1::Upload { label: "mine".to_owned(), digest: weir_query::digest(b"") };
     let filter = |filter, params: &str| v1::FilterSpec {
         filter: Some(filter),
         params: params.to_owned(),
@@ -120,7 +120,7 @@ fn full_query() -> v1::QueryRequest {
         context: Some(v1::Context { before: 1, after: 2 }),
         filters: vec![
             filter(v1::filter_spec::Filter::Name("redact".to_owned()), r#"{"patterns": ["x"]}"#),
-            filter(v1::filter_spec::Filter::Component(component), "{}"),
+            filter(v1::filter_spec::Filter::Upload(upload), "{}"),
         ],
         output: Some(v1::query_request::Output::Histogram(v1::HistogramOutput { step: 7, per_source: true })),
         line_bytes: Some(1000),
@@ -136,6 +136,8 @@ fn calls() -> Vec<(&'static str, Vec<u8>)> {
     let selectors = || vec!["prod:web-*/nginx".to_owned(), "dev:".to_owned()];
     let list = v1::ListSourcesRequest { selectors: selectors(), times: true };
     let watch = v1::WatchSourcesRequest { selectors: selectors(), times: true };
+    let start = v1::UploadStart { digest: weir_query::digest(b"x"), size: 1 };
+    let upload = v1::UploadFilterRequest { part: Some(v1::upload_filter_request::Part::Start(start)) };
     let describe = v1::DescribeFilterRequest { name: "redact".to_owned() };
     vec![
         ("/weir.v1.QueryService/Query", full_query().encode_to_vec()),
@@ -144,6 +146,7 @@ fn calls() -> Vec<(&'static str, Vec<u8>)> {
         ("/weir.v1.SourceService/WatchSources", watch.encode_to_vec()),
         ("/weir.v1.FilterService/ListFilters", Vec::new()),
         ("/weir.v1.FilterService/DescribeFilter", describe.encode_to_vec()),
+        ("/weir.v1.FilterService/UploadFilter", upload.encode_to_vec()),
         ("/weir.v1.NoService/Nothing", b"whatever".to_vec()),
     ]
 }

@@ -7,6 +7,7 @@ mod compile;
 mod differential;
 mod drain;
 mod faults;
+mod filter_folder;
 mod flow;
 mod garbage;
 #[path = "../../sandbox/tests/sandbox/guests.rs"]
@@ -19,5 +20,7 @@ mod process;
 mod raw;
 mod reload;
 mod requests;
+mod shadow;
 mod transport;
+mod upload;
 mod watch;

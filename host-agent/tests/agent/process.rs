@@ -162,6 +162,12 @@ impl Agent {
         fs::read_to_string(self.dir.path().join("agent.log")).expect("its log")
     }
 
+    /// Waits until a line of its log has all these words.
+    pub(crate) async fn logs(&self, words: &[&str]) {
+        let is_there = || self.log().lines().any(|line| words.iter().all(|word| line.contains(word)));
+        until(is_there, || format!("{words:?} in\n{}", self.log())).await;
+    }
+
     /// Sockets that it has open.
     pub(crate) fn sockets(&self) -> usize {
         let files = fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("our child's files");

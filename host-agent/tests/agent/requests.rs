@@ -99,7 +99,7 @@ async fn listings_tell_identity_sizes_and_times() {
 async fn filters_are_listed_described_and_run() {
     let agent = Agent::small("");
     let mut client = agent.client().await;
-    let filters = client.filters().await.expect("filters");
+    let filters = client.filters().await.expect("filters").filters;
     let names: Vec<&str> = filters.iter().map(|filter| filter.name.as_str()).collect();
     let expected: Vec<&str> = weir_filters::all().iter().map(|filter| filter.name).collect();
     assert_eq!(names.len(), expected.len());
@@ -127,6 +127,13 @@ async fn each_wrong_field_is_named() {
     let mut client = agent.client().await;
     let filter =
         |filter: FilterRef| QuerySpec { filters: vec![FilterSpec::new(filter)], ..QuerySpec::default() };
+    let with = |name: &str, params: &str| QuerySpec {
+        filters: vec![FilterSpec {
+            params: params.to_owned(),
+            ..FilterSpec::new(FilterRef::Name(name.to_owned()))
+        }],
+        ..QuerySpec::default()
+    };
     let unclosed = PatternSpec { patterns: vec!["(unclosed".to_owned()], ..PatternSpec::default() };
     let component = FilterRef::Component { label: "mine.wasm".to_owned(), bytes: b"\0asm".to_vec() };
     let cases = [
@@ -136,6 +143,9 @@ async fn each_wrong_field_is_named() {
         ("Invalid", "sources[0]", QuerySpec { sources: vec!["a:b:c".to_owned()], ..QuerySpec::default() }),
         ("NotFound", "nobody", QuerySpec { sources: vec!["nobody".to_owned()], ..QuerySpec::default() }),
         ("NotFound", "filters[0]", filter(FilterRef::Name("nobody".to_owned()))),
+        ("Invalid", "emial", with("redact", r#"{"detectors": ["emial"]}"#)),
+        ("Invalid", "did you mean email?", with("redact", r#"{"detectors": ["emial"]}"#)),
+        ("Invalid", "`where`", with("json-match", r#"{"where": 12}"#)),
         ("Refused", "filters[0]", filter(component)),
         ("LimitExceeded", "line_bytes", QuerySpec { line_bytes: Some(u32::MAX), ..QuerySpec::default() }),
     ];
