@@ -87,8 +87,8 @@ pub(crate) fn resolve<'a>(property: &'a Value, schema: &'a Value) -> &'a Value {
     target.and_then(|pointer| schema.pointer(pointer)).unwrap_or(property)
 }
 
-/// A filter as a JSON object.
-pub(crate) fn push_json(out: &mut Vec<u8>, info: &FilterInfo) {
+/// A filter as a JSON object, with the agents that have it where there are several.
+pub(crate) fn push_json(out: &mut Vec<u8>, info: &FilterInfo, agents: Option<&[String]>) {
     let object = Object::new(out)
         .string("name", &info.name)
         .string("version", &info.version)
@@ -96,6 +96,10 @@ pub(crate) fn push_json(out: &mut Vec<u8>, info: &FilterInfo) {
         .string("summary", &info.summary)
         .string("digest", &info.digest)
         .value("size", info.size);
+    let object = match agents {
+        Some(agents) => object.strings("agents", agents),
+        None => object,
+    };
     let object = match serde_json::from_str::<Value>(&info.params_schema) {
         Ok(schema) => object.json("params_schema", schema.to_string().as_bytes()),
         Err(_) => object.string("params_schema_text", &info.params_schema),

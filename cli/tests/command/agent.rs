@@ -10,20 +10,22 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use crate::program::{Weir, weir};
 use crate::sample::Tree;
 
+/// Where agents keep compiled filters, all the same.
+const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/agent-cache");
+
 /// A running agent. It ends with the test.
-struct Agent {
+pub(crate) struct Agent {
     child: Child,
     /// `127.0.0.1:PORT`.
-    address: String,
+    pub(crate) address: String,
     _stdout: BufReader<ChildStdout>,
 }
 
 impl Agent {
-    fn start(tree: &Tree, flags: &[&str]) -> Agent {
+    pub(crate) fn start(tree: &Tree, flags: &[&str]) -> Agent {
         let mut child = Command::new(program())
             .args(["serve", "--health-listen", "127.0.0.1:0", "--logs-dir", tree.arg()])
-            .arg("--cache-dir")
-            .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("agent-cache"))
+            .args(if flags.contains(&"--cache-dir") { &[][..] } else { &["--cache-dir", CACHE] })
             .args(if flags.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] })
             .args(flags)
             .stdin(Stdio::null())
@@ -37,6 +39,11 @@ impl Agent {
         let address =
             line.split_whitespace().find_map(|word| word.strip_prefix("grpc=")).expect(&line).to_owned();
         Agent { child, address, _stdout: stdout }
+    }
+
+    /// Where it is asked.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 }
 

@@ -23,6 +23,7 @@ mod filter_stage;
 mod follow;
 mod job;
 mod lane;
+mod lateness;
 mod limits;
 mod live;
 mod neighbours;
@@ -42,11 +43,13 @@ pub use budget::Budget;
 pub use builtin::Builtin;
 pub use call::{CALL_RECORDS, CallRecords};
 pub use cancel::Cancel;
+pub use collect::{Collector, CollectorConfig, Live, turn_round};
 pub use engine::{Engine, EngineConfig, FileInfo, FilterInfo, Inputs, SourceInfo};
 pub use error::QueryError;
 pub use event::{
     Bucket, Count, Event, FilterFailure, FilterStatus, Flow, Gap, Progress, SourceStatus, Summary,
 };
+pub use lateness::Lateness;
 pub use limits::{QueryLimits, available_threads};
 pub use plan::Plan;
 pub use resume::{NotAToken, ResumeKey, ResumeToken, SourcePosition};

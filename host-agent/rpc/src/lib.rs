@@ -31,7 +31,7 @@ mod tls;
 mod trace_id;
 pub mod wire;
 
-pub use client::{Client, ClientError, Endpoint};
+pub use client::{Answer, Client, ClientError, Endpoint, Trace};
 pub use limits::ServerLimits;
 pub use listen::{Listen, ListenError, Listener};
 pub use observer::{Observer, Outcome, Unobserved};
