@@ -89,18 +89,18 @@ impl Fleet {
         let parts = resume::split(&spec.resume, &names)
             .map_err(|error| NoAnswer(vec![(names[0].to_owned(), ClientError::Query(error))]))?;
         // Only a merge leaves out what was given before.
-        let several = self.is_several() || parts.iter().any(|part| !part.skips.is_empty());
+        let several = self.is_several() || parts.iter().any(|part| part.given() > 0);
         let rules = Rules::new(spec, several);
         let mut lanes = Vec::with_capacity(parts.len());
         let mut tasks = JoinSet::new();
         let trace = several.then(Trace::new);
         for (seat, part) in self.seats.iter().zip(parts) {
             seat.set_away(false);
-            let skipped = part.skips.values().sum();
-            let asked = QuerySpec { resume: part.token, ..rules.asked(spec, skipped) };
+            let asked = rules.asked(spec, part.given());
+            let asked = QuerySpec { resume: part.token, ..asked };
             let place = rules.goes_on(&asked).then(|| Place::new(asked.resume.clone()));
             let (merge, told) = mpsc::channel(QUEUE);
-            lanes.push(Lane::new(seat.clone(), told, part.skips));
+            lanes.push(Lane::new(seat.clone(), told, part.stands));
             let (seat, trace) = (seat.clone(), trace.clone());
             let asking =
                 Asking { seat, spec: asked, several, place, trace, merge, waits: None, is_away: false };

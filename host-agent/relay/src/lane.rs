@@ -60,8 +60,10 @@ pub(crate) struct Lane {
     stands: BTreeMap<u32, Stand>,
     /// Sources of which a match was not taken: behind that, positions count for nothing.
     cut: Vec<u32>,
+    /// Where sources stood when the query began that it hasn't told yet.
+    begun: HashMap<Source, Stand>,
     /// Matches that were given before, and come again.
-    skips: HashMap<Source, u64>,
+    skips: HashMap<u32, u64>,
     pub(crate) progress: Progress,
     pub(crate) ends: Vec<SourceStatus>,
     pub(crate) summary: Option<Summary>,
@@ -74,7 +76,7 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(seat: Seat, told: Receiver<Told>, skips: HashMap<Source, u64>) -> Lane {
+    pub(crate) fn new(seat: Seat, told: Receiver<Told>, begun: HashMap<Source, Stand>) -> Lane {
         Lane {
             seat,
             told,
@@ -91,7 +93,8 @@ impl Lane {
             key: i64::MIN,
             stands: BTreeMap::new(),
             cut: Vec::new(),
-            skips,
+            begun,
+            skips: HashMap::new(),
             progress: Progress::default(),
             ends: Vec::new(),
             summary: None,
@@ -113,7 +116,12 @@ impl Lane {
     /// Takes note of a source's number in the whole.
     pub(crate) fn number(&mut self, own: u32, number: u32, source: &Source) {
         self.numbers.insert(own, number);
-        self.known.insert(instance(source), number);
+        let instance = instance(source);
+        if let Some(stand) = self.begun.remove(&instance) {
+            self.skips.extend((stand.given > 0).then_some((number, stand.given)));
+            self.stands.insert(number, stand);
+        }
+        self.known.insert(instance, number);
     }
 
     /// Changes the agent's own numbers of sources into those of the whole.
@@ -167,21 +175,16 @@ impl Lane {
         if self.skips.is_empty() {
             return;
         }
-        let mut skips: HashMap<u32, (Source, u64)> = HashMap::new();
-        for (source, left) in std::mem::take(&mut self.skips) {
-            match self.known.get(&source) {
-                Some(number) => drop(skips.insert(*number, (source, left))),
-                None => drop(self.skips.insert(source, left)),
-            }
-        }
-        batch.records.retain(|record| match skips.get_mut(&record.source) {
-            Some((_, left)) if *left > 0 => {
+        batch.records.retain(|record| match self.skips.get_mut(&record.source) {
+            Some(left) => {
                 *left -= u64::from(!record.flags.has(Flags::CONTEXT));
+                if *left == 0 {
+                    self.skips.remove(&record.source);
+                }
                 false
             }
-            _ => true,
+            None => true,
         });
-        self.skips.extend(skips.into_values().filter(|(_, left)| *left > 0));
     }
 
     /// Holds records of the past. Bytes that it takes.

@@ -39,8 +39,15 @@ pub(crate) fn wrap(agent: &str, stand: &Stand) -> Vec<u8> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Part {
     pub(crate) token: ResumeToken,
-    /// Matches of a source that were given behind its position.
-    pub(crate) skips: HashMap<Source, u64>,
+    /// Where it stands in each source, by [`instance`].
+    pub(crate) stands: HashMap<Source, Stand>,
+}
+
+impl Part {
+    /// Matches that it will give again.
+    pub(crate) fn given(&self) -> u64 {
+        self.stands.values().map(|stand| stand.given).sum()
+    }
 }
 
 /// The parts of a token, one for each agent of `names`.
@@ -50,7 +57,7 @@ pub(crate) struct Part {
 pub(crate) fn split(token: &ResumeToken, names: &[&str]) -> Result<Vec<Part>, QueryError> {
     let mut empty = ResumeToken::default();
     (empty.since, empty.live) = (token.since, token.live);
-    let mut parts = vec![Part { token: empty, skips: HashMap::new() }; names.len()];
+    let mut parts = vec![Part { token: empty, stands: HashMap::new() }; names.len()];
     for (source, position) in token.positions() {
         let unwrapped = position.first().filter(|mark| **mark == MARK);
         let unwrapped = unwrapped.and_then(|_| postcard::from_bytes::<Wrapped<'_>>(position).ok());
@@ -64,12 +71,10 @@ pub(crate) fn split(token: &ResumeToken, names: &[&str]) -> Result<Vec<Part>, Qu
         let Some(index) = names.iter().position(|name| *name == agent) else {
             return Err(refused(&source, &format!("is of agent {agent}, which isn't asked: name it too")));
         };
-        if stand.given > 0 {
-            parts[index].skips.insert(instance(&source), stand.given);
+        if let Some(behind) = &stand.behind {
+            parts[index].token.note(&source, behind.clone());
         }
-        if let Some(behind) = stand.behind {
-            parts[index].token.note(&source, behind);
-        }
+        parts[index].stands.insert(instance(&source), stand);
     }
     Ok(parts)
 }
@@ -115,7 +120,7 @@ mod tests {
             part.token.positions().map(|(source, position)| (source.pod, position.to_vec())).collect()
         };
         assert_eq!(positions(&parts[0]), [("b".to_owned(), vec![1, 3])]);
-        assert_eq!(parts[0].skips, HashMap::from([(source("b"), 4), (source("c"), 2)]));
+        assert_eq!(parts.iter().map(Part::given).collect::<Vec<_>>(), [6, 0, 0]);
         assert_eq!(positions(&parts[1]), [("a".to_owned(), vec![1, 2])]);
         assert!(positions(&parts[2]).is_empty());
         assert!(parts.iter().all(|part| part.token.live && part.token.since == Some(7)));

@@ -62,7 +62,6 @@ impl Rules {
         if spec.output != Output::Records && !self.adds_up {
             // Which matches count shows only when they are merged.
             asked.output = Output::Records;
-            asked.context = Context::default();
         }
         asked
     }
