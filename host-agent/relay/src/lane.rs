@@ -282,7 +282,8 @@ impl Lane {
     pub(crate) fn note_positions(&mut self, positions: Vec<SourcePosition>) {
         for SourcePosition { source, position } in positions {
             if !self.cut.contains(&source) {
-                self.stands.insert(source, Stand { behind: Some(position), given: 0 });
+                let given = self.skips.get(&source).copied().unwrap_or_default();
+                self.stands.insert(source, Stand { behind: Some(position), given });
             }
         }
     }
