@@ -23,6 +23,7 @@ Examples:
   weir logs --since 1h --filter 'json-match:where=status >= 500' -o jsonl
   weir logs --histogram 5m -e ERROR                how many in each 5 minutes
   weir logs -f 'shop:' -e panic                    what comes from now on, behind the last 10
+  weir logs --agent https://node-1:7411 --agent https://node-2:7411 --count -e OOM
   kubectl logs web-0 | weir logs --file - --filter redact";
 
 /// Searches container logs, on this node or through an agent, and filters them with WebAssembly.
@@ -82,10 +83,10 @@ pub(crate) struct TargetArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Agent")]
 pub(crate) struct AgentArgs {
-    /// Ask the agent at this address: https://HOST:PORT, http:// on loopback, or unix:///PATH
-    /// [env: WEIR_AGENT]
+    /// Ask the agent at this address: https://HOST:PORT, http:// on loopback, or unix:///PATH. Repeat it to ask
+    /// several as if they were one [env: WEIR_AGENT, with commas between several]
     #[arg(long, value_name = "URL")]
-    pub(crate) agent: Option<String>,
+    pub(crate) agent: Vec<String>,
     /// Certificate authorities to trust, PEM
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,

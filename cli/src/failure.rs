@@ -46,8 +46,6 @@ pub(crate) enum Failure {
     NotPassed(String),
     /// It should have worked.
     Failed(String),
-    /// The connection to an agent broke off, or an agent that was there before can't be reached.
-    Lost(String),
     /// Standard output took no more.
     Output(io::Error),
 }
@@ -73,7 +71,7 @@ impl Failure {
             Failure::Output(error) => (Exit::Incomplete, format!("cannot write to standard output: {error}")),
             Failure::NotPassed(message) => (Exit::NotPassed, message.clone()),
             Failure::Refused(message) => (Exit::Refused, message.clone()),
-            Failure::Failed(message) | Failure::Lost(message) => (Exit::Incomplete, message.clone()),
+            Failure::Failed(message) => (Exit::Incomplete, message.clone()),
         };
         crate::output::report::say(&message);
         exit
@@ -102,9 +100,6 @@ impl From<ClientError> for Failure {
             ClientError::Query(error) => error.into(),
             ClientError::Endpoint { field, message } => {
                 Failure::Refused(format!("{}: {message}", flag(field)))
-            }
-            ClientError::Lost { .. } | ClientError::Connect { .. } | ClientError::Incomplete => {
-                Failure::Lost(error.to_string())
             }
             other => Failure::Failed(other.to_string()),
         }

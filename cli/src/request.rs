@@ -45,7 +45,7 @@ impl LogsRequest {
                  and give a pattern with -e"
             )));
         }
-        if matches!(choice, Choice::Agent(_)) && args.threads.is_some() {
+        if matches!(choice, Choice::Agents(_)) && args.threads.is_some() {
             return Err(Failure::refused(
                 "--threads is for a search in this process; an agent's config says how many threads it has \
                  (limits.query.threads)",

@@ -1,6 +1,7 @@
 //! `weir sources`: what can be searched.
 
 use weir_query::SourceInfo;
+use weir_relay::Listing;
 
 use crate::args::{ListFormat, SourcesArgs};
 use crate::failure::{Exit, Failure};
@@ -16,16 +17,26 @@ use crate::visible;
 /// Lists sources.
 pub(crate) fn run(args: &SourcesArgs) -> Result<Exit, Failure> {
     let mut target = Choice::new(&args.target)?.open(1)?;
-    let sources = target.sources(&args.sources)?;
+    let Listing { found, problems } = target.sources(&args.sources)?;
+    let mut sources: Vec<(&str, &SourceInfo)> = Vec::new();
+    for (agent, of_agent) in &found {
+        sources.extend(of_agent.iter().map(|info| (agent.as_str(), info)));
+    }
+    let several = target.is_several();
+    if several {
+        sources.sort_by(|(_, a), (_, b)| a.source.cmp(&b.source));
+    }
     let mut out = Out::stdout().map_err(Failure::Output)?;
     match args.output {
-        ListFormat::Jsonl => sources.iter().for_each(|info| push_json(&mut out.buffer, info)),
+        ListFormat::Jsonl => sources
+            .iter()
+            .for_each(|(agent, info)| push_json(&mut out.buffer, info, several.then_some(*agent))),
         ListFormat::Text if sources.is_empty() => report::say("there are no logs here"),
-        ListFormat::Text => out.buffer.extend_from_slice(table(&sources).as_bytes()),
+        ListFormat::Text => out.buffer.extend_from_slice(table(&sources, several).as_bytes()),
     }
     out.flush().map_err(Failure::Output)?;
-    let mut exit = Exit::Complete;
-    for info in &sources {
+    let mut exit = report::missing_agents(&problems);
+    for (_, info) in &sources {
         if let Some(problem) = &info.problem {
             report::say(&format!("{} can't be read whole: {problem}", source_name(&info.source)));
             exit = Exit::Incomplete;
@@ -34,29 +45,29 @@ pub(crate) fn run(args: &SourcesArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn table(sources: &[SourceInfo]) -> String {
+fn table(sources: &[(&str, &SourceInfo)], several: bool) -> String {
     let time = |nanos: Option<i64>| nanos.map_or_else(|| "-".to_owned(), |nanos| timestamp::text(nanos, 3));
     let rows: Vec<Vec<String>> = sources
         .iter()
-        .map(|info| {
-            vec![
+        .map(|(agent, info)| {
+            let mut row = vec![
                 visible::message(&source_name(&info.source)),
                 info.source.restart.to_string(),
                 info.files.len().to_string(),
                 units::bytes(info.bytes),
                 time(info.oldest),
                 time(info.newest),
-            ]
+            ];
+            row.extend(several.then(|| (*agent).to_owned()));
+            row
         })
         .collect();
-    units::table(
-        &["SOURCE", "RESTART", "FILES", "SIZE", "OLDEST", "NEWEST"],
-        &rows,
-        &["RESTART", "FILES", "SIZE"],
-    )
+    let heading = ["SOURCE", "RESTART", "FILES", "SIZE", "OLDEST", "NEWEST", "AGENT"];
+    let heading = if several { &heading[..] } else { &heading[..heading.len() - 1] };
+    units::table(heading, &rows, &["RESTART", "FILES", "SIZE"])
 }
 
-fn push_json(out: &mut Vec<u8>, info: &SourceInfo) {
+fn push_json(out: &mut Vec<u8>, info: &SourceInfo, agent: Option<&str>) {
     let mut files = vec![b'['];
     for (index, file) in info.files.iter().enumerate() {
         if index > 0 {
@@ -74,6 +85,10 @@ fn push_json(out: &mut Vec<u8>, info: &SourceInfo) {
         .json("files", &files)
         .time("oldest", info.oldest)
         .time("newest", info.newest);
+    let object = match agent {
+        Some(agent) => object.string("agent", agent),
+        None => object,
+    };
     match &info.problem {
         Some(problem) => object.string("problem", problem).end(),
         None => object.end(),

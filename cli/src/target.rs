@@ -3,14 +3,14 @@
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use weir_query::{
     Builtin, Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, FilterLimits, FilterList, FilterRef,
-    Flow, Inputs, QueryError, QuerySpec, SourceInfo,
+    Flow, Inputs, QueryError, QueryLimits, QuerySpec, SourceInfo,
 };
-use weir_rpc::client::{Client, ClientError, Endpoint};
+use weir_relay::{Fleet, Listing, Member, NoAnswer, Reach};
+use weir_rpc::client::{ClientError, Endpoint};
 
 use crate::args::{AgentArgs, TargetArgs};
 use crate::failure::Failure;
@@ -19,7 +19,7 @@ use crate::output::report;
 /// Where kubelet keeps the logs of a node.
 pub(crate) const DEFAULT_DIR: &str = "/var/log/pods";
 
-/// Names an agent when the command line names no target.
+/// Names agents, with commas between them, when the command line names no target.
 pub(crate) const AGENT_VARIABLE: &str = "WEIR_AGENT";
 
 /// The place that was chosen.
@@ -27,8 +27,8 @@ pub(crate) const AGENT_VARIABLE: &str = "WEIR_AGENT";
 pub(crate) enum Choice {
     /// Search here.
     Local(Inputs),
-    /// Ask an agent.
-    Agent(Endpoint),
+    /// Ask these agents; at least one.
+    Agents(Vec<Endpoint>),
 }
 
 impl Choice {
@@ -44,28 +44,40 @@ impl Choice {
         if !args.file.is_empty() {
             return Ok(Choice::Local(Inputs::Files(args.file.clone())));
         }
-        match endpoint(&args.agent)? {
-            Some(endpoint) => Ok(Choice::Agent(endpoint)),
-            None => Ok(Choice::Local(Inputs::Root(PathBuf::from(DEFAULT_DIR)))),
+        match endpoints(&args.agent)? {
+            endpoints if endpoints.is_empty() => Ok(Choice::Local(Inputs::Root(PathBuf::from(DEFAULT_DIR)))),
+            endpoints => Ok(Choice::Agents(endpoints)),
         }
     }
 
     /// Where to ask about filters: no logs are involved.
     pub(crate) fn for_filters(args: &AgentArgs) -> Result<Choice, Failure> {
-        Ok(endpoint(args)?.map_or_else(|| Choice::Local(Inputs::Files(Vec::new())), Choice::Agent))
+        match endpoints(args)? {
+            endpoints if endpoints.is_empty() => Ok(Choice::Local(Inputs::Files(Vec::new()))),
+            endpoints => Ok(Choice::Agents(endpoints)),
+        }
     }
 
     /// Makes it ready to be asked. What is searched here is searched by `threads`.
     pub(crate) fn open(self, threads: usize) -> Result<Target, Failure> {
         match self {
             Choice::Local(inputs) => Ok(Target::Local(Box::new(local_engine(inputs, threads)?))),
-            Choice::Agent(endpoint) => {
+            Choice::Agents(endpoints) => {
                 let runtime = Builder::new_current_thread()
                     .enable_all()
                     .build()
                     .map_err(|error| Failure::failed(format!("cannot start the network runtime: {error}")))?;
-                let client = runtime.block_on(Client::connect(&endpoint))?;
-                Ok(Target::Agent(Box::new(Remote { runtime, client, endpoint })))
+                let member = |endpoint: &Endpoint| Member {
+                    name: endpoint.url.clone(),
+                    reach: Reach::Endpoint(endpoint.clone()),
+                };
+                let members = endpoints.iter().map(member).collect();
+                let fleet = runtime
+                    .block_on(Fleet::connect(members, QueryLimits::default()))
+                    .map_err(|error| no_answer(error, false))?;
+                let is_anonymous =
+                    endpoints.iter().any(|agent| agent.url.starts_with("https:") && agent.cert.is_none());
+                Ok(Target::Agents(Box::new(Remote { runtime, fleet, is_anonymous })))
             }
         }
     }
@@ -75,64 +87,51 @@ impl Choice {
 pub(crate) enum Target {
     /// An engine in this process.
     Local(Box<Engine>),
-    /// A connected agent.
-    Agent(Box<Remote>),
+    /// Agents, of which one at least is connected.
+    Agents(Box<Remote>),
 }
 
-/// A connected agent.
+/// Connected agents.
 pub(crate) struct Remote {
     runtime: Runtime,
-    client: Client,
-    endpoint: Endpoint,
+    fleet: Fleet,
+    /// An agent is asked over TLS without a certificate of ours.
+    is_anonymous: bool,
 }
 
 impl Remote {
     /// Makes one call, and says which agent failed where that is no answer of its own.
-    fn call<T>(
-        &mut self,
-        call: impl AsyncFnOnce(&mut Client) -> Result<T, ClientError>,
-    ) -> Result<T, Failure> {
-        let error = match self.runtime.block_on(call(&mut self.client)) {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
+    fn call<T>(&mut self, call: impl AsyncFnOnce(&mut Fleet) -> Result<T, NoAnswer>) -> Result<T, Failure> {
+        self.runtime.block_on(call(&mut self.fleet)).map_err(|error| no_answer(error, self.is_anonymous))
+    }
+}
+
+/// Why no agent answers. Where any refuses, the question is wrong, whether or not others can be reached.
+fn no_answer(NoAnswer(errors): NoAnswer, is_anonymous: bool) -> Failure {
+    let is_alone = errors.len() == 1;
+    let (mut messages, mut is_refused) = (Vec::new(), false);
+    for (name, error) in errors {
+        let names_itself = matches!(error, ClientError::Connect { .. });
         // With TLS 1.3 a client learns only after the handshake that its certificate was missed.
-        let anonymous = self.endpoint.url.starts_with("https:") && self.endpoint.cert.is_none();
-        let hint = match error {
-            ClientError::Lost { .. } if anonymous => {
+        let hint = match &error {
+            ClientError::Lost { .. } if is_anonymous => {
                 "; if it wants a client certificate, give --tls-cert and --tls-key"
             }
             _ => "",
         };
-        Err(match error.into() {
-            Failure::Failed(message) => Failure::failed(format!("{}: {message}{hint}", self.endpoint.url)),
-            Failure::Lost(message) => Failure::Lost(format!("{}: {message}{hint}", self.endpoint.url)),
-            other => other,
-        })
-    }
-
-    /// Connects anew, trying as often as there are waits between, or until the user has enough.
-    fn reconnect(&mut self, waits: impl Iterator<Item = Duration>) -> Result<Ended, Failure> {
-        let endpoint = &self.endpoint;
-        let connect = async {
-            for wait in waits {
-                match Client::connect(endpoint).await {
-                    Err(ClientError::Connect { .. }) => tokio::time::sleep(wait).await,
-                    other => return other,
-                }
+        messages.push(match error.into() {
+            Failure::Failed(message) if names_itself => message,
+            Failure::Failed(message) => format!("{name}: {message}{hint}"),
+            Failure::Refused(message) => {
+                is_refused = true;
+                if is_alone { message } else { format!("{name}: {message}") }
             }
-            Client::connect(endpoint).await
-        };
-        self.runtime.block_on(async {
-            tokio::select! {
-                client = connect => {
-                    self.client = client?;
-                    Ok(Ended::ByItself)
-                }
-                _ = tokio::signal::ctrl_c() => Ok(Ended::Interrupted),
-            }
-        })
+            // Of agents, these are all.
+            other => return other,
+        });
     }
+    let message = messages.join("; ");
+    if is_refused { Failure::Refused(message) } else { Failure::Failed(message) }
 }
 
 impl Target {
@@ -152,46 +151,53 @@ impl Target {
                 plan.run(&cancel, sink);
                 Ok(if cancel.is_cancelled() { Ended::Interrupted } else { Ended::ByItself })
             }
-            Target::Agent(remote) => remote.call(async |client| {
+            Target::Agents(remote) => remote.call(async |fleet| {
                 tokio::select! {
-                    ended = client.query(spec, sink) => ended.map(|()| Ended::ByItself),
+                    ended = fleet.query(spec, sink) => ended.map(|()| Ended::ByItself),
                     _ = tokio::signal::ctrl_c(), if spec.follow => Ok(Ended::Interrupted),
                 }
             }),
         }
     }
 
-    /// Connects anew to an agent whose connection was lost.
-    pub(crate) fn reconnect(&mut self, waits: impl Iterator<Item = Duration>) -> Result<Ended, Failure> {
-        match self {
-            Target::Local(_) => Ok(Ended::ByItself),
-            Target::Agent(remote) => remote.reconnect(waits),
-        }
+    /// Whether an agent was away when the user ended the query.
+    pub(crate) fn is_any_away(&self) -> bool {
+        matches!(self, Target::Agents(remote) if remote.fleet.is_any_away())
+    }
+
+    /// Whether there is more than one agent.
+    pub(crate) fn is_several(&self) -> bool {
+        matches!(self, Target::Agents(remote) if remote.fleet.is_several())
     }
 
     /// What can be searched.
-    pub(crate) fn sources(&mut self, selectors: &[String]) -> Result<Vec<SourceInfo>, Failure> {
+    pub(crate) fn sources(&mut self, selectors: &[String]) -> Result<Listing<Vec<SourceInfo>>, Failure> {
         match self {
-            Target::Local(engine) => Ok(engine.sources(selectors, true)?),
-            Target::Agent(remote) => remote.call(async |client| client.sources(selectors).await),
+            Target::Local(engine) => Ok(here(engine.sources(selectors, true)?)),
+            Target::Agents(remote) => remote.call(async |fleet| fleet.sources(selectors).await),
         }
     }
 
-    /// Every filter that a query can name, and the files of an agent's folder of filters.
-    pub(crate) fn filters(&mut self) -> Result<FilterList, Failure> {
+    /// Every filter that a query can name, and the files of agents' folders of filters.
+    pub(crate) fn filters(&mut self) -> Result<Listing<FilterList>, Failure> {
         match self {
-            Target::Local(engine) => Ok(engine.filters()?),
-            Target::Agent(remote) => remote.call(async |client| client.filters().await),
+            Target::Local(engine) => Ok(here(engine.filters()?)),
+            Target::Agents(remote) => remote.call(async |fleet| fleet.filters().await),
         }
     }
 
     /// The filter of that name.
-    pub(crate) fn filter(&mut self, name: &str) -> Result<FilterInfo, Failure> {
+    pub(crate) fn filter(&mut self, name: &str) -> Result<Listing<FilterInfo>, Failure> {
         match self {
-            Target::Local(engine) => Ok(engine.filter(name)?),
-            Target::Agent(remote) => remote.call(async |client| client.filter(name).await),
+            Target::Local(engine) => Ok(here(engine.filter(name)?)),
+            Target::Agents(remote) => remote.call(async |fleet| fleet.filter(name).await),
         }
     }
+}
+
+/// What there is in this process.
+pub(crate) fn here<T>(found: T) -> Listing<T> {
+    Listing { found: vec![(String::new(), found)], problems: Vec::new() }
 }
 
 impl Target {
@@ -199,7 +205,7 @@ impl Target {
     pub(crate) fn component(&self, component: &FilterRef) -> Result<FilterInfo, Failure> {
         Ok(match self {
             Target::Local(engine) => engine.info(component)?,
-            Target::Agent(_) => local_engine(Inputs::Files(Vec::new()), 1)?.info(component)?,
+            Target::Agents(_) => local_engine(Inputs::Files(Vec::new()), 1)?.info(component)?,
         })
     }
 }
@@ -227,20 +233,25 @@ fn cancel_on_interrupt(cancel: &Cancel) -> Result<(), Failure> {
     Ok(())
 }
 
-fn endpoint(args: &AgentArgs) -> Result<Option<Endpoint>, Failure> {
-    let variable = std::env::var(AGENT_VARIABLE).ok().filter(|url| !url.is_empty());
-    let Some(url) = args.agent.clone().or(variable) else {
-        return agent_flag(args).map_or(Ok(None), |flag| Err(for_an_agent(flag)));
-    };
+fn endpoints(args: &AgentArgs) -> Result<Vec<Endpoint>, Failure> {
+    let mut urls = args.agent.clone();
+    if urls.is_empty() {
+        let variable = std::env::var(AGENT_VARIABLE).unwrap_or_default();
+        urls.extend(variable.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned));
+    }
+    if urls.is_empty() {
+        return agent_flag(args).map_or(Ok(Vec::new()), |flag| Err(for_an_agent(flag)));
+    }
     let token = args.token_file.as_deref().map(read_token).transpose()?;
-    Ok(Some(Endpoint {
+    let endpoint = |url: String| Endpoint {
         url,
         ca: args.tls_ca.clone(),
         cert: args.tls_cert.clone(),
         key: args.tls_key.clone(),
         server_name: args.tls_server_name.clone(),
-        token,
-    }))
+        token: token.clone(),
+    };
+    Ok(urls.into_iter().map(endpoint).collect())
 }
 
 /// A flag that was given and means something only with an agent.

@@ -52,8 +52,8 @@ fn parameters(schema: &Value) -> String {
     format!("\n{}", units::table(&["PARAMETER", "TYPE", "DEFAULT", "MEANING"], &rows, &[]))
 }
 
-/// A filter as a JSON object.
-pub(crate) fn push_json(out: &mut Vec<u8>, info: &FilterInfo) {
+/// A filter as a JSON object, with the agents that have it where there are several.
+pub(crate) fn push_json(out: &mut Vec<u8>, info: &FilterInfo, agents: Option<&[String]>) {
     let object = Object::new(out)
         .string("name", &info.name)
         .string("version", &info.version)
@@ -64,6 +64,10 @@ pub(crate) fn push_json(out: &mut Vec<u8>, info: &FilterInfo) {
     let object = match info.file.as_str() {
         "" => object,
         file => object.string("file", file),
+    };
+    let object = match agents {
+        Some(agents) => object.strings("agents", agents),
+        None => object,
     };
     let object = match serde_json::from_str::<Value>(&info.params_schema) {
         Ok(schema) => object.json("params_schema", schema.to_string().as_bytes()),

@@ -13,7 +13,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<Exit, Failure> {
     let mut out = Out::stdout().map_err(Failure::Output)?;
     match args.output {
         ListFormat::Text => out.buffer.extend_from_slice(describe::describe(&info).as_bytes()),
-        ListFormat::Jsonl => describe::push_json(&mut out.buffer, &info),
+        ListFormat::Jsonl => describe::push_json(&mut out.buffer, &info, None),
     }
     out.flush().map_err(Failure::Output)?;
     Ok(Exit::Complete)

@@ -4,7 +4,6 @@ pub(crate) mod aggregate;
 mod counts;
 pub(crate) mod jsonl;
 pub(crate) mod label;
-mod place;
 mod progress;
 pub(crate) mod report;
 mod shadow;
@@ -20,12 +19,12 @@ use clap::ValueEnum;
 use weir_query::{
     Bucket, Count, Event, FilterStatus, Flags, Flow, Gap, Matcher, RecordBatch, ResumeToken, Summary,
 };
+use weir_relay::Place;
 
 use crate::args::Format;
 use crate::failure::{Exit, Failure};
 use jsonl::RecordJson;
 use label::Label;
-use place::Place;
 use progress::Progress;
 use text::RecordText;
 
@@ -134,8 +133,6 @@ pub(crate) struct View {
     buckets: Vec<Bucket>,
     filters: Vec<FilterStatus>,
     summary: Option<Summary>,
-    /// The agent has left in the midst of it.
-    is_left: bool,
     error: Option<io::Error>,
 }
 
@@ -159,7 +156,6 @@ impl View {
             buckets: Vec::new(),
             filters: Vec::new(),
             summary: None,
-            is_left: false,
             error: None,
             look,
         })
@@ -167,19 +163,14 @@ impl View {
 
     /// Shows one event, and says whether more is wanted.
     pub(crate) fn event(&mut self, event: Event) -> Flow {
+        self.place.event(&event);
         match event {
             Event::Source { id, source } => {
-                self.place.source(id, &source);
                 self.labels.insert(id, Label::new(source, self.look.color, self.look.visible));
             }
-            Event::Records { batch, positions } => {
-                self.place.note(positions);
-                return self.records(&batch);
-            }
-            Event::Positions(positions) => {
-                self.place.note_live();
-                self.place.note(positions);
-            }
+            Event::Records { batch, .. } => return self.records(&batch),
+            // What these tell of is in the token; in the records, the gaps and the summary too.
+            Event::Positions(_) | Event::SourceEnd(_) => {}
             Event::Notice(notice) => {
                 self.progress.clear();
                 report::say(&notice);
@@ -188,42 +179,24 @@ impl View {
             Event::Progress(progress) => self.progress.show(&progress),
             Event::Counts(counts) => self.counts.extend(counts),
             Event::Histogram(buckets) => self.buckets.extend(buckets),
-            // What it tells of is in the records, the gaps and the summary too.
-            Event::SourceEnd(_) => {}
             Event::Filter(status) => self.filters.push(status),
             Event::Summary(summary) => self.summary = Some(summary),
         }
         Flow::Continue
     }
 
-    /// Where the search stands, behind what was shown.
-    pub(crate) fn token(&mut self) -> &ResumeToken {
-        self.place.token()
-    }
-
-    /// Whether writing has failed, or everything that was asked for was shown: no more is wanted.
-    pub(crate) fn is_over(&self) -> bool {
-        self.error.is_some() || self.summary.is_some() || (self.look.quiet && self.found)
-    }
-
-    /// Shows what comes last when the user has ended a search that follows.
-    pub(crate) fn interrupted(mut self) -> Result<Exit, Failure> {
+    /// Shows what comes last when the user has ended a search that follows. Whoever has lost patience with an agent that
+    /// is away wants the token, asked for or not.
+    pub(crate) fn interrupted(mut self, is_any_away: bool) -> Result<Exit, Failure> {
         self.progress.clear();
         self.out.flush().map_err(Failure::Output)?;
-        self.show_token();
+        self.show_token(is_any_away);
         Ok(Exit::Interrupted)
     }
 
-    /// Takes note that the agent has left, or has come back.
-    pub(crate) fn leave(&mut self, is_left: bool) {
-        self.progress.clear();
-        self.is_left = is_left;
-    }
-
-    fn show_token(&mut self) {
-        // Whoever loses patience with an agent that is away wants it, asked for or not.
-        if self.is_left || (self.look.show_token && self.look.format != Format::Jsonl) {
-            report::say(&format!("to go on from here: --resume {}", self.token()));
+    fn show_token(&mut self, anyway: bool) {
+        if anyway || (self.look.show_token && self.look.format != Format::Jsonl) {
+            report::say(&format!("to go on from here: --resume {}", self.place.token()));
         }
     }
 
@@ -241,7 +214,7 @@ impl View {
             return Err(Failure::failed("the search ended without saying whether its answer is whole"));
         };
         self.result(&summary).map_err(Failure::Output)?;
-        self.show_token();
+        self.show_token(false);
         if summary.sources == 0 {
             report::say("there are no logs here; `weir logs --help` says where they are looked for");
         }
@@ -254,7 +227,7 @@ impl View {
     /// Shows what was printed so far, when a run failed half-way.
     pub(crate) fn abandon(mut self) {
         self.progress.clear();
-        self.show_token();
+        self.show_token(false);
         if let Err(error) = self.out.flush() {
             // The run's own failure is told next; it matters more.
             report::say(&format!("cannot write to standard output: {error}"));

@@ -7,6 +7,7 @@ use weir_query::{FilterStatus, Gap, Summary};
 
 use super::jsonl::kind_name;
 use super::label::Label;
+use crate::failure::Exit;
 use crate::timestamp;
 use crate::units;
 use crate::visible;
@@ -15,6 +16,12 @@ use crate::visible;
 pub(crate) fn say(text: &str) {
     // A standard error that nobody reads is no reason to end: the answer and the exit code tell the same.
     writeln!(std::io::stderr(), "weir: {}", visible::message(text)).unwrap_or_default();
+}
+
+/// Agents that have no part in a listing, and what that makes of it.
+pub(crate) fn missing_agents(problems: &[(String, String)]) -> Exit {
+    problems.iter().for_each(|(agent, problem)| say(&format!("nothing of agent {agent} is here: {problem}")));
+    if problems.is_empty() { Exit::Complete } else { Exit::Incomplete }
 }
 
 /// A hole in the answer.

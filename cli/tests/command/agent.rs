@@ -11,6 +11,9 @@ use crate::guests::Puppet;
 use crate::program::{Weir, weir};
 use crate::sample::Tree;
 
+/// Where agents keep compiled filters, all the same.
+const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/agent-cache");
+
 /// A running agent. It ends with the test.
 pub(crate) struct Agent {
     child: Child,
@@ -23,8 +26,7 @@ impl Agent {
     pub(crate) fn start(tree: &Tree, flags: &[&str]) -> Agent {
         let mut child = Command::new(program())
             .args(["serve", "--health-listen", "127.0.0.1:0", "--logs-dir", tree.arg()])
-            .arg("--cache-dir")
-            .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("agent-cache"))
+            .args(if flags.contains(&"--cache-dir") { &[][..] } else { &["--cache-dir", CACHE] })
             .args(if flags.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] })
             .args(flags)
             .stdin(Stdio::null())
@@ -38,6 +40,11 @@ impl Agent {
         let address =
             line.split_whitespace().find_map(|word| word.strip_prefix("grpc=")).expect(&line).to_owned();
         Agent { child, address, _stdout: stdout }
+    }
+
+    /// Where it is asked.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 }
 

@@ -10,6 +10,7 @@ mod exit_codes;
 mod filter_day;
 mod filter_test;
 mod filters;
+mod fleet;
 mod follow;
 mod formats;
 #[path = "../../../host-agent/sandbox/tests/sandbox/guests.rs"]

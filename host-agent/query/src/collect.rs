@@ -1,4 +1,5 @@
-//! What becomes of merged records: limit, counts, and the events they are given in.
+//! What becomes of merged records: limit, counts, and the events they are given in. The same for the sources of one
+//! node, which [`Plan::run`](crate::Plan::run) merges, and for the answers of several agents, which `weir-relay` merges.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -21,31 +22,38 @@ const BATCH_RECORDS: usize = 4096;
 /// How long records wait for others to make up a batch.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// How the collector works, from the plan.
-pub(crate) struct CollectorConfig {
-    pub(crate) output: Output,
-    pub(crate) limit: Limit,
+/// How a [`Collector`] works.
+#[derive(Clone, Copy, Debug)]
+pub struct CollectorConfig {
+    /// What to give.
+    pub output: Output,
+    /// How many matches, in scan order whichever end they are counted from.
+    pub limit: Limit,
     /// Neighbours after a match, in scan order.
-    pub(crate) trail: usize,
+    pub trail: usize,
     /// Neighbours before a match, in scan order.
-    pub(crate) lead: usize,
+    pub lead: usize,
     /// Records are given in the order opposite to the scan's.
-    pub(crate) reverse: bool,
-    pub(crate) held_bytes: usize,
-    pub(crate) histogram_buckets: usize,
+    pub reverse: bool,
+    /// See [`QueryLimits::held_bytes`](crate::QueryLimits::held_bytes).
+    pub held_bytes: usize,
+    /// See [`QueryLimits::histogram_buckets`](crate::QueryLimits::histogram_buckets).
+    pub histogram_buckets: usize,
     /// A time range was asked for.
-    pub(crate) timed: bool,
-    pub(crate) sources: usize,
+    pub timed: bool,
+    /// Sources that are known from the beginning.
+    pub sources: usize,
     /// There is one source at most.
-    pub(crate) single: bool,
+    pub single: bool,
 }
 
 /// Neighbours that are wanted once records are given as they come.
-pub(crate) struct Live {
+#[derive(Clone, Copy, Debug)]
+pub struct Live {
     /// Before a match.
-    pub(crate) lead: usize,
+    pub lead: usize,
     /// After a match.
-    pub(crate) trail: usize,
+    pub trail: usize,
 }
 
 /// Where a record stands to the matches of its source, in scan order.
@@ -59,7 +67,7 @@ enum Place {
 }
 
 /// Takes merged records and makes events of them.
-pub(crate) struct Collector {
+pub struct Collector {
     config: CollectorConfig,
     /// What is to be handed on.
     events: VecDeque<Event>,
@@ -94,11 +102,14 @@ pub(crate) struct Collector {
     held_full: bool,
     given_bytes: u64,
     pub(crate) stopped: bool,
-    pub(crate) summary: Summary,
+    /// What is known of the answer so far.
+    pub summary: Summary,
 }
 
 impl Collector {
-    pub(crate) fn new(config: CollectorConfig) -> Collector {
+    /// A collector that has taken nothing.
+    #[must_use]
+    pub fn new(config: CollectorConfig) -> Collector {
         let left = config.limit.records();
         let hold = config.reverse || (left.is_some() && config.lead > 0 && !config.single);
         let mut summary = Summary { sources: config.sources as u64, ..Summary::default() };
@@ -128,15 +139,21 @@ impl Collector {
         }
     }
 
+    /// Whether the sink wants no more.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
     /// Has an event handed on, behind the records that came before it.
-    pub(crate) fn give(&mut self, event: Event) {
+    pub fn give(&mut self, event: Event) {
         if !self.stopped {
             self.events.push_back(event);
         }
     }
 
     /// Hands on what there is, until the sink wants no more.
-    pub(crate) fn hand_on(&mut self, sink: &mut dyn FnMut(Event) -> Flow) -> Flow {
+    pub fn hand_on(&mut self, sink: &mut dyn FnMut(Event) -> Flow) -> Flow {
         while let Some(event) = self.events.pop_front() {
             match sink(event) {
                 Flow::Continue => {}
@@ -151,17 +168,17 @@ impl Collector {
     }
 
     /// Hands on what there is, also to a sink that asks for a pause, unless it wants no more at all.
-    pub(crate) fn hand_on_all(&mut self, sink: &mut dyn FnMut(Event) -> Flow) {
+    pub fn hand_on_all(&mut self, sink: &mut dyn FnMut(Event) -> Flow) {
         while self.hand_on(sink) == Flow::Pause {}
     }
 
     /// Whether no record of `source` can be given any more.
-    pub(crate) fn wants_none_of(&self, source: u32) -> bool {
+    pub fn wants_none_of(&self, source: u32) -> bool {
         self.held_full || self.stopped || (self.left == Some(0) && self.trail_left[source as usize] == 0)
     }
 
     /// Whether no record of any source can be given any more.
-    pub(crate) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.held_full
             || self.stopped
             || (self.left == Some(0) && self.trail_left.iter().all(|trail| *trail == 0))
@@ -169,15 +186,16 @@ impl Collector {
 
     /// Whether records that are still to be written can be given: a limit that counts from the newest is about
     /// the past.
-    pub(crate) fn goes_live(&self) -> bool {
+    pub fn goes_live(&self) -> bool {
         match self.config.limit {
             Limit::Tail(_) => !self.stopped,
             Limit::All | Limit::Head(_) => !self.is_full(),
         }
     }
 
-    /// Takes `range` of the records of `batch`, all of one source.
-    pub(crate) fn take(&mut self, batch: &mut RecordBatch, range: std::ops::Range<usize>) {
+    /// Takes `range` of the records of `batch`, all of one source. A batch that is taken whole may be passed on as it is:
+    /// then it is empty afterwards.
+    pub fn take(&mut self, batch: &mut RecordBatch, range: std::ops::Range<usize>) {
         let whole = range.len() == batch.records.len();
         // A few records aren't worth a batch of their own, nor is a large buffer with little in it.
         let fills = batch.bytes.len() >= BATCH_BYTES / 2 && batch.bytes.len() <= 4 * BATCH_BYTES;
@@ -320,7 +338,7 @@ impl Collector {
     }
 
     /// Whether as many records have gathered as are given at once.
-    pub(crate) fn has_batch(&self) -> bool {
+    pub fn has_batch(&self) -> bool {
         let (bytes, records) = (self.out.bytes.len(), self.out.records.len());
         let is_shared = records < FEW_RECORDS * self.given_of.len();
         let most = if is_shared { SHARED_BATCH_BYTES } else { BATCH_BYTES };
@@ -333,7 +351,7 @@ impl Collector {
     }
 
     /// The sources of the records that have gathered, which will be given next, by number.
-    pub(crate) fn take_given_of(&mut self) -> Vec<u32> {
+    pub fn take_given_of(&mut self) -> Vec<u32> {
         let mut given_of = std::mem::take(&mut self.given_of);
         given_of.iter().for_each(|source| self.is_given[*source as usize] = false);
         given_of.sort_unstable();
@@ -341,12 +359,12 @@ impl Collector {
     }
 
     /// Where the first match of a source is that the limit cut off.
-    pub(crate) fn cut(&self, source: u32) -> Option<(u32, u64)> {
+    pub fn cut(&self, source: u32) -> Option<(u32, u64)> {
         self.cut[source as usize]
     }
 
     /// Gives the records that have gathered, if any, with where the search of their sources stands.
-    pub(crate) fn flush(&mut self, positions: Vec<SourcePosition>) {
+    pub fn flush(&mut self, positions: Vec<SourcePosition>) {
         if self.hold || self.out.records.is_empty() {
             return;
         }
@@ -359,7 +377,7 @@ impl Collector {
     }
 
     /// Makes room for one source more.
-    pub(crate) fn add_source(&mut self) {
+    pub fn add_source(&mut self) {
         self.trail_left.push(0);
         self.leads.push(Vec::new());
         self.counts.push(0);
@@ -369,8 +387,8 @@ impl Collector {
         self.summary.sources += 1;
     }
 
-    /// What is taken from now on is given as it comes; of the past, everything is released.
-    pub(crate) fn go_live(&mut self, live: Live) {
+    /// What is taken from now on is given as it comes. What was held back of the past is released before.
+    pub fn go_live(&mut self, live: Live) {
         (self.config.lead, self.config.trail) = (live.lead, live.trail);
         self.config.reverse = false;
         self.trail_left.fill(0);
@@ -390,19 +408,19 @@ impl Collector {
     }
 
     /// Matches of one source so far.
-    pub(crate) fn matched(&self, source: u32) -> u64 {
+    pub fn matched(&self, source: u32) -> u64 {
         self.counts[source as usize]
     }
 
     /// Says that the answer isn't whole, and why.
-    pub(crate) fn incomplete(&mut self, reason: String) {
+    pub fn incomplete(&mut self, reason: String) {
         if !self.summary.incomplete.contains(&reason) {
             self.summary.incomplete.push(reason);
         }
     }
 
-    /// Ends holding back.
-    pub(crate) fn release(&mut self) {
+    /// Ends holding back; what was held back is given by [`Collector::give_released`].
+    pub fn release(&mut self) {
         if !std::mem::take(&mut self.hold) {
             return;
         }
@@ -416,7 +434,7 @@ impl Collector {
     }
 
     /// Gives a batch of what was held back. Whether there was one.
-    pub(crate) fn give_released(&mut self) -> bool {
+    pub fn give_released(&mut self) -> bool {
         let Some((held, given)) = self.released.take() else { return false };
         let mut next = given;
         while let Some(record) = held.records.get(next)
@@ -432,7 +450,7 @@ impl Collector {
     }
 
     /// Gives the counts.
-    pub(crate) fn finish(&mut self) {
+    pub fn finish(&mut self) {
         match self.config.output {
             Output::Records => {}
             Output::Count { per_source: false } => {
@@ -462,8 +480,8 @@ impl Collector {
 }
 
 /// Reverses the order of the records. A break stands on the later record of a pair that something was left
-/// out between, so it moves to the other one.
-fn turn_round(batch: &mut RecordBatch, sources: usize) {
+/// out between, so it moves to the other one. `sources` is one more than the highest number of a source.
+pub fn turn_round(batch: &mut RecordBatch, sources: usize) {
     let mut last: Vec<Option<usize>> = vec![None; sources];
     for index in 0..batch.records.len() {
         let record = &mut batch.records[index];

@@ -4,7 +4,7 @@ use weir_sandbox::{AdmissionError, LoadError, OpenError};
 use weir_scan::{PatternError, ScanError};
 
 /// A query, or a part of it, that can't be answered. Each names the field and says what would be right.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
     /// The field's value is wrong.

@@ -8,12 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use weir_scan::{
-    Direction, Flags, LogRoot, LogSet, Record, Scanner, Source, list_again, live_name, restart_of_live,
-};
+use weir_scan::{Direction, LogRoot, LogSet, Scanner, Source, list_again, live_name, restart_of_live};
 
 use crate::collect::Live;
 use crate::event::{Event, Flow};
+use crate::lateness::Lateness;
 use crate::polled::Polled;
 use crate::run::Run;
 use crate::selector::{self, Selector};
@@ -86,9 +85,8 @@ pub(crate) struct Follow {
     pub(crate) known: HashMap<Instance, usize>,
     /// By number of the lane.
     pub(crate) sources: Vec<Followed>,
-    /// The newest record given, and its lane; and the newest given of any other lane.
-    newest: Option<(i64, usize)>,
-    newest_of_others: Option<i64>,
+    /// What was given.
+    pub(crate) lateness: Lateness,
 }
 
 /// One source that is followed.
@@ -130,8 +128,7 @@ impl Follow {
             is_swept: false,
             known: HashMap::new(),
             sources: Vec::new(),
-            newest: None,
-            newest_of_others: None,
+            lateness: Lateness::default(),
         }
     }
 
@@ -185,30 +182,6 @@ impl Follow {
             .filter(|(_, source)| source.set.dirs.iter().any(|known| known.as_os_str() == dir.as_os_str()))
             .map(|(lane, _)| lane)
             .collect()
-    }
-
-    /// Marks what comes behind newer records of other lanes, and notes what was given.
-    pub(crate) fn mark_late(&mut self, lane: usize, records: &mut [Record]) {
-        let others = match self.newest {
-            Some((_, of)) if of == lane => self.newest_of_others,
-            newest => newest.map(|(time, _)| time),
-        };
-        for record in records {
-            let Some(time) = record.time else { continue };
-            if others > Some(time) {
-                record.flags.set(Flags::LATE);
-            }
-            match &mut self.newest {
-                Some((newest, of)) if *of == lane => *newest = (*newest).max(time),
-                Some((newest, _)) if *newest > time => {
-                    self.newest_of_others = self.newest_of_others.max(Some(time))
-                }
-                newest => {
-                    self.newest_of_others = newest.map(|(time, _)| time);
-                    *newest = Some((time, lane));
-                }
-            }
-        }
     }
 
     pub(crate) fn selects(&self, source: &Source) -> bool {

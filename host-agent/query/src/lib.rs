@@ -27,6 +27,7 @@ mod follow;
 mod gate;
 mod job;
 mod lane;
+mod lateness;
 mod limits;
 mod live;
 mod neighbours;
@@ -52,12 +53,14 @@ pub use builtin::Builtin;
 pub use call::{CALL_RECORDS, CallRecords};
 pub use cancel::Cancel;
 pub use catalog::{FilterInfo, FilterList};
+pub use collect::{Collector, CollectorConfig, Live, turn_round};
 pub use engine::{Engine, EngineConfig, FileInfo, Inputs, SourceInfo};
 pub use error::QueryError;
 pub use event::{
     Bucket, Count, Event, FilterFailure, FilterStatus, Flow, Gap, Progress, SourceStatus, Summary,
 };
 pub use folder::{FolderChange, FolderConfig, FolderFile, FolderLimits};
+pub use lateness::Lateness;
 pub use limits::{QueryLimits, available_threads};
 pub use params::check_params;
 pub use plan::Plan;

@@ -45,7 +45,7 @@ impl Run {
                 let bound = heap.peek().map(|Reverse(place)| self.bound(*place, index));
                 let (range, batch) = self.lanes[index].take_until(bound, self.direction);
                 if let Some(follow) = &mut self.follow {
-                    follow.mark_late(index, &mut batch.records[range.clone()]);
+                    follow.lateness.mark(index, &mut batch.records[range.clone()]);
                 }
                 self.collector.take(batch, range);
                 self.flush_full(index);

@@ -11,6 +11,7 @@ use tonic::{Request, Response, Streaming};
 use weir_query::{Event, FilterInfo, FilterList, Flow, QueryError, QuerySpec, SourceInfo};
 
 use crate::listen::KEEPALIVE_TIMES;
+use crate::trace_id::{self, TraceId};
 use crate::wire::v1;
 use crate::{address, convert, convert_filters, status, tls};
 use v1::filter_service_client::FilterServiceClient;
@@ -49,7 +50,7 @@ pub struct Endpoint {
 }
 
 /// Why a call has no whole answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
     /// The endpoint can't be used: a URL, a file or a token.
@@ -93,6 +94,24 @@ pub enum ClientError {
 pub struct Client {
     channel: Channel,
     authorization: Option<MetadataValue<Ascii>>,
+    trace: Option<Trace>,
+}
+
+/// What calls on several agents have in common, so that their logs have them under one id.
+#[derive(Clone, Debug)]
+pub struct Trace(MetadataValue<Ascii>);
+
+impl Trace {
+    /// A new one.
+    pub fn new() -> Trace {
+        Trace(TraceId::new().traceparent().parse().expect("hex digits are a header's value"))
+    }
+}
+
+impl Default for Trace {
+    fn default() -> Trace {
+        Trace::new()
+    }
 }
 
 impl Client {
@@ -112,7 +131,12 @@ impl Client {
             .connect()
             .await
             .map_err(|error| ClientError::Connect { url: endpoint.url.clone(), message: causes(&error) })?;
-        Ok(Client { channel, authorization })
+        Ok(Client { channel, authorization, trace: None })
+    }
+
+    /// Has calls from now on be part of a trace.
+    pub fn join(&mut self, trace: Trace) {
+        self.trace = Some(trace);
     }
 
     /// Runs a query and hands each event to `sink`, the summary last. Components that it brings and the agent doesn't
@@ -126,10 +150,25 @@ impl Client {
         spec: &QuerySpec,
         sink: &mut dyn FnMut(Event) -> Flow,
     ) -> Result<(), ClientError> {
+        let mut answer = self.open(spec).await?;
+        while let Some(event) = answer.next().await? {
+            if sink(event) == Flow::Stop {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a query, whose answer is to be taken event by event. Components that it brings and the agent doesn't have
+    /// are uploaded before.
+    ///
+    /// # Errors
+    /// A query that the agent refuses.
+    pub async fn open(&mut self, spec: &QuerySpec) -> Result<Answer, ClientError> {
         let mut uploaded = HashSet::new();
-        let mut responses = loop {
+        loop {
             match self.ask(spec).await {
-                Ok(responses) => break responses,
+                Ok(responses) => return Ok(Answer { responses, is_whole: false }),
                 // One that is needed again is not to be had there.
                 Err(ClientError::Query(QueryError::ComponentNeeded { digest, .. }))
                     if spec.component(&digest).is_some() && uploaded.insert(digest.clone()) =>
@@ -138,17 +177,7 @@ impl Client {
                 }
                 Err(error) => return Err(error),
             }
-        };
-        let mut whole = false;
-        while let Some(response) = responses.message().await.map_err(|status| status::to_error(&status))? {
-            let event = convert::event(response).map_err(protocol)?;
-            let Some(event) = event else { continue };
-            whole = matches!(event, Event::Summary(_));
-            if sink(event) == Flow::Stop {
-                return Ok(());
-            }
         }
-        if whole { Ok(()) } else { Err(ClientError::Incomplete) }
     }
 
     async fn ask(&mut self, spec: &QuerySpec) -> Result<Streaming<v1::QueryResponse>, ClientError> {
@@ -181,7 +210,23 @@ impl Client {
     /// # Errors
     /// A selector that can't be read or takes nothing.
     pub async fn sources(&mut self, selectors: &[String]) -> Result<Vec<SourceInfo>, ClientError> {
-        let request = self.request(v1::ListSourcesRequest { selectors: selectors.to_vec(), times: true });
+        self.list_sources(selectors, true).await
+    }
+
+    /// Whether `selector` takes anything.
+    ///
+    /// # Errors
+    /// A selector that can't be read or takes nothing.
+    pub async fn finds(&mut self, selector: &str) -> Result<(), ClientError> {
+        self.list_sources(&[selector.to_owned()], false).await.map(drop)
+    }
+
+    async fn list_sources(
+        &mut self,
+        selectors: &[String],
+        times: bool,
+    ) -> Result<Vec<SourceInfo>, ClientError> {
+        let request = self.request(v1::ListSourcesRequest { selectors: selectors.to_vec(), times });
         let response = SourceServiceClient::new(self.channel.clone())
             .max_decoding_message_size(RESPONSE_BYTES)
             .list_sources(request)
@@ -227,7 +272,37 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             request.metadata_mut().insert("authorization", authorization.clone());
         }
+        if let Some(Trace(trace)) = &self.trace {
+            request.metadata_mut().insert(trace_id::HEADER, trace.clone());
+        }
         request
+    }
+}
+
+/// The answer to one query as it comes. While nothing is taken of it, the agent waits; dropping it ends the agent's
+/// search.
+#[derive(Debug)]
+pub struct Answer {
+    responses: Streaming<v1::QueryResponse>,
+    /// The event taken last was the summary.
+    is_whole: bool,
+}
+
+impl Answer {
+    /// The next event; `None` behind the summary.
+    ///
+    /// # Errors
+    /// An answer that breaks off, or ends without a summary.
+    pub async fn next(&mut self) -> Result<Option<Event>, ClientError> {
+        while let Some(response) =
+            self.responses.message().await.map_err(|status| status::to_error(&status))?
+        {
+            if let Some(event) = convert::event(response).map_err(protocol)? {
+                self.is_whole = matches!(event, Event::Summary(_));
+                return Ok(Some(event));
+            }
+        }
+        if self.is_whole { Ok(None) } else { Err(ClientError::Incomplete) }
     }
 }
 

@@ -34,7 +34,7 @@ mod trace_id;
 mod uploads;
 pub mod wire;
 
-pub use client::{Client, ClientError, Endpoint};
+pub use client::{Answer, Client, ClientError, Endpoint, Trace};
 pub use limits::ServerLimits;
 pub use listen::{Listen, ListenError, Listener};
 pub use observer::{Observer, Outcome, Unobserved};

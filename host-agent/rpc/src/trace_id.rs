@@ -5,7 +5,7 @@ use std::fmt;
 use tonic::metadata::MetadataMap;
 
 /// Name of the W3C Trace Context header.
-const HEADER: &str = "traceparent";
+pub(crate) const HEADER: &str = "traceparent";
 
 /// Name of the header that tells a client the id of its query, with answers and refusals alike.
 const TOLD: &str = "weir-trace-id";
@@ -27,13 +27,19 @@ impl TraceId {
         metadata.insert(TOLD, value);
     }
 
-    fn new() -> TraceId {
+    pub(crate) fn new() -> TraceId {
         let mut bytes = [0; 16];
         if let Err(error) = getrandom::fill(&mut bytes) {
             // An id that isn't unique is better than no answer.
             tracing::warn!(%error, "the system gives no random numbers");
         }
         TraceId(u128::from_ne_bytes(bytes).max(1))
+    }
+
+    /// The header of calls that are to be of this trace. Nobody records it, so its parent has no meaning.
+    pub(crate) fn traceparent(self) -> String {
+        let parent = (self.0 >> 64) as u64;
+        format!("00-{self}-{:016x}-00", parent.max(1))
     }
 
     /// Reads `VERSION-TRACE-PARENT-FLAGS`. What comes behind these in later versions is passed over.
@@ -85,5 +91,12 @@ mod tests {
     #[test]
     fn new_ones_differ() {
         assert_ne!(TraceId::of(&MetadataMap::new()), TraceId::of(&MetadataMap::new()));
+    }
+
+    #[test]
+    fn a_call_can_be_given_one() {
+        let id = TraceId::new();
+        assert_eq!(TraceId::parse(&id.traceparent()), Some(id));
+        assert_eq!(TraceId::parse(&TraceId(7).traceparent()), Some(TraceId(7)));
     }
 }
