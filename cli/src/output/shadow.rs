@@ -39,7 +39,7 @@ pub(crate) fn report(status: &FilterStatus, shadow: &ShadowStatus, name: impl Fn
         let whose = name(sample.source).unwrap_or_else(|| format!("source {}", sample.source));
         let ShadowSample { file, offset, difference, filter, shadow, .. } = sample;
         say(&format!(
-            "{beside}: {} of the record at byte {offset} of file {file} of {whose}: {}, not {}",
+            "{beside}: the {} differs for the record at byte {offset} of file {file} of {whose}: {}; the filter: {}",
             word(*difference),
             told(shadow),
             told(filter)

@@ -25,7 +25,7 @@ fn the_answer_is_the_same_and_differences_are_told() {
             &format!("of {RECORDS} records compared"),
             "differ",
             "in the guest",
-            "message of the record at byte",
+            "the message differs for the record at byte",
             "[REDACTED:email]",
         ]);
         assert_eq!(text.stdout(), alone.stdout());

@@ -247,39 +247,41 @@ fn assign(entries: &mut BTreeMap<String, Entry>, is_reserved: &dyn Fn(&str) -> b
         let Ok(content) = &entry.content else { continue };
         if entry.active.as_ref().is_some_and(|active| name_of(active) == name_of(content)) {
             entry.active = Some(content.clone());
-            entry.clash = None;
         }
     }
-    // Others take what is free; a file that leaves its name makes it free for one that was refused.
-    let mut is_changed = true;
-    while std::mem::take(&mut is_changed) {
-        let files: Vec<String> = entries.keys().cloned().collect();
-        for file in files {
-            let entry = &entries[&file];
-            let Ok(content) = entry.content.clone() else { continue };
-            if entry.active.as_ref().is_some_and(|active| name_of(active) == name_of(&content)) {
-                continue;
-            }
-            let name = name_of(&content);
-            let holds = |entry: &Entry| entry.active.as_ref().is_some_and(|active| name_of(active) == name);
-            let holder = entries.iter().find(|(other, entry)| **other != file && holds(entry));
-            let clash = match holder {
-                _ if is_reserved(name) => Some(format!(
-                    "its name, '{name}', is that of a filter that ships with Weir; give it another"
-                )),
-                Some((holder, _)) => {
-                    Some(format!("its name, '{name}', is that of {holder} already; give it another"))
-                }
-                None => None,
-            };
-            let entry = entries.get_mut(&file).expect("it was just there");
-            if clash.is_none() {
-                entry.active = Some(content);
-                is_changed = true;
-            }
-            entry.clash = clash;
-        }
+    // Others take what is free, each time the first of them: a file that leaves its name makes it free for one before it.
+    while let Some(file) = entries.iter().find(|(file, _)| clash(entries, file, is_reserved) == Some(None)) {
+        let file = file.0.clone();
+        let entry = entries.get_mut(&file).expect("it was just found");
+        entry.active = entry.content.as_ref().ok().cloned();
     }
+    let clashes: Vec<(String, Option<String>)> =
+        entries.keys().map(|file| (file.clone(), clash(entries, file, is_reserved).flatten())).collect();
+    for (file, clash) in clashes {
+        entries.get_mut(&file).expect("none was removed").clash = clash;
+    }
+}
+
+/// Why a file can't have the name of its content; `None` when it has it, or has no content. The inner `None`: it can.
+fn clash(
+    entries: &BTreeMap<String, Entry>,
+    file: &str,
+    is_reserved: &dyn Fn(&str) -> bool,
+) -> Option<Option<String>> {
+    let entry = &entries[file];
+    let name = name_of(entry.content.as_ref().ok()?);
+    let holds = |entry: &Entry| entry.active.as_ref().is_some_and(|active| name_of(active) == name);
+    if holds(entry) {
+        return None;
+    }
+    if is_reserved(name) {
+        let why = format!("its name, '{name}', is that of a filter that ships with Weir; give it another");
+        return Some(Some(why));
+    }
+    let holder = entries.iter().find(|(_, entry)| holds(entry));
+    Some(
+        holder.map(|(holder, _)| format!("its name, '{name}', is that of {holder} already; give it another")),
+    )
 }
 
 fn name_of(filter: &Filter) -> &str {

@@ -183,7 +183,7 @@ async fn a_name_belongs_to_one_file() {
 
 #[tokio::test]
 async fn only_regular_files_of_a_bounded_size_and_number_are_read() {
-    let config = "limits: {max_folder_files: 5, sandbox: {component_bytes: 60000}}";
+    let config = "limits: {max_folder_files: 5, sandbox: {component_bytes: 400000}}";
     let (agent, filters) = agent(config, |dir| {
         fs::create_dir(dir.join("..data")).expect("a folder");
         place(&dir.join("..data"), "mounted.wasm", &puppet("mounted", "1.0.0", false));
@@ -193,7 +193,7 @@ async fn only_regular_files_of_a_bounded_size_and_number_are_read() {
         fs::create_dir(dir.join("b-folder.wasm")).expect("a folder");
         rustix::fs::mkfifoat(rustix::fs::CWD, dir.join("c-pipe.wasm"), rustix::fs::Mode::RUSR)
             .expect("a pipe");
-        place(dir, "d-large.wasm", &vec![0; 60_001]);
+        place(dir, "d-large.wasm", &vec![0; 400_001]);
         place(dir, "z-last.wasm", &puppet("last", "1.0.0", false));
     });
     let mut client = agent.client().await;
@@ -202,7 +202,7 @@ async fn only_regular_files_of_a_bounded_size_and_number_are_read() {
         ("a-link.wasm", "out of the folder"),
         ("b-folder.wasm", "not a regular file"),
         ("c-pipe.wasm", "not a regular file"),
-        ("d-large.wasm", "component_bytes is 60000"),
+        ("d-large.wasm", "component_bytes is 400000"),
         ("z-last.wasm", "limit max_folder_files"),
     ] {
         let why = problem(&mut client, name).await;
