@@ -150,7 +150,7 @@ impl Lane {
                 buckets.iter_mut().filter_map(|bucket| bucket.source.as_mut()).try_for_each(change)
             }
             Event::Filter(status) => {
-                let own = status.failures.iter_mut().filter_map(|failure| failure.source.as_mut());
+                let mut own = status.failures.iter_mut().filter_map(|failure| failure.source.as_mut());
                 own.try_for_each(change)?;
                 let Some(shadow) = &mut status.shadow else { return Ok(()) };
                 let beside = shadow.status.failures.iter_mut().filter_map(|failure| failure.source.as_mut());
