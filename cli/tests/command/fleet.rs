@@ -319,16 +319,18 @@ fn an_agent_that_dies_in_the_middle_leaves_the_answer_of_the_others() {
 fn a_follow_goes_on_when_one_agent_is_restarted() {
     let nodes = Nodes::new(2);
     // Positions are signed by each node's own key.
-    let caches = [Tree::new(), Tree::new()];
+    let folders = [Tree::new(), Tree::new()];
+    let path =
+        |node: usize, name: &str| folders[node].path().join(name).to_str().expect("a plain path").to_owned();
     // A port could be another's by the time that it is listened to again.
-    let socket = |node: usize| caches[node].path().join("socket").to_str().expect("a plain path").to_owned();
     let start = |node: usize| {
-        let listen = format!("unix:{}", socket(node));
-        Agent::start(&nodes.parts[node], &["--listen", &listen, "--cache-dir", caches[node].arg()])
+        let listen = format!("unix:{}", path(node, "socket"));
+        Agent::start(&nodes.parts[node], &["--listen", &listen, "--cache-dir", &path(node, "cache")])
     };
     let (first, second) = (start(0), start(1));
-    let url = format!("unix://{}", socket(1));
-    let agents = ["--agent".to_owned(), format!("unix://{}", socket(0)), "--agent".to_owned(), url.clone()];
+    let url = format!("unix://{}", path(1, "socket"));
+    let agents =
+        ["--agent".to_owned(), format!("unix://{}", path(0, "socket")), "--agent".to_owned(), url.clone()];
     let follow = Running::start(&agents, &["-f", "--tail", "3", "-o", "raw"]);
     for _ in 0..3 {
         follow.wait_for("\"n\":");
@@ -339,7 +341,6 @@ fn a_follow_goes_on_when_one_agent_is_restarted() {
     append(&nodes.parts[1], 1, &["second before"]);
     follow.wait_for("second before");
     drop(second);
-    std::fs::remove_file(socket(1)).expect("it was killed, so it left that behind");
     follow.wait_for_word(&url);
     append(&nodes.parts[1], 1, &["second meanwhile", "second meanwhile too"]);
     append(&nodes.parts[0], 0, &["first meanwhile"]);

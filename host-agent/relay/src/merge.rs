@@ -74,8 +74,6 @@ impl<'a> Merge<'a> {
                 return Ok(());
             }
             if let Some(error) = self.failure.take() {
-                self.flush();
-                self.hand_on();
                 return Err(NoAnswer(vec![(self.lanes[0].name().to_owned(), error)]));
             }
             if self.rules.several && self.collector.is_full() {
