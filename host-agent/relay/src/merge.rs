@@ -374,7 +374,8 @@ impl<'a> Merge<'a> {
             return false;
         }
         let is_full = self.rules.several && self.collector.is_full();
-        if self.rules.follow && is_full && !(self.collector.goes_live() && !self.is_live) {
+        let goes_live = !self.is_live && self.collector.goes_live();
+        if self.rules.follow && is_full && !goes_live {
             // The agents still wait for more, which nobody wants.
             return true;
         }
