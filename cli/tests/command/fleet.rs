@@ -84,6 +84,8 @@ const QUESTIONS: &[&[&str]] = &[
     &["--histogram", "30s", "--tail", "40"],
     &["--filter", "json-match:where=level == \"error\"", "--tail", "20"],
     &["--filter", "json-match:where=n >= 100", "--count"],
+    &["--filter", "stats:by=level,distinct=n"],
+    &["--filter", "stats:every=1m,by=pod,top=2", "-o", "jsonl"],
     &["shop:pod-1", "shop:pod-4/app", "--all"],
 ];
 
