@@ -156,3 +156,39 @@ fn a_live_pipe_is_shown_as_it_comes() {
     drop(stdin);
     assert!(child.wait().expect("weir ends").success());
 }
+
+/// What is asked for page by page is what is asked for at once, in both directions, split lines included.
+#[test]
+fn pages_add_up_to_the_whole() {
+    let tree = Tree::sample();
+    let mut split = Vec::new();
+    for number in 0..20 {
+        let time = format!("2026-11-24T10:00:{number:02}.5Z");
+        let tag = if number % 5 == 4 { 'F' } else { 'P' };
+        split.extend_from_slice(format!("{time} stdout {tag} part {number},\n").as_bytes());
+        split.extend_from_slice(format!("{time} stderr F between {number}\n").as_bytes());
+    }
+    tree.write("shop_split-0_uid-split/app/0.log", split);
+    for (order, pattern) in [("--head", "."), ("--tail", "."), ("--tail", "7"), ("--tail", "part")] {
+        let direction: &[&str] = if order == "--tail" { &["--reverse"] } else { &[] };
+        let ask = |limit: &[&str], token: &[&str]| {
+            let question = ["logs", "--dir", tree.arg(), "-o", "raw", "--show-token", "-e", pattern];
+            weir(&[&question[..], direction, limit, token].concat()).exits(0)
+        };
+        let whole = ask(&["--all"], &[]);
+        for size in ["3", "8"] {
+            let (mut pages, mut token) = (String::new(), None::<String>);
+            loop {
+                let resume = token.as_deref().map(|token| ["--resume", token]);
+                let page = ask(&[order, size], resume.as_ref().map_or(&[], |resume| &resume[..]));
+                if page.stdout().is_empty() {
+                    break;
+                }
+                pages.push_str(page.stdout());
+                let told = page.stderr().split("--resume ").nth(1).expect("a token").to_owned();
+                token = told.split_whitespace().next().map(str::to_owned);
+            }
+            assert_eq!(pages, whole.stdout(), "{order} {size} of {pattern}");
+        }
+    }
+}

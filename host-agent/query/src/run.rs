@@ -295,13 +295,15 @@ impl Run {
             self.queue(&mut heap, index);
             self.line_up(index);
         }
-        loop {
+        while let Some(Reverse(place)) = heap.pop() {
+            let index = self.lane_of(place);
+            if !self.lanes[index].is_ready() && self.collector.is_due(self.lanes[index].may_wait) {
+                self.flush();
+            }
             if self.collector.hand_on(sink) == Flow::Pause && self.follow.is_none() {
                 self.crew.pause();
                 return Going::Paused;
             }
-            let Some(Reverse(place)) = heap.pop() else { break };
-            let index = self.lane_of(place);
             if self.collector.is_full() || cancel.is_cancelled() || self.is_spent {
                 break;
             }
@@ -368,9 +370,6 @@ impl Run {
 
     pub(crate) fn read(&mut self, index: usize) {
         let before = self.lanes[index].feed.stats().bytes_read;
-        if self.collector.is_due(self.lanes[index].may_wait) {
-            self.flush();
-        }
         self.fetch(index);
         let lane = &mut self.lanes[index];
         let spares = self.crew.bench().spares();

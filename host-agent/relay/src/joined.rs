@@ -178,7 +178,9 @@ mod tests {
             diagnostics: vec!["same".to_owned(), format!("of {number}")],
             summaries: vec![
                 format!("{{\"n\":{number}}}"),
-                format!(r#"{{"table":{{"keys":[],"values":[{{"name":"n","merge":"sum"}}],"rows":[[{number}]]}}}}"#),
+                format!(
+                    r#"{{"table":{{"keys":[],"values":[{{"name":"n","merge":"sum"}}],"rows":[[{number}]]}}}}"#
+                ),
             ],
             shadow: None,
         }

@@ -92,7 +92,7 @@ pub struct OpenRecord {
 pub struct Position {
     /// The file that it is in.
     pub file: FileId,
-    /// Where the next record may start (forward), or the last one ended (backward).
+    /// Where the next record may start (forward), or the last one ended (backward; or anywhere in its first line).
     pub offset: u64,
     /// Records on the near side that weren't given yet, by where they start: their ends were still to be
     /// written.
@@ -238,6 +238,13 @@ impl Scanner {
         Some((file, offset))
     }
 
+    /// The end of the line that the byte before `offset` is in: a backward position may be within the first line of the
+    /// record that comes next.
+    fn behind_line(&mut self, file: usize, offset: u64) -> u64 {
+        let line = offset.checked_sub(1).and_then(|last| self.units.lines.line_at(file, last));
+        line.map_or(offset, |line| line.next)
+    }
+
     /// Goes on from a position that a scan of the same log, in the same direction, told. When its file is
     /// gone, that is a gap, and the scan starts with what is left.
     pub fn resume(&mut self, position: &Position) {
@@ -264,6 +271,7 @@ impl Scanner {
                 }
                 self.units.lines.files.slot(file).cut_behind = position.cut_behind;
                 let len = self.units.lines.files.end(file);
+                let offset = if self.backward() { self.behind_line(file, offset) } else { offset };
                 (self.file, self.offset) = (Some(file), Some(offset.min(len)));
                 if let Some(Left { file: left, read: Some(read) }) = &position.left
                     && let Some(left) = self.units.lines.files.find(left)
