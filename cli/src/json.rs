@@ -124,6 +124,11 @@ impl<'a> Object<'a> {
         Object { out: self.out, first: false }
     }
 
+    /// Closes an object that is a part of another one.
+    pub(crate) fn close(self) {
+        self.out.push(b'}');
+    }
+
     /// Closes the object and the line.
     pub(crate) fn end(self) {
         self.out.extend_from_slice(b"}\n");

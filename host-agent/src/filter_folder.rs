@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use weir_query::{Cancel, Engine, FolderChange, FolderFile};
+use weir_query::{Cancel, CancelWhenDropped, Engine, FolderChange, FolderFile};
 
 use crate::metrics::Metrics;
 
@@ -16,15 +16,6 @@ pub(crate) struct FilterFolder {
     every: Duration,
     /// The last look could not read it, which was told.
     is_unreadable: AtomicBool,
-}
-
-/// Ends a look that nobody waits for any more.
-struct CancelWhenDropped(Cancel);
-
-impl Drop for CancelWhenDropped {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
 }
 
 impl FilterFolder {
@@ -43,7 +34,8 @@ impl FilterFolder {
     /// Looks at it once, on a blocking thread.
     pub(crate) async fn look(&self) {
         let (engine, cancel) = (Arc::clone(&self.engine), Cancel::default());
-        let _ended = CancelWhenDropped(cancel.clone());
+        // Ends a look that nobody waits for any more.
+        let _ended = CancelWhenDropped::new(cancel.clone());
         match tokio::task::spawn_blocking(move || engine.look_at_folder(&cancel)).await {
             Ok(Ok(changes)) => {
                 self.is_unreadable.store(false, Ordering::Relaxed);

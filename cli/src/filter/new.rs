@@ -51,7 +51,7 @@ pub(super) fn run(args: &NewArgs) -> Result<Exit, Failure> {
 }
 
 fn make(dir: &Path, name: &str, language: &Language, kind: Kind) -> Result<(), Failure> {
-    let own = (language.fill)()?;
+    let own = language.fill()?;
     let mut fill = vec![("name", name), ("kind", kind.as_str())];
     fill.extend(own.iter().map(|(place, value)| (*place, value.as_str())));
     for (path, text) in templates::files(language.name, kind.as_str(), &fill) {
@@ -60,7 +60,7 @@ fn make(dir: &Path, name: &str, language: &Language, kind: Kind) -> Result<(), F
         fs::create_dir_all(path.parent().unwrap_or(dir)).map_err(failed)?;
         fs::write(&path, text).map_err(failed)?;
     }
-    (language.furnish)(dir, name)
+    language.furnish(dir, name)
 }
 
 /// The rules of a filter's name, and those of a crate's, which is the same here.

@@ -5,7 +5,7 @@ use weir_query::{FilterStatus, Table};
 
 use super::{Look, report};
 use crate::args::Format;
-use crate::json::{self, Object};
+use crate::json::Object;
 use crate::units;
 use crate::visible;
 
@@ -43,19 +43,13 @@ fn push_value(out: &mut Vec<u8>, filter: &str, value: &[u8]) {
 /// A line for each row, with the columns' names.
 fn push_rows(out: &mut Vec<u8>, filter: &str, table: &Table) {
     for row in table.shown() {
-        let mut value = b"{".to_vec();
-        for (at, (name, cell)) in table.columns().zip(&row).enumerate() {
-            if at > 0 {
-                value.push(b',');
-            }
-            json::push_string(&mut value, name);
-            value.push(b':');
-            match cell {
-                Value::String(text) => json::push_string(&mut value, text),
-                other => value.extend_from_slice(other.to_string().as_bytes()),
-            }
-        }
-        value.push(b'}');
+        let mut value = Vec::new();
+        let object =
+            table.columns().zip(&row).fold(Object::new(&mut value), |object, (name, cell)| match cell {
+                Value::String(text) => object.string(name, text),
+                other => object.value(name, other),
+            });
+        object.close();
         push_value(out, filter, &value);
     }
 }

@@ -5,6 +5,7 @@ mod path;
 
 pub use path::{Path, PathError, Step};
 
+use weir_sdk::bytes;
 use weir_sdk::json::{self, Value};
 use weir_sdk::prelude::*;
 
@@ -17,6 +18,56 @@ pub enum Format {
     Json,
     /// logfmt, keys without a value included.
     Logfmt,
+}
+
+/// What a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// It starts as a JSON object does.
+    Json,
+    /// It is logfmt.
+    Logfmt,
+    /// It isn't of the format that is asked for.
+    Other,
+}
+
+/// Tells what lines are, and the memory it uses again from line to line.
+#[derive(Debug)]
+pub struct Reader {
+    format: Format,
+    shape: Shape,
+    pairs: Vec<logfmt::Pair>,
+}
+
+impl Reader {
+    /// A reader of lines in that format, which has looked at none.
+    #[must_use]
+    pub fn new(format: Format) -> Reader {
+        Reader { format, shape: Shape::Other, pairs: Vec::new() }
+    }
+
+    /// Looks at a line.
+    pub fn look(&mut self, line: &[u8]) -> Shape {
+        self.shape = if self.format != Format::Logfmt && object_start(line).is_some() {
+            Shape::Json
+        } else if self.format != Format::Json && self.is_logfmt(line) {
+            Shape::Logfmt
+        } else {
+            Shape::Other
+        };
+        self.shape
+    }
+
+    fn is_logfmt(&mut self, line: &[u8]) -> bool {
+        self.pairs.clear();
+        logfmt::parse(line, self.format == Format::Auto, &mut self.pairs).is_some()
+    }
+
+    /// The words of the line that was looked at, when it is logfmt.
+    #[must_use]
+    pub fn pairs(&self) -> &[logfmt::Pair] {
+        &self.pairs
+    }
 }
 
 /// A single field of a line.
@@ -39,6 +90,15 @@ impl Field {
                 Ok(Field { keys: keys.into_iter().map(str::to_owned).collect(), flat })
             }
             _ => Err("has `[*]`; name a single field".to_owned()),
+        }
+    }
+
+    /// Appends the field's text out of a line that a reader has looked at; `None` where the line has no such field.
+    pub fn read(&self, reader: &Reader, line: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        match reader.shape {
+            Shape::Json => self.json(line, out),
+            Shape::Logfmt => self.logfmt(line, &reader.pairs, out),
+            Shape::Other => None,
         }
     }
 
@@ -66,6 +126,19 @@ impl Field {
     /// where it has no such key.
     pub fn logfmt(&self, line: &[u8], pairs: &[logfmt::Pair], out: &mut Vec<u8>) -> Option<()> {
         logfmt::get(line, pairs, &self.flat).map(|value| logfmt::write_plain(value, out))
+    }
+}
+
+/// The end of a text in double quotes that starts at `at`, in JSON and in logfmt; `None` where it isn't closed.
+#[must_use]
+pub fn quoted_end(line: &[u8], at: usize) -> Option<usize> {
+    let mut at = at + 1;
+    loop {
+        at += bytes::find_byte2(line.get(at..)?, b'"', b'\\')?;
+        if line[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
     }
 }
 

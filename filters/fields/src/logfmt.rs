@@ -1,6 +1,8 @@
 //! logfmt lines: `key=value key2="quoted \"value\"" flag`.
 
 use std::ops::Range;
+
+use crate::quoted_end;
 use weir_sdk::bytes;
 
 /// One word of a line.
@@ -78,17 +80,6 @@ pub fn write_plain(value: &[u8], out: &mut Vec<u8>) {
         rest = rest.get(at + 2..).unwrap_or(b"");
     }
     out.extend_from_slice(rest);
-}
-
-fn quoted_end(line: &[u8], at: usize) -> Option<usize> {
-    let mut at = at + 1;
-    loop {
-        at += bytes::find_byte2(line.get(at..)?, b'"', b'\\')?;
-        if line[at] == b'"' {
-            return Some(at + 1);
-        }
-        at += 2;
-    }
 }
 
 fn is_blank(byte: u8) -> bool {

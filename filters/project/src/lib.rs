@@ -15,7 +15,7 @@ pub use params::Args;
 pub use weir_fields::Format;
 
 use params::Work;
-use weir_fields::{logfmt, object_start};
+use weir_fields::{Reader, Shape};
 use weir_sdk::prelude::*;
 
 /// The filter, opened.
@@ -24,7 +24,7 @@ pub struct Project {
     format: Format,
     work: Work,
     rewriter: object::Rewriter,
-    pairs: Vec<logfmt::Pair>,
+    reader: Reader,
     written: Vec<u8>,
 }
 
@@ -32,8 +32,9 @@ impl Transform for Project {
     type Params = Args;
 
     fn open(args: Args) -> Result<Self, ParamError> {
-        let (rewriter, pairs, written) = Default::default();
-        Ok(Self { format: args.format(), work: args.work()?, rewriter, pairs, written })
+        let (rewriter, written) = Default::default();
+        let (format, work) = (args.format(), args.work()?);
+        Ok(Self { format, work, rewriter, reader: Reader::new(format), written })
     }
 
     fn prefilter(&self) -> Option<String> {
@@ -43,11 +44,13 @@ impl Transform for Project {
     fn line(&mut self, line: Line<'_>, out: &mut Out<'_>) {
         let message = line.message();
         self.written.clear();
-        let read = match self.format {
-            Format::Json => self.json(message),
-            Format::Logfmt => self.logfmt(message, false),
-            Format::Auto if object_start(message).is_some() => self.json(message),
-            Format::Auto => self.logfmt(message, true),
+        let read = match self.reader.look(message) {
+            Shape::Json => self.json(message),
+            Shape::Logfmt => {
+                self.logfmt(message);
+                Some(())
+            }
+            Shape::Other => None,
         };
         if read.is_some() && self.written != message {
             out.replace(&self.written);
@@ -65,14 +68,12 @@ impl Project {
         }
     }
 
-    fn logfmt(&mut self, line: &[u8], strict: bool) -> Option<()> {
-        self.pairs.clear();
-        logfmt::parse(line, strict, &mut self.pairs)?;
+    fn logfmt(&mut self, line: &[u8]) {
+        let pairs = self.reader.pairs();
         match &self.work {
-            Work::Rules(rules) => flat::rewrite(line, &self.pairs, rules, &mut self.written),
-            Work::Template(template) => template.fill_logfmt(line, &self.pairs, &mut self.written),
+            Work::Rules(rules) => flat::rewrite(line, pairs, rules, &mut self.written),
+            Work::Template(template) => template.fill_logfmt(line, pairs, &mut self.written),
         }
-        Some(())
     }
 }
 

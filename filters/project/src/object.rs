@@ -3,7 +3,7 @@
 
 use crate::rules::{Node, Rules};
 use std::ops::Range;
-use weir_fields::object_start;
+use weir_fields::{object_start, quoted_end};
 use weir_sdk::bytes::{self, Set};
 use weir_sdk::json;
 
@@ -228,14 +228,7 @@ fn string_end(line: &[u8], at: usize) -> Option<usize> {
     if line.get(at) != Some(&b'"') {
         return None;
     }
-    let mut at = at + 1;
-    loop {
-        at += bytes::find_byte2(line.get(at..)?, b'"', b'\\')?;
-        if line[at] == b'"' {
-            return Some(at + 1);
-        }
-        at += 2;
-    }
+    quoted_end(line, at)
 }
 
 /// The end of an object or array that nothing is done to: only its brackets are looked at.

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use groups::{Group, Groups};
 pub use params::Args;
 use params::{NANOS, Wanted};
-use weir_fields::{Field, Format, logfmt, object_start};
+use weir_fields::Reader;
 use weir_sdk::WriteJson;
 use weir_sdk::prelude::*;
 use weir_sdk::table::{Distinct, Table};
@@ -37,50 +37,6 @@ pub struct Stats {
     value: Vec<u8>,
 }
 
-/// Reads fields out of lines, and the memory it uses again from line to line.
-#[derive(Debug)]
-struct Reader {
-    format: Format,
-    pairs: Vec<logfmt::Pair>,
-    shape: Shape,
-}
-
-/// What a line is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Json,
-    Logfmt,
-    Other,
-}
-
-impl Reader {
-    /// Looks at a line, of which [`Reader::field`] then reads.
-    fn begin(&mut self, line: &[u8]) {
-        let is_json = self.format != Format::Logfmt && object_start(line).is_some();
-        self.shape = if is_json {
-            Shape::Json
-        } else if self.format != Format::Json && self.is_logfmt(line) {
-            Shape::Logfmt
-        } else {
-            Shape::Other
-        };
-    }
-
-    fn is_logfmt(&mut self, line: &[u8]) -> bool {
-        self.pairs.clear();
-        logfmt::parse(line, self.format == Format::Auto, &mut self.pairs).is_some()
-    }
-
-    /// Appends a field's text; `None` where the line has no such field.
-    fn field(&self, field: &Field, line: &[u8], out: &mut Vec<u8>) -> Option<()> {
-        match self.shape {
-            Shape::Json => field.json(line, out),
-            Shape::Logfmt => field.logfmt(line, &self.pairs, out),
-            Shape::Other => None,
-        }
-    }
-}
-
 #[filter(
     name = "stats",
     summary = "Counts lines by fields and by time: most frequent values, rates, distinct values"
@@ -91,7 +47,7 @@ impl Aggregate for Stats {
 
     fn open(args: Args) -> Result<Stats, ParamError> {
         let wanted = args.wanted()?;
-        let reader = Reader { format: wanted.format, pairs: Vec::new(), shape: Shape::Other };
+        let reader = Reader::new(wanted.format);
         let mut groups = Groups::new(wanted.distinct.as_ref().map(|_| wanted.sketch_size()));
         if wanted.has_one_group() {
             // None is a number too.
@@ -103,7 +59,7 @@ impl Aggregate for Stats {
     fn line(&mut self, line: Line<'_>) {
         let message = line.message();
         if self.wanted.reads_fields() {
-            self.reader.begin(message);
+            self.reader.look(message);
         }
         self.key.clear();
         if let Some(every) = self.wanted.every {
@@ -111,14 +67,14 @@ impl Aggregate for Stats {
         }
         for field in &self.wanted.by {
             self.value.clear();
-            let there = self.reader.field(&field.field, message, &mut self.value);
+            let there = field.field.read(&self.reader, message, &mut self.value);
             push_value(&mut self.key, there.map(|()| &self.value[..]));
         }
         let group = self.groups.get(&self.key);
         group.lines += 1;
         if let (Some(field), Some(distinct)) = (&self.wanted.distinct, &mut group.distinct) {
             self.value.clear();
-            if self.reader.field(&field.field, message, &mut self.value).is_some() {
+            if field.field.read(&self.reader, message, &mut self.value).is_some() {
                 distinct.insert(&self.value);
             }
         }

@@ -74,3 +74,27 @@ impl Cancel {
         Ok(self.0.wake.get().expect("it was just set").as_fd())
     }
 }
+
+/// Cancels when it is dropped, unless it was defused before.
+#[derive(Debug)]
+pub struct CancelWhenDropped(Option<Cancel>);
+
+impl CancelWhenDropped {
+    /// A guard of everything that looks at `cancel`.
+    pub fn new(cancel: Cancel) -> CancelWhenDropped {
+        CancelWhenDropped(Some(cancel))
+    }
+
+    /// From here on, somebody else cancels.
+    pub fn defuse(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CancelWhenDropped {
+    fn drop(&mut self) {
+        if let Some(cancel) = &self.0 {
+            cancel.cancel();
+        }
+    }
+}

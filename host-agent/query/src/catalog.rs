@@ -56,6 +56,11 @@ impl FilterInfo {
             file: String::new(),
         }
     }
+
+    /// The same of a filter of the folder.
+    fn named(Named { filter, file }: Named) -> FilterInfo {
+        FilterInfo { file, ..FilterInfo::of(&filter.description().name, &filter) }
+    }
 }
 
 impl Engine {
@@ -67,10 +72,7 @@ impl Engine {
         let mut filters: Vec<FilterInfo> =
             self.builtin.keys().map(|name| self.filter(name)).collect::<Result<_, _>>()?;
         let (found, files) = self.folder.as_ref().map(|it| (it.filters(), it.files())).unwrap_or_default();
-        filters.extend(found.into_iter().map(|Named { filter, file }| FilterInfo {
-            file,
-            ..FilterInfo::of(&filter.description().name, &filter)
-        }));
+        filters.extend(found.into_iter().map(FilterInfo::named));
         filters.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(FilterList { filters, files })
     }
@@ -91,10 +93,11 @@ impl Engine {
     /// # Errors
     /// No such filter, or one that can't be compiled.
     pub fn filter(&self, name: &str) -> Result<FilterInfo, QueryError> {
+        if let Some(named) = self.folder.as_ref().and_then(|folder| folder.get(name)) {
+            return Ok(FilterInfo::named(named));
+        }
         let filter = FilterRef::Name(name.to_owned());
-        let info = FilterInfo::of(name, &self.load_as(&filter, "name", &Cancel::default())?);
-        let file = self.folder.as_ref().and_then(|folder| folder.get(name)).map(|named| named.file);
-        Ok(FilterInfo { file: file.unwrap_or_default(), ..info })
+        Ok(FilterInfo::of(name, &self.load_as(&filter, "name", &Cancel::default())?))
     }
 
     /// What a filter says of itself: one that a query can name, or a component, taken as [`Engine::load`] takes it.

@@ -168,8 +168,13 @@ impl Collector {
     }
 
     /// Hands on what there is, also to a sink that asks for a pause, unless it wants no more at all.
-    pub fn hand_on_all(&mut self, sink: &mut dyn FnMut(Event) -> Flow) {
-        while self.hand_on(sink) == Flow::Pause {}
+    pub fn hand_on_all(&mut self, sink: &mut dyn FnMut(Event) -> Flow) -> Flow {
+        loop {
+            match self.hand_on(sink) {
+                Flow::Pause => {}
+                flow => return flow,
+            }
+        }
     }
 
     /// Whether no record of `source` can be given any more.

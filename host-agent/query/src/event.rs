@@ -194,7 +194,7 @@ impl FilterStatus {
         }
     }
 
-    /// Takes over what its session counts.
+    /// Takes over what its session counts, and its failures that weren't noted yet.
     pub(crate) fn note(&mut self, stats: &SessionStats) {
         self.paused = stats.paused;
         self.breaker_opened = stats.breaker_opened;
@@ -204,6 +204,23 @@ impl FilterStatus {
         self.failed = stats.failed;
         self.time = stats.cpu;
         self.peak_memory = stats.peak_memory_bytes;
+        self.note_failures(stats, u64::MAX, |_| None);
+    }
+
+    /// Takes over the failures of a call before which its session had so many records. `place` tells a record's, by its
+    /// number in the call.
+    pub(crate) fn note_failures(
+        &mut self,
+        stats: &SessionStats,
+        before: u64,
+        place: impl Fn(usize) -> Option<(u32, u64)>,
+    ) {
+        let known = self.failures.len();
+        for failure in &stats.failures[known..] {
+            // Sources that were not begun have failed before this call.
+            let index = failure.record.and_then(|record| usize::try_from(record.checked_sub(before)?).ok());
+            self.failures.push(FilterFailure::of(failure, index.and_then(&place)));
+        }
     }
 }
 
@@ -224,7 +241,7 @@ pub struct FilterFailure {
 
 impl FilterFailure {
     /// A failure of a session, of the record at this place.
-    pub(crate) fn of(failure: &Failure, place: Option<(u32, u64)>) -> FilterFailure {
+    fn of(failure: &Failure, place: Option<(u32, u64)>) -> FilterFailure {
         FilterFailure {
             call: failure.call.to_string(),
             reason: failure.reason.to_string(),

@@ -264,16 +264,11 @@ impl FilterStage {
         }
         let before = self.session.stats().records_in;
         self.session.process(source, &call.records.batch(&batch.bytes), &mut self.verdicts);
-        let known = self.status.failures.len();
-        for failure in &self.session.stats().failures[known..] {
-            let place = failure.record.and_then(|record| {
-                // Sources that were not begun have failed before this call.
-                let index = self.call.picked.get(usize::try_from(record.checked_sub(before)?).ok()?)?;
-                let record = &batch.records[*index];
-                Some((record.file, record.offset))
-            });
-            self.status.failures.push(FilterFailure::of(failure, place));
-        }
+        let picked = &self.call.picked;
+        self.status.note_failures(self.session.stats(), before, |index| {
+            let record = &batch.records[*picked.get(index)?];
+            Some((record.file, record.offset))
+        });
     }
 
     fn carry_out(&mut self, batch: &mut RecordBatch) {
@@ -333,10 +328,7 @@ impl FilterStage {
     pub(crate) fn finish(mut self) -> (FilterStatus, Option<String>) {
         self.status.summaries = self.session.finish();
         self.status.diagnostics = self.session.diagnostics();
-        let stats = self.session.stats();
-        let known = self.status.failures.len();
-        self.status.failures.extend(stats.failures[known..].iter().map(|it| FilterFailure::of(it, None)));
-        self.status.note(stats);
+        self.status.note(self.session.stats());
         self.status.replaced -= self.too_large;
         self.status.failed += self.too_large;
         if self.too_large > 0 {

@@ -51,7 +51,7 @@ mod watch;
 pub use budget::Budget;
 pub use builtin::Builtin;
 pub use call::{CALL_RECORDS, CallRecords};
-pub use cancel::Cancel;
+pub use cancel::{Cancel, CancelWhenDropped};
 pub use catalog::{FilterInfo, FilterList};
 pub use collect::{Collector, CollectorConfig, Live, turn_round};
 pub use engine::{Engine, EngineConfig, FileInfo, Inputs, SourceInfo};

@@ -50,9 +50,7 @@ impl Run {
                 self.collector.take(batch, range);
                 self.flush_full(index);
             } else {
-                if self.collector.is_due(self.lanes[index].may_wait) {
-                    self.flush();
-                }
+                self.flush_due(index);
                 self.read(index);
                 if let Some(follow) = &mut self.follow {
                     follow.sources[index].arrived = self.lanes[index].feed.is_caught_up().then_some(now);

@@ -105,14 +105,7 @@ impl Planner<'_> {
             limits.batch_bytes = share.clamp(BATCH_BYTES.0, BATCH_BYTES.1);
         }
         limits.context_bytes = (limits.context_bytes / source_count.max(1)).max(limits.line_bytes);
-        // What was before a follow that is resumed was given then.
-        let goes_on = spec.follow && !spec.resume.is_empty();
-        let limit = if goes_on && matches!(spec.limit, Limit::Tail(_)) { Limit::All } else { spec.limit };
-        let direction = match limit {
-            Limit::All => spec.direction,
-            Limit::Head(_) => Direction::Forward,
-            Limit::Tail(_) => Direction::Backward,
-        };
+        let (limit, direction) = spec.limit_in_scan_order();
         let (resume, gone) = self.resume(&sets, &selectors, direction)?;
         let tail = spec.follow && direction == Direction::Backward;
         let direction = if tail { Direction::Forward } else { direction };

@@ -98,10 +98,10 @@ impl Running {
             if cancel.is_cancelled() {
                 return Going::Over;
             }
-            match run.collector.hand_on(sink) {
-                Flow::Pause if run.follow.is_none() => return Going::Paused,
+            match run.hand_on(sink) {
+                Flow::Pause => return Going::Paused,
                 Flow::Stop => return Going::Over,
-                Flow::Pause | Flow::Continue => {}
+                Flow::Continue => {}
             }
             match stage {
                 Stage::Releasing if run.collector.give_released() => {}
@@ -170,10 +170,7 @@ impl Run {
         let direction = if is_tail { Direction::Backward } else { plan.search.direction };
         let context = plan.search.context;
         let wants_context = context.before + context.after > 0;
-        let (lead, trail) = match direction {
-            Direction::Forward => (context.before, context.after),
-            Direction::Backward => (context.after, context.before),
-        };
+        let (lead, trail) = context.in_scan_order(direction);
         let config = CollectorConfig {
             output: plan.output,
             limit: plan.limit,
@@ -247,10 +244,7 @@ impl Run {
         if let Some(position) = resume {
             scanner.resume(position);
         }
-        let (lead, trail) = match self.direction {
-            Direction::Forward => (self.context.before, self.context.after),
-            Direction::Backward => (self.context.after, self.context.before),
-        };
+        let (lead, trail) = self.context.in_scan_order(self.direction);
         let neighbours = self.regroup.map(|most_bytes| Neighbours::new(lead, trail, most_bytes));
         let signer = self.key.signer(scanner.source());
         let mut lane = Lane::new(scanner, source, signer, self.direction, neighbours, self.positions);
@@ -297,10 +291,10 @@ impl Run {
         }
         while let Some(Reverse(place)) = heap.pop() {
             let index = self.lane_of(place);
-            if !self.lanes[index].is_ready() && self.collector.is_due(self.lanes[index].may_wait) {
-                self.flush();
+            if !self.lanes[index].is_ready() {
+                self.flush_due(index);
             }
-            if self.collector.hand_on(sink) == Flow::Pause && self.follow.is_none() {
+            if self.hand_on(sink) == Flow::Pause {
                 self.crew.pause();
                 return Going::Paused;
             }
@@ -416,6 +410,22 @@ impl Run {
             self.lanes[index].stop_at(cut, self.direction);
         }
         if self.collector.has_batch() {
+            self.flush();
+        }
+    }
+
+    /// Hands on what there is. A query that follows makes no pauses.
+    fn hand_on(&mut self, sink: &mut dyn FnMut(Event) -> Flow) -> Flow {
+        match self.follow {
+            Some(_) => self.collector.hand_on_all(sink),
+            None => self.collector.hand_on(sink),
+        }
+    }
+
+    /// Gives the records that have gathered if they have waited long enough, or lane `index`, which is read next, may
+    /// have to wait for more.
+    pub(crate) fn flush_due(&mut self, index: usize) {
+        if self.collector.is_due(self.lanes[index].may_wait) {
             self.flush();
         }
     }

@@ -9,7 +9,7 @@ use weir_sandbox::{Binding, Kind, Session, SourceMeta, SourceVerdict, Verdict, V
 use weir_scan::{MessageRegex, Record, RecordBatch};
 
 use crate::call::{CALL_BYTES, CALL_RECORDS, CallRecords};
-use crate::event::{FilterFailure, FilterStatus};
+use crate::event::FilterStatus;
 use crate::shadow_status::{Difference, Outcome, SampleSide, ShadowSample, ShadowStatus};
 
 /// Samples that are told of one shadow.
@@ -175,14 +175,11 @@ impl Shadow {
         if !self.picked.is_empty() {
             let before = self.session.stats().records_in;
             self.session.process(source, &self.records.batch(&batch.bytes), &mut self.verdicts);
-            let known = self.found.status.failures.len();
-            for failure in &self.session.stats().failures[known..] {
-                let index =
-                    failure.record.and_then(|record| usize::try_from(record.checked_sub(before)?).ok());
-                let record = index.and_then(|index| batch.records.get(first + self.picked.get(index)?));
-                let place = record.map(|record| (record.file, record.offset));
-                self.found.status.failures.push(FilterFailure::of(failure, place));
-            }
+            let picked = &self.picked;
+            self.found.status.note_failures(self.session.stats(), before, |index| {
+                let record = &batch.records[first + picked.get(index)?];
+                Some((record.file, record.offset))
+            });
         }
         at
     }
@@ -198,13 +195,7 @@ impl Shadow {
             let pairs = (0..theirs.len().max(summaries.len())).map(|at| (summaries.get(at), theirs.get(at)));
             self.found.summaries = pairs.filter(|(ours, theirs)| ours != theirs).count() as u64;
         }
-        let stats = self.session.stats();
-        self.found.status.note(stats);
-        let known = self.found.status.failures.len();
-        self.found
-            .status
-            .failures
-            .extend(stats.failures[known..].iter().map(|it| FilterFailure::of(it, None)));
+        self.found.status.note(self.session.stats());
         self.found
     }
 }

@@ -51,6 +51,19 @@ impl QuerySpec {
             .flatten()
     }
 
+    /// The limit that counts, and the direction in which records are read for it.
+    pub fn limit_in_scan_order(&self) -> (Limit, Direction) {
+        // What was before a follow that is resumed was given then.
+        let goes_on = self.follow && !self.resume.is_empty();
+        let limit = if goes_on && matches!(self.limit, Limit::Tail(_)) { Limit::All } else { self.limit };
+        let direction = match limit {
+            Limit::All => self.direction,
+            Limit::Head(_) => Direction::Forward,
+            Limit::Tail(_) => Direction::Backward,
+        };
+        (limit, direction)
+    }
+
     /// Bytes of the uploaded components that the query keeps from being forgotten.
     pub fn uploaded_bytes(&self) -> usize {
         let bytes = |filter: &FilterRef| match filter {

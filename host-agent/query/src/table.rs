@@ -129,12 +129,11 @@ impl Table {
     #[must_use]
     pub fn shown(&self) -> Vec<Vec<Value>> {
         let keys = self.keys.len();
-        let mut rows: Vec<Vec<Value>> = self.rows.clone();
-        for row in &mut rows {
-            for (column, cell) in self.values.iter().zip(&mut row[keys..]) {
-                *cell = column.shown(cell);
-            }
-        }
+        let shown = |row: &Vec<Value>| {
+            let values = self.values.iter().zip(&row[keys..]).map(|(column, cell)| column.shown(cell));
+            row[..keys].iter().cloned().chain(values).collect()
+        };
+        let mut rows: Vec<Vec<Value>> = self.rows.iter().map(shown).collect();
         let per = usize::try_from(self.per).expect("no more than there are keys");
         let order = self.order.as_deref().and_then(|order| self.column(order));
         rows.sort_by(|a, b| {

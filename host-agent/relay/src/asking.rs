@@ -115,11 +115,7 @@ impl Asking {
             Err(_) => {}
         }
         let missing = missing(client, &self.spec.sources).await?;
-        let mut number = 0..;
-        self.spec.sources.retain(|_| {
-            let number = number.next();
-            !missing.iter().any(|(missing, _)| Some(*missing) == number)
-        });
+        self.spec.sources = without(std::mem::take(&mut self.spec.sources), &missing);
         if self.spec.sources.is_empty() {
             return Ok((None, missing));
         }
@@ -164,6 +160,13 @@ impl Asking {
 /// Whether an agent refuses since a selector takes nothing there.
 pub(crate) fn takes_nothing(error: &ClientError) -> bool {
     matches!(error, ClientError::Query(QueryError::NotFound { field, .. }) if field == "sources")
+}
+
+/// The selectors that take something there.
+pub(crate) fn without(selectors: Vec<String>, missing: &[(usize, ClientError)]) -> Vec<String> {
+    let is_missing = |number: usize| missing.iter().any(|(missing, _)| *missing == number);
+    let numbered = selectors.into_iter().enumerate();
+    numbered.filter(|(number, _)| !is_missing(*number)).map(|(_, selector)| selector).collect()
 }
 
 /// Those of the selectors, by number, that take nothing there, and what the agent says of each.

@@ -4,7 +4,7 @@ use tokio::task::JoinSet;
 use weir_query::{FilterInfo, FilterList, SourceInfo};
 use weir_rpc::{Client, ClientError};
 
-use crate::asking::{missing, takes_nothing};
+use crate::asking::{missing, takes_nothing, without};
 use crate::error::NoAnswer;
 use crate::fleet::Fleet;
 
@@ -109,9 +109,7 @@ async fn sources(mut client: Client, selectors: Vec<String>, several: bool) -> R
         Err(_) => {}
     }
     let missing = missing(&mut client, &selectors).await?;
-    let numbered = selectors.into_iter().enumerate();
-    let known = numbered.filter(|(number, _)| !missing.iter().any(|(missing, _)| missing == number));
-    let known: Vec<String> = known.map(|(_, selector)| selector).collect();
+    let known = without(selectors, &missing);
     let sources = if known.is_empty() { Vec::new() } else { client.sources(&known).await? };
     Ok((sources, missing))
 }

@@ -24,13 +24,7 @@ pub(crate) struct Rules {
 
 impl Rules {
     pub(crate) fn new(spec: &QuerySpec, several: bool) -> Rules {
-        let goes_on = spec.follow && !spec.resume.is_empty();
-        let limit = if goes_on && matches!(spec.limit, Limit::Tail(_)) { Limit::All } else { spec.limit };
-        let direction = match limit {
-            Limit::All => spec.direction,
-            Limit::Head(_) => Direction::Forward,
-            Limit::Tail(_) => Direction::Backward,
-        };
+        let (limit, direction) = spec.limit_in_scan_order();
         Rules {
             several,
             follow: spec.follow,
@@ -74,10 +68,7 @@ impl Rules {
 
     /// How merged records become an answer.
     pub(crate) fn collector(&self, limits: &QueryLimits) -> CollectorConfig {
-        let (lead, trail) = match self.direction {
-            Direction::Forward => (self.context.before, self.context.after),
-            Direction::Backward => (self.context.after, self.context.before),
-        };
+        let (lead, trail) = self.context.in_scan_order(self.direction);
         CollectorConfig {
             output: self.output,
             limit: self.limit,

@@ -6,7 +6,7 @@ use prost::Message as _;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
-use weir_query::{Cancel, Engine, FilterRef, QueryError};
+use weir_query::{Cancel, CancelWhenDropped, Engine, FilterRef, QueryError};
 
 use crate::admission::Admission;
 use crate::caller::{Caller, Peer};
@@ -40,24 +40,6 @@ pub(crate) struct Asked {
     pub(crate) trace: TraceId,
 }
 
-/// Ends a query whose call is dropped before it is planned.
-struct CancelWhenDropped(Option<Cancel>);
-
-impl CancelWhenDropped {
-    /// From here on, the query is ended by its response stream.
-    fn defuse(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for CancelWhenDropped {
-    fn drop(&mut self) {
-        if let Some(cancel) = &self.0 {
-            cancel.cancel();
-        }
-    }
-}
-
 impl Queries {
     /// A component that the caller has uploaded.
     fn uploaded(&self, caller: Caller, field: &str, upload: v1::Upload) -> Result<FilterRef, QueryError> {
@@ -83,7 +65,8 @@ impl Queries {
             false => self.admission.search(caller, bytes + spec.uploaded_bytes()).await?,
         };
         let cancel = Cancel::default();
-        let abandoned = CancelWhenDropped(Some(cancel.clone()));
+        // Of a call that is dropped before the query is planned; after that, its response stream ends it.
+        let abandoned = CancelWhenDropped::new(cancel.clone());
         let job = Job {
             engine: Arc::clone(&self.engine),
             observer: Arc::clone(&self.observer),

@@ -7,7 +7,7 @@
 use crate::lines::{Line, Place};
 use crate::record::{Flags, Record, RecordBatch};
 use crate::scanner::Scanner;
-use crate::search;
+use crate::search::{self, Direction};
 
 /// What has to be remembered from block to block.
 pub(crate) struct Context {
@@ -25,9 +25,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(wanted: search::Context, backward: bool) -> Context {
-        let search::Context { before, after } = wanted;
-        let (lead, trail) = if backward { (after, before) } else { (before, after) };
+    pub(crate) fn new(wanted: search::Context, direction: Direction) -> Context {
+        let (lead, trail) = wanted.in_scan_order(direction);
         Context { lead, trail, last: None, walked: None, left: 0 }
     }
 

@@ -102,9 +102,10 @@ impl Scanner {
         let last = files.count().checked_sub(1);
         let file = if backward { last } else { last.map(|_| 0) };
         let lines = Lines::new(files, limits.line_bytes);
+        let direction = if backward { Direction::Backward } else { Direction::Forward };
         Scanner {
             source,
-            direction: if backward { Direction::Backward } else { Direction::Forward },
+            direction,
             units: Units::new(lines, limits, search.messages),
             file,
             offset: None,
@@ -114,7 +115,7 @@ impl Scanner {
                 false => limits.block_bytes,
             },
             found: Vec::new(),
-            context: Context::new(search.context, backward),
+            context: Context::new(search.context, direction),
             frontier: None,
             stats: ScanStats::default(),
             started: false,

@@ -80,6 +80,17 @@ pub struct Context {
     pub after: usize,
 }
 
+impl Context {
+    /// Records to give before a match and after it, in the order in which a scan meets them.
+    #[must_use]
+    pub fn in_scan_order(self, direction: Direction) -> (usize, usize) {
+        match direction {
+            Direction::Forward => (self.before, self.after),
+            Direction::Backward => (self.after, self.before),
+        }
+    }
+}
+
 /// One search, shared by the scanners of all sources.
 #[derive(Debug)]
 pub struct Search {

@@ -1,9 +1,8 @@
 //! Filters in C: the C compiler in zig makes a module for WASI, whose imports, where it has some, are answered here.
 
-use std::path::Path;
 use std::process::Command;
 
-use super::{Built, How, Language, tool};
+use super::{Built, How, Language, Sdk, tool};
 use crate::failure::Failure;
 use crate::filter::project::Project;
 
@@ -13,8 +12,7 @@ pub(super) const LANGUAGE: Language = Language {
     marker: "filter.c",
     source: "filter.c",
     ignored: &[tool::SDK],
-    fill: tool::no_fill,
-    furnish,
+    sdk: Sdk::Files(FILES),
     sees_changes: false,
     build,
 };
@@ -26,10 +24,6 @@ const FILES: &[(&str, &str)] = &[
     ("json.c", include_str!("../../../../sdk/c/json.c")),
     ("params.c", include_str!("../../../../sdk/c/params.c")),
 ];
-
-fn furnish(dir: &Path, _name: &str) -> Result<(), Failure> {
-    tool::furnish(dir, FILES)
-}
 
 fn build(project: &Project, how: How) -> Result<Built, Failure> {
     let mut zig = if tool::is_on_path("zig") {

@@ -1,9 +1,8 @@
 //! Filters in Go: Go's own compiler makes a module for WASI, whose imports are answered here.
 
-use std::path::Path;
 use std::process::Command;
 
-use super::{Built, How, Language, tool};
+use super::{Built, How, Language, Sdk, tool};
 use crate::failure::Failure;
 use crate::filter::project::Project;
 
@@ -13,8 +12,7 @@ pub(super) const LANGUAGE: Language = Language {
     marker: "go.mod",
     source: "main.go",
     ignored: &[tool::SDK],
-    fill: tool::no_fill,
-    furnish,
+    sdk: Sdk::Files(FILES),
     sees_changes: false,
     build,
 };
@@ -27,10 +25,6 @@ const FILES: &[(&str, &str)] = &[
     ("line.go", include_str!("../../../../sdk/go/line.go")),
     ("params.go", include_str!("../../../../sdk/go/params.go")),
 ];
-
-fn furnish(dir: &Path, _name: &str) -> Result<(), Failure> {
-    tool::furnish(dir, FILES)
-}
 
 fn build(project: &Project, how: How) -> Result<Built, Failure> {
     let mut go = Command::new("go");

@@ -1,9 +1,8 @@
 //! Filters in JavaScript: componentize-qjs puts them into a component with the engine QuickJS.
 
-use std::path::Path;
 use std::process::Command;
 
-use super::{Built, How, Language, tool};
+use super::{Built, How, Language, Sdk, tool};
 use crate::failure::Failure;
 use crate::filter::project::Project;
 
@@ -13,8 +12,7 @@ pub(super) const LANGUAGE: Language = Language {
     marker: "package.json",
     source: "filter.js",
     ignored: &[tool::SDK, "node_modules"],
-    fill: tool::no_fill,
-    furnish,
+    sdk: Sdk::Files(FILES),
     sees_changes: false,
     build,
 };
@@ -30,10 +28,6 @@ const FILES: &[(&str, &str)] = &[
 
 /// The tool, in a project where `npm install` was run.
 const TOOL: &str = "node_modules/.bin/componentize-qjs";
-
-fn furnish(dir: &Path, _name: &str) -> Result<(), Failure> {
-    tool::furnish(dir, FILES)
-}
 
 fn build(project: &Project, how: How) -> Result<Built, Failure> {
     let mut componentize = Command::new(project.dir.join(TOOL));

@@ -17,8 +17,21 @@ pub(super) const DEFAULT: &str = rust::LANGUAGE.name;
 /// Every language there is.
 pub(super) static LANGUAGES: &[&Language] = &[&rust::LANGUAGE, &js::LANGUAGE, &go::LANGUAGE, &c::LANGUAGE];
 
-/// Gives places in templates, and their values.
-type Fill = fn() -> Result<Vec<(&'static str, String)>, Failure>;
+/// Places in templates, and their values.
+type Fill = Vec<(&'static str, String)>;
+
+/// How a new project gets the SDK.
+pub(super) enum Sdk {
+    /// As files in a folder of the project, by their names there.
+    Files(&'static [(&'static str, &'static str)]),
+    /// By the language's own ways.
+    Own {
+        /// Gives places in the templates that say where it is.
+        fill: fn() -> Result<Fill, Failure>,
+        /// Adds it to a project's folder, in which the filter has a name.
+        furnish: fn(&Path, &str) -> Result<(), Failure>,
+    },
+}
 
 /// A language that filters can be written in.
 pub(super) struct Language {
@@ -30,14 +43,30 @@ pub(super) struct Language {
     pub(super) source: &'static str,
     /// Folders of a project that hold no source: what is written there makes no build stale.
     pub(super) ignored: &'static [&'static str],
-    /// Places in its templates that it fills in, and their values.
-    pub(super) fill: Fill,
-    /// Adds to a new project what isn't in its templates, such as the SDK. Gets the project's folder and name.
-    pub(super) furnish: fn(&Path, &str) -> Result<(), Failure>,
+    /// How a new project gets the SDK, which isn't in the templates.
+    pub(super) sdk: Sdk,
     /// Whether its build tool sees by itself, and soon, that nothing has changed; else times of files decide.
     pub(super) sees_changes: bool,
     /// Builds a project.
     pub(super) build: fn(&Project, How) -> Result<Built, Failure>,
+}
+
+impl Language {
+    /// Places in its templates that it fills in, and their values.
+    pub(super) fn fill(&self) -> Result<Fill, Failure> {
+        match self.sdk {
+            Sdk::Files(_) => Ok(Vec::new()),
+            Sdk::Own { fill, .. } => fill(),
+        }
+    }
+
+    /// Adds to a new project what isn't in its templates.
+    pub(super) fn furnish(&self, dir: &Path, name: &str) -> Result<(), Failure> {
+        match self.sdk {
+            Sdk::Files(files) => tool::furnish(dir, files),
+            Sdk::Own { furnish, .. } => furnish(dir, name),
+        }
+    }
 }
 
 /// How to build.

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use super::{Built, How, Language};
+use super::{Built, Fill, How, Language, Sdk};
 use crate::failure::Failure;
 use crate::filter::project::Project;
 use crate::filter::templates::filled;
@@ -22,8 +22,7 @@ pub(super) const LANGUAGE: Language = Language {
     marker: "Cargo.toml",
     source: "src/lib.rs",
     ignored: &["target", "vendor"],
-    fill,
-    furnish,
+    sdk: Sdk::Own { fill, furnish },
     sees_changes: true,
     build,
 };
@@ -48,7 +47,7 @@ fn kit() -> tar::Archive<GzDecoder<&'static [u8]>> {
 }
 
 /// The crates of the kit as lines of `[patch.crates-io]`, and the SDK's version.
-fn fill() -> Result<Vec<(&'static str, String)>, Failure> {
+fn fill() -> Result<Fill, Failure> {
     let broken =
         |error: io::Error| Failure::failed(format!("the SDK in this program can't be read: {error}"));
     let mut crates: Vec<String> = Vec::new();

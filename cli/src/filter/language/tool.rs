@@ -13,11 +13,6 @@ use crate::filter::project::Project;
 /// The folder of a project that its SDK lies in.
 pub(super) const SDK: &str = "weir";
 
-/// Nothing: the templates of these languages have no places of their own.
-pub(super) fn no_fill() -> Result<Vec<(&'static str, String)>, Failure> {
-    Ok(Vec::new())
-}
-
 /// Writes the files of an SDK.
 pub(super) fn furnish(dir: &Path, files: &[(&str, &str)]) -> Result<(), Failure> {
     let sdk = dir.join(SDK);
