@@ -73,6 +73,7 @@ impl Agent {
             filter_limits: config.limits.filter,
             filter_maxima: config.limits.filter_maxima,
             allow_components: config.allow_components,
+            trust: config.trust.trust,
             node: config.node,
             ..EngineConfig::new(Inputs::Root(config.logs_dir), compiler)
         };

@@ -10,6 +10,7 @@ use weir_rpc::{Listen, TlsFiles};
 use crate::limits::Limits;
 use crate::logging::LogConfig;
 use crate::settings::TlsSettings;
+use crate::trust::TrustConfig;
 use crate::{Settings, cache_dir};
 
 /// Where gRPC is served unless configured.
@@ -48,6 +49,8 @@ pub struct Config {
     pub cache_dir: Option<PathBuf>,
     /// Whether a query may bring its own filter.
     pub allow_components: bool,
+    /// Which of the filters that don't ship with Weir may run.
+    pub trust: TrustConfig,
     /// Name of this node; may be empty.
     pub node: String,
     /// How long running queries have to end when the agent is told to.
@@ -136,6 +139,7 @@ impl Config {
             limits: Limits::new(&settings.limits)?,
             cache_dir: cache_dir::prepare(settings.cache_dir)?,
             allow_components: settings.allow_components.unwrap_or(false),
+            trust: TrustConfig::new(settings.filters)?,
             node: settings.node.unwrap_or_default(),
             drain: Duration::from_secs(drain_seconds),
         })
@@ -159,6 +163,7 @@ impl Config {
                 reload_seconds: tls.map(|tls| tls.reload.as_secs()),
             },
             log: self.log.settings(),
+            filters: self.trust.settings(),
             limits: self.limits.settings(),
         }
     }
@@ -238,6 +243,9 @@ mod tests {
             ("log: {format: xml}", "log.format", "'xml'"),
             ("log: {level: loud}", "log.level", "'loud'"),
             ("limits: {max_queries: 0}", "limits.max_queries", "1 to 1024"),
+            ("filters: {allowed_digests: ['sha256:12']}", "filters.allowed_digests", "'sha256:12'"),
+            ("filters: {allowed_signers: [/nowhere.pub]}", "filters.allowed_signers", "/nowhere.pub"),
+            ("filters: {allowed_signers: [/dev/null]}", "filters.allowed_signers", "BEGIN PUBLIC KEY"),
             ("cache_dir: /proc/nowhere", "cache_dir", "/proc/nowhere"),
         ] {
             let error = Config::new(settings(text)).expect_err(text).to_string();

@@ -29,8 +29,20 @@ pub struct Settings {
     pub tls: TlsSettings,
     /// The agent's own log.
     pub log: LogSettings,
+    /// Filters that don't ship with Weir.
+    pub filters: FilterSettings,
     /// Named limits.
     pub limits: LimitSettings,
+}
+
+/// The `filters` section.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilterSettings {
+    /// Digests of components that may run: `sha256:` and 64 hexadecimal digits.
+    pub allowed_digests: Option<Vec<String>>,
+    /// PEM files of public keys; components that one of them has signed may run.
+    pub allowed_signers: Option<Vec<PathBuf>>,
 }
 
 /// The `tls` section.
@@ -64,7 +76,7 @@ impl Settings {
         field.split('.').try_fold(&all, |section, key| section.get(key)).is_some_and(|value| !value.is_null())
     }
 
-    /// These settings, and those of `below` where these set nothing. Limits come from files alone.
+    /// These settings, and those of `below` where these set nothing. Limits, and which filters may run, come from files alone.
     pub fn over(self, below: Settings) -> Settings {
         Settings {
             listen: self.listen.or(below.listen),
@@ -84,6 +96,7 @@ impl Settings {
                 format: self.log.format.or(below.log.format),
                 level: self.log.level.or(below.log.level),
             },
+            filters: below.filters,
             limits: below.limits,
         }
     }

@@ -9,6 +9,7 @@ use weir_sandbox::{
     Binding, Compiler, Filter, FilterLimits, Kind, KnownComponent, Sandbox, SandboxConfig, SandboxLimits,
 };
 use weir_scan::{Input, LogRoot, LogSet, MessageRegex, PatternError, PatternLimits, SetTimes, Source};
+use weir_trust::Trust;
 
 use crate::builtin::Builtin;
 use crate::plan::{Plan, Planner};
@@ -50,12 +51,14 @@ pub struct EngineConfig {
     pub filter_maxima: FilterLimits,
     /// Whether a query may bring its own component.
     pub allow_components: bool,
+    /// Which components that come with queries may run. Filters that the engine has by name always may.
+    pub trust: Trust,
     /// Name of the node, which filters are told; may be empty.
     pub node: String,
 }
 
 impl EngineConfig {
-    /// A config with every limit at its default, no cache, and components allowed.
+    /// A config with every limit at its default, no cache, and every component allowed.
     pub fn new(inputs: Inputs, compiler: Compiler) -> EngineConfig {
         EngineConfig {
             inputs,
@@ -66,6 +69,7 @@ impl EngineConfig {
             filter_limits: FilterLimits::default(),
             filter_maxima: FilterLimits::maxima(),
             allow_components: true,
+            trust: Trust::default(),
             node: String::new(),
         }
     }

@@ -263,6 +263,12 @@ impl Planner<'_> {
                 ),
             });
         }
+        if let FilterRef::Component { bytes, .. } = &spec.filter {
+            self.engine.config.trust.admits(bytes, None).map_err(|refused| QueryError::Refused {
+                field: format!("{field} ({name})"),
+                message: refused.to_string(),
+            })?;
+        }
         let filter = self.engine.load_as(&spec.filter, field, self.cancel)?;
         let params = if spec.params.trim().is_empty() { "{}" } else { &spec.params };
         let limits = self.filter_limits(spec, field)?;
