@@ -15,7 +15,7 @@ use crate::target;
 
 /// Most bytes read of a component file. The sandbox has a limit of its own; this one keeps a wrong path
 /// from filling the memory.
-const COMPONENT_FILE_BYTES: u64 = 64 << 20;
+pub(super) const COMPONENT_FILE_BYTES: u64 = 64 << 20;
 
 /// What was chosen.
 pub(super) struct Subject {

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
+use crate::guests::Puppet;
 use crate::program::{Weir, weir};
 use crate::sample::Tree;
 
@@ -177,6 +178,25 @@ fn components_of_ones_own() {
     ask(&Agent::start(&tree, &[])).exits(2).says(&[path, "allow"]);
     let outcome = ask(&Agent::start(&tree, &["--allow-components"])).exits(0);
     assert!(outcome.stdout().contains("[REDACTED:email]"), "{}", outcome.stdout());
+}
+
+/// With digests in its config, an agent runs those components and no others.
+#[test]
+fn components_that_the_config_allows() {
+    let tree = Tree::sample();
+    let (listed, other) =
+        (Puppet::default().build(), Puppet { version: "2.0.0", ..Puppet::default() }.build());
+    let (listed, other) = (tree.write("listed.wasm", listed), tree.write("other.wasm", other));
+    let (listed, other) = (listed.to_str().expect("a plain path"), other.to_str().expect("a plain path"));
+    let digest = weir(&["filter", "inspect", listed, "-o", "jsonl"]).exits(0).objects()[0]["digest"].clone();
+    let config = format!("allow_components: true\nfilters:\n  allowed_digests: [{digest}]\n");
+    let config = tree.write("agent.yaml", config);
+    let agent = Agent::start(&tree, &["--config", config.to_str().expect("a plain path")]);
+    let url = format!("http://{}", agent.address);
+    let ask = |filter: &str| weir(&["logs", "--agent", &url, "--tail", "1", "--filter", filter]);
+    ask(listed).exits(0);
+    ask(other).exits(2).says(&[other, "is not allowed", "sha256:"]);
+    ask("redact").exits(0);
 }
 
 #[test]
