@@ -70,7 +70,7 @@ mod tests {
             |layers: &[String]| format!(r#"{{"schemaVersion":2,"layers":[{}]}}"#, layers.join(","));
         let wasm = layer(WASM_LAYER);
         let tar = layer("application/vnd.oci.image.layer.v1.tar");
-        assert_eq!(component_layer(manifest(&[wasm.clone()]).as_bytes()), Ok((digest, 1)));
+        assert_eq!(component_layer(manifest(std::slice::from_ref(&wasm)).as_bytes()), Ok((digest, 1)));
         for layers in [vec![], vec![tar.clone()], vec![wasm.clone(), wasm.clone()], vec![wasm, tar]] {
             let error = component_layer(manifest(&layers).as_bytes()).expect_err("other layers");
             assert!(matches!(&error, ManifestError::Layers(types) if types.len() == layers.len()), "{error}");
