@@ -76,6 +76,7 @@ impl Agent {
             filter_maxima: config.limits.filter_maxima,
             allow_components: config.allow_components,
             folder: config.filters_folder.map(|path| FolderConfig { path, limits: config.limits.folder }),
+            trust: config.trust.trust,
             node: config.node,
             ..EngineConfig::new(Inputs::Root(config.logs_dir), compiler)
         };

@@ -10,6 +10,7 @@ use weir_rpc::{Listen, TlsFiles};
 use crate::limits::Limits;
 use crate::logging::LogConfig;
 use crate::settings::{FiltersSettings, TlsSettings};
+use crate::trust::TrustConfig;
 use crate::{Settings, cache_dir};
 
 /// Where gRPC is served unless configured.
@@ -52,6 +53,8 @@ pub struct Config {
     pub filters_folder: Option<PathBuf>,
     /// Time between two looks at it.
     pub filters_reload: Duration,
+    /// Which of the filters that don't ship with Weir may run.
+    pub trust: TrustConfig,
     /// Name of this node; may be empty.
     pub node: String,
     /// How long running queries have to end when the agent is told to.
@@ -126,6 +129,7 @@ impl Config {
                 format!("{} is not a folder; give the one that holds the pods' logs", logs_dir.display());
             return Err(ConfigError::value("logs_dir", reason));
         }
+        let trust = TrustConfig::new(&settings.filters)?;
         let (filters_folder, filters_reload) = filters(settings.filters)?;
         let drain_seconds = settings.drain_seconds.unwrap_or(DRAIN_SECONDS);
         if drain_seconds > MAX_DRAIN_SECONDS {
@@ -143,6 +147,7 @@ impl Config {
             allow_components: settings.allow_components.unwrap_or(false),
             filters_folder,
             filters_reload,
+            trust,
             node: settings.node.unwrap_or_default(),
             drain: Duration::from_secs(drain_seconds),
         })
@@ -162,6 +167,7 @@ impl Config {
             filters: FiltersSettings {
                 folder: self.filters_folder.clone(),
                 reload_seconds: Some(self.filters_reload.as_secs()),
+                ..self.trust.settings()
             },
             tls: TlsSettings {
                 cert: tls.map(|tls| tls.cert.clone()),
@@ -267,6 +273,9 @@ mod tests {
             ("log: {format: xml}", "log.format", "'xml'"),
             ("log: {level: loud}", "log.level", "'loud'"),
             ("limits: {max_queries: 0}", "limits.max_queries", "1 to 1024"),
+            ("filters: {allowed_digests: ['sha256:12']}", "filters.allowed_digests", "'sha256:12'"),
+            ("filters: {allowed_signers: [/nowhere.pub]}", "filters.allowed_signers", "/nowhere.pub"),
+            ("filters: {allowed_signers: [/dev/null]}", "filters.allowed_signers", "BEGIN PUBLIC KEY"),
             ("cache_dir: /proc/nowhere", "cache_dir", "/proc/nowhere"),
         ] {
             let error = Config::new(settings(text)).expect_err(text).to_string();

@@ -17,6 +17,7 @@ mod pod_memory;
 mod probes;
 mod settings;
 mod signals;
+mod trust;
 
 pub use agent::{Agent, AgentError, runtime};
 pub use args::Args;

@@ -57,6 +57,10 @@ pub struct FiltersSettings {
     pub folder: Option<PathBuf>,
     /// Seconds between two looks at whether it has changed.
     pub reload_seconds: Option<u64>,
+    /// Digests of components that may run: `sha256:` and 64 hexadecimal digits.
+    pub allowed_digests: Option<Vec<String>>,
+    /// PEM files of public keys; components that one of them has signed may run.
+    pub allowed_signers: Option<Vec<PathBuf>>,
 }
 
 /// The `log` section.
@@ -76,7 +80,7 @@ impl Settings {
         field.split('.').try_fold(&all, |section, key| section.get(key)).is_some_and(|value| !value.is_null())
     }
 
-    /// These settings, and those of `below` where these set nothing. Limits come from files alone.
+    /// These settings, and those of `below` where these set nothing. Limits, and which filters may run, come from files alone.
     pub fn over(self, below: Settings) -> Settings {
         Settings {
             listen: self.listen.or(below.listen),
@@ -89,6 +93,7 @@ impl Settings {
             filters: FiltersSettings {
                 folder: self.filters.folder.or(below.filters.folder),
                 reload_seconds: self.filters.reload_seconds.or(below.filters.reload_seconds),
+                ..below.filters
             },
             tls: TlsSettings {
                 cert: self.tls.cert.or(below.tls.cert),

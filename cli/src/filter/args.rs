@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand, ValueEnum};
 use weir_query::Kind;
 
-use super::language;
+use super::{language, ship};
 use crate::args::{ColorChoice, Format, ListFormat};
 
 const TEST_EXIT_CODES: &str = "\
@@ -30,10 +30,20 @@ pub(crate) enum FilterCommand {
     Dev(DevArgs),
     /// Measure what a filter costs
     Bench(BenchArgs),
-    /// Tell what a filter is: kind, parameters, size
-    Inspect(InspectArgs),
+    /// Tell what a filter is: kind, parameters, size, signatures
+    Inspect(ship::InspectArgs),
     /// Make a filter that was built against WASI into a component that imports nothing
     Adapt(super::adapt::AdaptArgs),
+    /// Make a pair of keys to sign filters with
+    Keygen(ship::KeygenArgs),
+    /// Write a filter into a registry
+    Push(ship::PushArgs),
+    /// Get a filter from a registry
+    Pull(ship::PullArgs),
+    /// Sign a filter: a file, or one in a registry
+    Sign(ship::SignArgs),
+    /// Check a filter's signature and digest as an agent does
+    Verify(ship::VerifyArgs),
 }
 
 /// `weir filter new`.
@@ -170,17 +180,6 @@ pub(crate) struct BenchArgs {
     /// Seconds to measure for, about
     #[arg(long, value_name = "N", default_value_t = 3.0)]
     pub(crate) seconds: f64,
-    /// Form of the output
-    #[arg(short, long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
-    pub(crate) output: ListFormat,
-}
-
-/// `weir filter inspect`.
-#[derive(Debug, Args)]
-pub(crate) struct InspectArgs {
-    /// A component, a filter's folder, or the name of a filter that ships with Weir
-    #[arg(value_name = "FILTER", default_value = ".", add = crate::completion::filters())]
-    pub(crate) filter: String,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
     pub(crate) output: ListFormat,

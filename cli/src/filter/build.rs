@@ -25,7 +25,11 @@ pub(super) fn run(args: &BuildArgs) -> Result<Exit, Failure> {
     // What can't run is told here and not only on a node.
     let label = path.display().to_string();
     let size = built.component.len();
-    let info = subject::info(&FilterRef::Component { label: label.clone(), bytes: built.component })?;
+    let info = subject::info(&FilterRef::Component {
+        label: label.clone(),
+        bytes: built.component,
+        signature: None,
+    })?;
 
     let mut out = Out::stdout().map_err(Failure::Output)?;
     out.buffer.extend_from_slice(format!("built {label}\n\n{}", describe::describe(&info)).as_bytes());

@@ -10,6 +10,11 @@ use crate::visible;
 
 /// A filter in full, for people.
 pub(crate) fn describe(info: &FilterInfo) -> String {
+    describe_with(info, &[])
+}
+
+/// The same, with more to tell: what stands before, of at most 8 characters, and the text.
+pub(super) fn describe_with(info: &FilterInfo, more: &[(&str, String)]) -> String {
     let mut text = format!(
         "{} {}: {}\n\nkind     {}\nimports  none\nsize     {}\ndigest   {}\n",
         info.name,
@@ -19,6 +24,7 @@ pub(crate) fn describe(info: &FilterInfo) -> String {
         units::bytes(info.size),
         info.digest
     );
+    more.iter().for_each(|(name, value)| text.push_str(&format!("{name:<8} {value}\n")));
     match serde_json::from_str::<Value>(&info.params_schema) {
         Ok(schema) => text.push_str(&parameters(&schema)),
         // The filter's author wrote it; show it as it is.
@@ -54,6 +60,18 @@ fn parameters(schema: &Value) -> String {
 
 /// A filter as a JSON object, with the agents that have it where there are several.
 pub(crate) fn push_json(out: &mut Vec<u8>, info: &FilterInfo, agents: Option<&[String]>) {
+    push_json_with(out, info, |object| match agents {
+        Some(agents) => object.strings("agents", agents),
+        None => object,
+    });
+}
+
+/// A filter as a JSON object with more members.
+pub(super) fn push_json_with<'a>(
+    out: &'a mut Vec<u8>,
+    info: &FilterInfo,
+    more: impl FnOnce(Object<'a>) -> Object<'a>,
+) {
     let object = Object::new(out)
         .string("name", &info.name)
         .string("version", &info.version)
@@ -65,10 +83,7 @@ pub(crate) fn push_json(out: &mut Vec<u8>, info: &FilterInfo, agents: Option<&[S
         "" => object,
         file => object.string("file", file),
     };
-    let object = match agents {
-        Some(agents) => object.strings("agents", agents),
-        None => object,
-    };
+    let object = more(object);
     let object = match serde_json::from_str::<Value>(&info.params_schema) {
         Ok(schema) => object.json("params_schema", schema.to_string().as_bytes()),
         Err(_) => object.string("params_schema_text", &info.params_schema),

@@ -52,7 +52,7 @@ fn round(
     let has_sample = sample.is_file();
     let engine = engine(Inputs::Files(if has_sample { vec![sample.clone()] } else { Vec::new() }))?;
     let subject = Subject {
-        filter: FilterRef::Component { label: project.name.clone(), bytes: built.component },
+        filter: FilterRef::Component { label: project.name.clone(), bytes: built.component, signature: None },
         params: params("", &args.params.given)?,
         project: None,
     };

@@ -15,12 +15,12 @@ mod dev;
 mod diff;
 mod figures;
 mod golden_file;
-mod inspect;
 mod language;
 mod new;
 mod project;
 mod robust;
 mod run;
+mod ship;
 mod subject;
 mod templates;
 mod test;
@@ -42,7 +42,12 @@ pub(crate) fn run(command: &FilterCommand) -> Result<Exit, Failure> {
         FilterCommand::Run(args) => run::run(args),
         FilterCommand::Dev(args) => dev::run(args),
         FilterCommand::Bench(args) => bench::run(args),
-        FilterCommand::Inspect(args) => inspect::run(args),
+        FilterCommand::Inspect(args) => ship::inspect(args),
         FilterCommand::Adapt(args) => adapt::run(args),
+        FilterCommand::Keygen(args) => ship::keygen(args),
+        FilterCommand::Push(args) => ship::push(args),
+        FilterCommand::Pull(args) => ship::pull(args),
+        FilterCommand::Sign(args) => ship::sign(args),
+        FilterCommand::Verify(args) => ship::verify(args),
     }
 }

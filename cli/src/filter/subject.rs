@@ -1,11 +1,12 @@
 //! The filter that a verb is about: one that ships with Weir, a component, or a folder, which is built first.
 
 use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use weir_query::{Engine, FilterInfo, FilterRef, FilterSpec, Inputs, check_params};
+use weir_trust::SIGNATURE_BYTES;
 
 use super::project::Project;
 use crate::failure::Failure;
@@ -14,7 +15,7 @@ use crate::target;
 
 /// Most bytes read of a component file. The sandbox has a limit of its own; this one keeps a wrong path
 /// from filling the memory.
-const COMPONENT_FILE_BYTES: u64 = 64 << 20;
+pub(super) const COMPONENT_FILE_BYTES: u64 = 64 << 20;
 
 /// What was chosen.
 pub(super) struct Subject {
@@ -35,7 +36,7 @@ impl Subject {
         let (filter, project) = if path.is_dir() && weir_filters::get(name).is_none() {
             let project = Project::open(path)?;
             let label = project.component().display().to_string();
-            (FilterRef::Component { label, bytes: project.up_to_date()? }, Some(project))
+            (FilterRef::Component { label, bytes: project.up_to_date()?, signature: None }, Some(project))
         } else if is_path(name) {
             (read_component(name)?, None)
         } else {
@@ -79,10 +80,17 @@ pub(super) fn info(filter: &FilterRef) -> Result<FilterInfo, Failure> {
     Ok(engine(Inputs::Files(Vec::new()))?.info(filter)?)
 }
 
-/// Reads the component in a file.
+/// Reads the component in a file, and the signature beside it.
 pub(crate) fn read_component(path: &str) -> Result<FilterRef, Failure> {
-    let refused = |reason: String| Failure::refused(format!("filter '{path}': {reason}"));
-    let file = File::open(Path::new(path)).map_err(|error| refused(error.to_string()))?;
+    let bytes = component_file(Path::new(path))?;
+    let signature = signature_file(&signature_path(Path::new(path)))?;
+    Ok(FilterRef::Component { label: path.to_owned(), bytes, signature })
+}
+
+/// Reads the component in a file.
+pub(super) fn component_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let refused = |reason: String| Failure::refused(format!("filter '{}': {reason}", path.display()));
+    let file = File::open(path).map_err(|error| refused(error.to_string()))?;
     let mut bytes = Vec::new();
     file.take(COMPONENT_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
@@ -93,5 +101,26 @@ pub(crate) fn read_component(path: &str) -> Result<FilterRef, Failure> {
             COMPONENT_FILE_BYTES >> 20
         )));
     }
-    Ok(FilterRef::Component { label: path.to_owned(), bytes })
+    Ok(bytes)
+}
+
+/// Where the signature of a file lies.
+pub(super) fn signature_path(component: &Path) -> PathBuf {
+    let mut path = component.as_os_str().to_owned();
+    path.push(".sig");
+    path.into()
+}
+
+/// Reads a signature file; `None` where there is none.
+pub(super) fn signature_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    let refused = |error: io::Error| Failure::refused(format!("{}: {error}", path.display()));
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(refused(error)),
+    };
+    let mut bytes = Vec::new();
+    // One byte more than it may have: what is too large is told by whoever parses it.
+    file.take(SIGNATURE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(refused)?;
+    Ok(Some(bytes))
 }

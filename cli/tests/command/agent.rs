@@ -216,6 +216,48 @@ fn a_folder_of_filters() {
     logs.says(&["filter puppet 1.2.3"]);
 }
 
+/// With digests and keys in its config, an agent runs those components and no others, from wherever they come.
+#[test]
+fn components_that_the_config_allows() {
+    let (tree, desk) = (Tree::sample(), Tree::new());
+    let plain = |path: PathBuf| path.to_str().expect("a plain path").to_owned();
+    let component =
+        |file: &str, version| plain(desk.write(file, Puppet { version, ..Puppet::default() }.build()));
+    let (listed, signed, other) =
+        (component("1.wasm", "1.0.0"), component("2.wasm", "2.0.0"), component("3.wasm", "3.0.0"));
+    let digest = weir(&["filter", "inspect", &listed, "-o", "jsonl"]).exits(0).objects()[0]["digest"].clone();
+    let key = plain(desk.path().join("team"));
+    let keys = |args: &[&str]| Weir::new(args).env("COSIGN_PASSWORD", "").run().exits(0);
+    keys(&["filter", "keygen", &key]);
+    let (public, private) = (format!("{key}.pub"), format!("{key}.key"));
+    keys(&["filter", "sign", &signed, "--key", &private]);
+    let filters = Tree::new();
+    let named = |name, version| Puppet { name, version, ..Puppet::default() }.build();
+    filters.write("bare.wasm", named("bare", "4.0.0"));
+    let own = plain(filters.write("own.wasm", named("own", "5.0.0")));
+    keys(&["filter", "sign", &own, "--key", &private]);
+    let config = desk.write(
+        "agent.yaml",
+        format!(
+            "allow_components: true\nfilters:\n  folder: {}\n  allowed_digests: [{digest}]\n  allowed_signers: [{public}]\n",
+            filters.arg()
+        ),
+    );
+    let agent = Agent::start(&tree, &["--config", &plain(config)]);
+    let url = format!("http://{}", agent.address);
+    let ask = |filter: &str| weir(&["logs", "--agent", &url, "--tail", "1", "--filter", filter]);
+    ask(&listed).exits(0);
+    ask(&signed).exits(0);
+    ask(&other).exits(2).says(&["is not allowed", "sha256:", "no signature", "team.pub"]);
+    ask("redact").exits(0);
+    ask("own").exits(0);
+    ask("bare").exits(2);
+    let listed = weir(&["filters", "--agent", &url]).exits(0);
+    let line =
+        |text: &str| listed.stdout().lines().any(|line| line.starts_with("bare.wasm") && line.contains(text));
+    assert!(line("refused") && line("no signature"), "{}", listed.stdout());
+}
+
 #[test]
 fn over_tls_with_certificates_on_both_sides() {
     let tree = Tree::sample();

@@ -163,7 +163,8 @@ pub(crate) fn print_pass_through(setup: &Setup) {
 
 /// A filter that comes with the query.
 pub(crate) fn own(puppet: &Puppet) -> FilterSpec {
-    let filter = FilterRef::Component { label: "own.wasm".to_owned(), bytes: puppet.build() };
+    let filter =
+        FilterRef::Component { label: "own.wasm".to_owned(), bytes: puppet.build(), signature: None };
     FilterSpec::new(filter)
 }
 

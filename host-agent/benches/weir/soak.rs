@@ -164,5 +164,5 @@ fn specs(number: u64) -> Vec<QuerySpec> {
 fn own(number: u64) -> FilterSpec {
     let version = VERSIONS[number as usize % VERSIONS.len()];
     let bytes = Puppet { kind: 0, columns: 1, version, ..Puppet::default() }.build();
-    FilterSpec::new(FilterRef::Component { label: "own.wasm".to_owned(), bytes })
+    FilterSpec::new(FilterRef::Component { label: "own.wasm".to_owned(), bytes, signature: None })
 }

@@ -8,7 +8,7 @@ use weir_sandbox::{Filter, Kind, KnownComponent};
 
 use crate::engine::Engine;
 use crate::folder::{Folder, FolderChange, FolderFile, Loader, Named};
-use crate::gate;
+use crate::gate::{self, GateError};
 use crate::{Cancel, FilterRef, QueryError};
 
 /// A filter as listings show it.
@@ -84,7 +84,12 @@ impl Engine {
     /// The folder can't be read: then all of its filters stay as they were.
     pub fn look_at_folder(&self, cancel: &Cancel) -> io::Result<Vec<FolderChange>> {
         let Some(folder) = &self.folder else { return Ok(Vec::new()) };
-        let load = Loader { sandbox: &self.sandbox, limits: &self.config.sandbox_limits, cancel };
+        let load = Loader {
+            sandbox: &self.sandbox,
+            limits: &self.config.sandbox_limits,
+            trust: &self.config.trust,
+            cancel,
+        };
         folder.look(&load, &|name| self.builtin.contains_key(name))
     }
 
@@ -178,14 +183,24 @@ impl Engine {
     }
 
     /// Lets a component in that a client uploads, as every component is that comes from outside; gives its digest.
-    /// `field` is what errors call it. It is not compiled before a query uses it.
+    /// `signature` is the content of its signature file, if it came with one; `field` is what errors call it. It is not compiled before a query uses it.
     ///
     /// # Errors
     /// Components aren't allowed, or this one is refused.
-    pub fn admit_upload(&self, component: &[u8], field: &str) -> Result<String, QueryError> {
+    pub fn admit_upload(
+        &self,
+        component: &[u8],
+        signature: Option<&[u8]>,
+        field: &str,
+    ) -> Result<String, QueryError> {
         self.check_components_allowed(field)?;
-        let admitted = gate::pass(component, &self.config.sandbox_limits);
-        admitted.map(|admitted| admitted.digest).map_err(|error| QueryError::load(field, &error))
+        let admitted = gate::pass(component, signature, &self.config.sandbox_limits, &self.config.trust);
+        admitted.map(|admitted| admitted.digest).map_err(|error| match error {
+            GateError::Admission(error) => QueryError::load(field, &error.into()),
+            GateError::Untrusted(refused) => {
+                QueryError::Refused { field: field.to_owned(), message: refused.to_string() }
+            }
+        })
     }
 
     fn no_filter(&self, name: &str, field: &str) -> QueryError {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use weir_sandbox::{Binding, Compiler, FilterLimits, Sandbox, SandboxConfig, SandboxLimits};
 use weir_scan::{Input, LogRoot, LogSet, MessageRegex, PatternError, PatternLimits, SetTimes, Source};
+use weir_trust::Trust;
 
 use crate::builtin::Builtin;
 use crate::folder::{Folder, FolderConfig};
@@ -51,12 +52,14 @@ pub struct EngineConfig {
     pub allow_components: bool,
     /// Where filters are besides those that ship with Weir; [`Engine::look_at_folder`] reads it.
     pub folder: Option<FolderConfig>,
+    /// Which components that come from outside may run: uploads, and those of the folder.
+    pub trust: Trust,
     /// Name of the node, which filters are told; may be empty.
     pub node: String,
 }
 
 impl EngineConfig {
-    /// A config with every limit at its default, no cache, and components allowed.
+    /// A config with every limit at its default, no cache, and every component allowed.
     pub fn new(inputs: Inputs, compiler: Compiler) -> EngineConfig {
         EngineConfig {
             inputs,
@@ -68,6 +71,7 @@ impl EngineConfig {
             filter_maxima: FilterLimits::maxima(),
             allow_components: true,
             folder: None,
+            trust: Trust::default(),
             node: String::new(),
         }
     }

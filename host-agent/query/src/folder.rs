@@ -6,6 +6,7 @@
 //! - A file is one that ends in `.wasm` and whose name doesn't begin with a dot; it is called by the name that the filter
 //!   in it has.
 //! - New content that is refused leaves the version from before in use. With a file goes its filter.
+//! - Where components need a signature, that of `NAME.wasm` is in `NAME.wasm.sig`.
 //! - A name belongs to the file that had it first; of several that are new, to the first in the order of their names. The
 //!   names of filters that ship with Weir are never to be had.
 
@@ -15,10 +16,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use weir_sandbox::{Filter, KnownComponent, LoadError, Sandbox, SandboxLimits};
+use weir_trust::Trust;
 
 use crate::Cancel;
-use crate::folder_file::{Fingerprint, Found, names, read};
-use crate::gate;
+use crate::folder_file::{Fingerprint, Found, names, read, read_signature};
+use crate::gate::{self, GateError};
 
 /// Bytes of a refusal that are told.
 const REASON_BYTES: usize = 500;
@@ -102,6 +104,8 @@ struct Entry {
     seen: Option<Fingerprint>,
     digest: String,
     size: u64,
+    /// Content of its signature file.
+    signature: Option<Vec<u8>>,
     /// What the content is, or why it is refused.
     content: Result<Filter, String>,
     /// What queries get.
@@ -177,61 +181,92 @@ impl Folder {
     }
 }
 
+/// Why a file's content is no filter that queries can have.
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
 /// What makes a filter of a file's content.
 pub(crate) struct Loader<'a> {
     pub(crate) sandbox: &'a Sandbox,
     pub(crate) limits: &'a SandboxLimits,
+    pub(crate) trust: &'a Trust,
     pub(crate) cancel: &'a Cancel,
 }
 
 impl Loader<'_> {
     /// Admits a component, then compiles it.
-    fn load(&self, component: &[u8]) -> Result<Filter, LoadError> {
-        let admitted = gate::pass(component, self.limits)?;
+    fn load(&self, component: &[u8], signature: Option<&[u8]>) -> Result<Filter, Problem> {
+        let admitted = gate::pass(component, signature, self.limits, self.trust)?;
         let known = KnownComponent {
             digest: &admitted.digest,
             size: component.len(),
             owner: "",
             bytes: &|| component.into(),
         };
-        self.sandbox.load_known_while(known, &|| !self.cancel.is_cancelled())
+        Ok(self.sandbox.load_known_while(known, &|| !self.cancel.is_cancelled())?)
+    }
+
+    /// The content of a file's signature file, where the rule asks for one.
+    fn signature(&self, dir: &Path, file: &str) -> Result<Option<Vec<u8>>, String> {
+        match self.trust.asks_for_signatures() {
+            true => read_signature(dir, file),
+            false => Ok(None),
+        }
     }
 }
 
 /// Reads a file if it has changed since the last look.
 fn look_at(dir: &Path, name: &str, entries: &mut BTreeMap<String, Entry>, load: &Loader<'_>) {
-    let known = entries.get(name);
-    let content = match read(dir, name, load.limits.component_bytes, known.and_then(|entry| entry.seen)) {
-        Ok(Found::Unchanged) => return,
-        Ok(Found::Gone) => {
+    let found = load.signature(dir, name).and_then(|signature| {
+        let known = entries.get(name).filter(|entry| entry.signature == signature);
+        let found = read(dir, name, load.limits.component_bytes, known.and_then(|entry| entry.seen))?;
+        Ok((found, signature))
+    });
+    let (content, signature) = match found {
+        Ok((Found::Unchanged, _)) => return,
+        Ok((Found::Gone, _)) => {
             entries.remove(name);
             return;
         }
-        Ok(Found::Content(content)) => content,
+        Ok((Found::Content(content), signature)) => (content, signature),
         Err(problem) => {
-            let active = entries.remove(name).and_then(|entry| entry.active);
-            let digest = String::new();
-            let content = Err(problem);
-            let entry = Entry { seen: None, digest, size: 0, content, active, is_final: false, clash: None };
+            let entry = Entry {
+                seen: None,
+                digest: String::new(),
+                size: 0,
+                signature: None,
+                content: Err(problem),
+                active: entries.remove(name).and_then(|entry| entry.active),
+                is_final: false,
+                clash: None,
+            };
             entries.insert(name.to_owned(), entry);
             return;
         }
     };
     let digest = weir_sandbox::digest(&content.bytes);
-    if let Some(entry) = entries.get_mut(name).filter(|entry| entry.digest == digest && entry.is_final) {
+    let is_judged =
+        |entry: &&mut Entry| entry.is_final && entry.digest == digest && entry.signature == signature;
+    if let Some(entry) = entries.get_mut(name).filter(is_judged) {
         entry.seen = content.settled;
         return;
     }
-    let loaded = load.load(&content.bytes);
+    let loaded = load.load(&content.bytes, signature.as_deref());
     // What isn't the component's fault may be otherwise the next time.
     let is_final = !matches!(
         loaded,
-        Err(LoadError::Busy { .. } | LoadError::Engine { .. } | LoadError::Unwanted { .. })
+        Err(Problem::Load(LoadError::Busy { .. } | LoadError::Engine { .. } | LoadError::Unwanted { .. }))
     );
     let entry = Entry {
         seen: content.settled.filter(|_| is_final),
         digest,
         size: content.bytes.len() as u64,
+        signature,
         content: loaded.map_err(|error| cut(error.to_string())),
         active: entries.remove(name).and_then(|entry| entry.active),
         is_final,

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2};
 use rustix::io::Errno;
+use weir_trust::SIGNATURE_BYTES;
 
 /// For how long a file may change again without a trace: times of files are no finer than a tick of the system.
 const UNSETTLED: Duration = Duration::from_secs(2);
@@ -63,6 +64,19 @@ pub(crate) fn names(dir: &Path) -> io::Result<BTreeSet<String>> {
     Ok(names)
 }
 
+/// The content of a filter's signature file, `NAME.wasm.sig`; `None` where there is none.
+///
+/// # Errors
+/// Why it can't be a signature.
+pub(crate) fn read_signature(dir: &Path, filter: &str) -> Result<Option<Vec<u8>>, String> {
+    let name = format!("{filter}.sig");
+    match read(dir, &name, SIGNATURE_BYTES, None) {
+        Ok(Found::Content(content)) => Ok(Some(content.bytes)),
+        Ok(Found::Unchanged | Found::Gone) => Ok(None),
+        Err(problem) => Err(format!("its signature, {name}: {problem}")),
+    }
+}
+
 /// Reads a file that isn't what was `known` of it.
 ///
 /// # Errors
@@ -83,7 +97,7 @@ pub(crate) fn read(dir: &Path, name: &str, most: usize, known: Option<Fingerprin
     if known == Some(fingerprint) {
         return Ok(Found::Unchanged);
     }
-    let too_large = |size: u64| format!("it has {size} bytes; the limit component_bytes is {most}");
+    let too_large = |size: u64| format!("it has {size} bytes; the limit is {most}");
     if fingerprint.size > most as u64 {
         return Err(too_large(fingerprint.size));
     }

@@ -73,11 +73,11 @@ impl QuerySpec {
         self.filter_refs().map(bytes).sum()
     }
 
-    /// The component of that digest that comes with the query.
-    pub fn component(&self, digest: &str) -> Option<&[u8]> {
+    /// The component of that digest that comes with the query, and the content of its signature file.
+    pub fn component(&self, digest: &str) -> Option<(&[u8], Option<&[u8]>)> {
         self.filter_refs().find_map(|filter| match filter {
-            FilterRef::Component { bytes, .. } if weir_sandbox::digest(bytes) == digest => {
-                Some(bytes.as_slice())
+            FilterRef::Component { bytes, signature, .. } if weir_sandbox::digest(bytes) == digest => {
+                Some((bytes.as_slice(), signature.as_deref()))
             }
             _ => None,
         })
@@ -170,6 +170,8 @@ pub enum FilterRef {
         label: String,
         /// The component's bytes.
         bytes: Vec<u8>,
+        /// Content of its signature file, for an agent that asks for one.
+        signature: Option<Vec<u8>>,
     },
     /// A component that was uploaded before, to the process that runs the query.
     Uploaded {

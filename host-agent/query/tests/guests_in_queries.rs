@@ -40,7 +40,11 @@ fn engine(dir: &Path, messages: &[&str]) -> Engine {
 }
 
 fn filter(puppet: &Puppet) -> FilterSpec {
-    FilterSpec::new(FilterRef::Component { label: "puppet.wasm".to_owned(), bytes: puppet.build() })
+    FilterSpec::new(FilterRef::Component {
+        label: "puppet.wasm".to_owned(),
+        bytes: puppet.build(),
+        signature: None,
+    })
 }
 
 fn puppet(kind: u8, prefilter: Option<&'static str>) -> Puppet {
@@ -207,7 +211,8 @@ fn a_bomb_is_refused_before_anything_is_read() {
     let dir = tempfile::tempdir().expect("a folder");
     let engine = engine(dir.path(), &["k"]);
     for bomb in bombs::quick() {
-        let component = FilterRef::Component { label: "bomb.wasm".to_owned(), bytes: bomb.component };
+        let component =
+            FilterRef::Component { label: "bomb.wasm".to_owned(), bytes: bomb.component, signature: None };
         let spec = QuerySpec { filters: vec![FilterSpec::new(component)], ..QuerySpec::default() };
         let error = engine.plan(&spec).err().expect(bomb.name).to_string();
         assert!(error.contains(bomb.told) && error.contains("bomb.wasm"), "{}: {error}", bomb.name);
@@ -298,7 +303,8 @@ fn what_is_wrong_with_a_filter_is_said_before_anything_is_read() {
     spec.filters[0].params = "[1]".to_owned();
     assert!(refused(&spec).contains("object"), "{}", refused(&spec));
 
-    spec.filters[0].filter = FilterRef::Component { label: "x.wasm".to_owned(), bytes: b"no wasm".to_vec() };
+    spec.filters[0].filter =
+        FilterRef::Component { label: "x.wasm".to_owned(), bytes: b"no wasm".to_vec(), signature: None };
     assert!(refused(&spec).contains("x.wasm"), "{}", refused(&spec));
 
     spec.filters[0].filter = FilterRef::Name("nobody".to_owned());

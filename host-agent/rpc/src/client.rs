@@ -173,7 +173,8 @@ impl Client {
                 Err(ClientError::Query(QueryError::ComponentNeeded { digest, .. }))
                     if spec.component(&digest).is_some() && uploaded.insert(digest.clone()) =>
                 {
-                    self.upload(spec.component(&digest).expect("it was just looked for"), digest).await?;
+                    let (component, signature) = spec.component(&digest).expect("it was just looked for");
+                    self.upload(component, signature, digest).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -191,8 +192,14 @@ impl Client {
     }
 
     /// Uploads a component for queries that name it by its digest.
-    async fn upload(&mut self, component: &[u8], digest: String) -> Result<(), ClientError> {
-        let start = Part::Start(v1::UploadStart { digest, size: component.len() as u64 });
+    async fn upload(
+        &mut self,
+        component: &[u8],
+        signature: Option<&[u8]>,
+        digest: String,
+    ) -> Result<(), ClientError> {
+        let signature = signature.unwrap_or_default().to_vec();
+        let start = Part::Start(v1::UploadStart { digest, size: component.len() as u64, signature });
         let component = Bytes::copy_from_slice(component);
         let chunks = (0..component.len()).step_by(CHUNK_BYTES);
         let chunks = chunks.map(|at| Part::Chunk(component.slice(at..component.len().min(at + CHUNK_BYTES))));

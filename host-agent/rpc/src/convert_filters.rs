@@ -148,7 +148,7 @@ enum WireFilter {
 fn wire_filter(filter: &FilterRef) -> WireFilter {
     let (label, digest) = match filter {
         FilterRef::Name(name) => return WireFilter::Name(name.clone()),
-        FilterRef::Component { label, bytes } => (label, weir_query::digest(bytes)),
+        FilterRef::Component { label, bytes, .. } => (label, weir_query::digest(bytes)),
         FilterRef::Uploaded { label, component } => (label, component.digest.clone()),
     };
     WireFilter::Upload(v1::Upload { label: label.clone(), digest })

@@ -35,7 +35,11 @@ fn pattern_spec() -> impl Strategy<Value = PatternSpec> {
 fn filter_ref() -> impl Strategy<Value = FilterRef> {
     prop_oneof![
         ".{0,8}".prop_map(FilterRef::Name),
-        (".{0,8}", vec(any::<u8>(), 0..9)).prop_map(|(label, bytes)| FilterRef::Component { label, bytes }),
+        (".{0,8}", vec(any::<u8>(), 0..9)).prop_map(|(label, bytes)| FilterRef::Component {
+            label,
+            bytes,
+            signature: None
+        }),
     ]
 }
 
@@ -309,8 +313,9 @@ fn info() -> impl Strategy<Value = SourceInfo> {
 
 /// The component of a query that a request names.
 fn brought(spec: &QuerySpec, upload: &v1::Upload) -> FilterRef {
-    let bytes = spec.component(&upload.digest).expect("one of the query's").to_vec();
-    FilterRef::Component { label: upload.label.clone(), bytes }
+    let (bytes, signature) = spec.component(&upload.digest).expect("one of the query's");
+    let (bytes, signature) = (bytes.to_vec(), signature.map(<[u8]>::to_vec));
+    FilterRef::Component { label: upload.label.clone(), bytes, signature }
 }
 
 /// Nothing was uploaded.

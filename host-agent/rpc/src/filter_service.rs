@@ -54,7 +54,8 @@ impl Filters {
         let room = self.uploads.room(caller, size)?;
         let component = receive(parts, size).await?;
         let admitted = self.lookups.run(move |engine| {
-            let digest = engine.admit_upload(&component, "component")?;
+            let signature = (!start.signature.is_empty()).then_some(start.signature.as_slice());
+            let digest = engine.admit_upload(&component, signature, "component")?;
             Ok((digest, component))
         });
         let (digest, component) = admitted.await?;

@@ -30,7 +30,7 @@ const SOON: Duration = Duration::from_secs(3);
 
 /// A query that runs every record through a component.
 fn through(bytes: Vec<u8>) -> QuerySpec {
-    let filter = FilterRef::Component { label: "mine.wasm".to_owned(), bytes };
+    let filter = FilterRef::Component { label: "mine.wasm".to_owned(), bytes, signature: None };
     QuerySpec { filters: vec![FilterSpec::new(filter)], ..QuerySpec::default() }
 }
 

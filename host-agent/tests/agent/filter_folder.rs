@@ -5,11 +5,13 @@ use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use rcgen::{KeyPair, SigningKey as _};
 use weir_query::{Event, FilterRef, FilterSpec, Flow, FolderFile, QueryError, QuerySpec};
 use weir_rpc::wire::v1;
 use weir_rpc::wire::v1::query_response::Event as WireEvent;
 use weir_rpc::wire::v1::query_service_client::QueryServiceClient;
 use weir_rpc::{Client, ClientError};
+use weir_trust::Signature;
 
 use crate::guests::Puppet;
 use crate::logs::write;
@@ -34,13 +36,18 @@ fn place(dir: &Path, name: &str, content: &[u8]) {
 
 /// An agent over a log of one record, `r1`, with a folder of filters that `fill` fills before.
 fn agent(config: &str, fill: impl FnOnce(&Path)) -> (Agent, PathBuf) {
+    agent_with("", config, fill)
+}
+
+/// The same with more in the section of filters.
+fn agent_with(more: &str, config: &str, fill: impl FnOnce(&Path)) -> (Agent, PathBuf) {
     let dir = folder();
     write(&logs(&dir), POD, &["2026-11-24T10:00:00Z stdout F r1"]);
     let filters = dir.path().join("filters");
     fs::create_dir(&filters).expect("a folder");
     fill(&filters);
     let path = filters.to_str().expect("a path of ours").to_owned();
-    let config = format!("filters: {{reload_seconds: 1}}\n{config}");
+    let config = format!("filters: {{reload_seconds: 1, {more}}}\n{config}");
     (Agent::start(dir, &["--filters-folder", &path], &config), filters)
 }
 
@@ -126,6 +133,40 @@ async fn a_file_comes_changes_breaks_and_goes() {
     place(&filters, "broken.wasm", &puppet("mine", "3.0.0", false));
     agent.metric_becomes(OK, 3).await;
     assert_eq!(asked(&mut client, "mine").await.expect("an answer").1, "3.0.0");
+}
+
+/// With keys in the config, a file counts with its signature; either of them that changes is looked at.
+#[tokio::test]
+async fn a_signature_comes_goes_and_changes() {
+    let key = KeyPair::generate().expect("a key");
+    let sign = |content: &[u8]| Signature::File(key.sign(content).expect("a signature")).encode();
+    let keys = folder();
+    let public = keys.path().join("team.pub");
+    fs::write(&public, key.public_key_pem()).expect("written");
+    let (one, two) = (puppet("mine", "1.0.0", false), puppet("mine", "2.0.0", false));
+    let allowed = format!("allowed_signers: [{}]", public.display());
+    let (agent, filters) = agent_with(&allowed, "", |dir| place(dir, "a.wasm", &one));
+    let mut client = agent.client().await;
+    assert!(problem(&mut client, "a.wasm").await.contains("no signature"));
+
+    place(&filters, "a.wasm.sig", &sign(&one));
+    agent.metric_becomes(OK, 1).await;
+    assert_eq!(asked(&mut client, "mine").await.expect("an answer").1, "1.0.0");
+
+    // Between the two renames the new content has the old signature.
+    place(&filters, "a.wasm", &two);
+    agent.metric_becomes(REFUSED, 2).await;
+    assert!(problem(&mut client, "a.wasm").await.contains("by another key, or of other content"));
+    assert_eq!(asked(&mut client, "mine").await.expect("an answer").1, "1.0.0");
+    place(&filters, "a.wasm.sig", &sign(&two));
+    agent.metric_becomes(OK, 2).await;
+    assert_eq!(asked(&mut client, "mine").await.expect("an answer").1, "2.0.0");
+
+    fs::remove_file(filters.join("a.wasm.sig")).expect("removed");
+    agent.metric_becomes(REFUSED, 3).await;
+    let kept = file(&mut client, "a.wasm").await;
+    assert_eq!(kept.filter.as_deref(), Some("mine"), "the version from before is used on");
+    assert!(kept.problem.is_some_and(|why| why.contains("no signature")));
 }
 
 #[tokio::test]

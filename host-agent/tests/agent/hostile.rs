@@ -83,7 +83,8 @@ fn others() -> Vec<QuerySpec> {
 }
 
 fn hostile(component: Vec<u8>, on: &str) -> QuerySpec {
-    let component = FilterRef::Component { label: "hostile.wasm".to_owned(), bytes: component };
+    let component =
+        FilterRef::Component { label: "hostile.wasm".to_owned(), bytes: component, signature: None };
     QuerySpec {
         sources: vec![format!("hostile:{on}")],
         filters: vec![FilterSpec::new(component)],

@@ -135,7 +135,8 @@ async fn each_wrong_field_is_named() {
         ..QuerySpec::default()
     };
     let unclosed = PatternSpec { patterns: vec!["(unclosed".to_owned()], ..PatternSpec::default() };
-    let component = FilterRef::Component { label: "mine.wasm".to_owned(), bytes: b"\0asm".to_vec() };
+    let component =
+        FilterRef::Component { label: "mine.wasm".to_owned(), bytes: b"\0asm".to_vec(), signature: None };
     let cases = [
         ("Invalid", "(unclosed", QuerySpec { pattern: unclosed, ..QuerySpec::default() }),
         ("Invalid", "until", QuerySpec { since: Some(2), until: Some(1), ..QuerySpec::default() }),

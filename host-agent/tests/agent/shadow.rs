@@ -21,7 +21,7 @@ struct Answer {
 }
 
 fn component(puppet: &Puppet) -> FilterRef {
-    FilterRef::Component { label: format!("{}.wasm", puppet.version), bytes: puppet.build() }
+    FilterRef::Component { label: format!("{}.wasm", puppet.version), bytes: puppet.build(), signature: None }
 }
 
 fn spec(filter: &Puppet, shadow: Option<&Puppet>) -> QuerySpec {

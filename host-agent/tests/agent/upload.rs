@@ -19,7 +19,7 @@ const TAKEN: &str = "weir_filter_uploads_total{result=\"ok\"}";
 const REFUSED: &str = "weir_filter_uploads_total{result=\"refused\"}";
 
 fn through(bytes: Vec<u8>) -> QuerySpec {
-    let filter = FilterRef::Component { label: "mine.wasm".to_owned(), bytes };
+    let filter = FilterRef::Component { label: "mine.wasm".to_owned(), bytes, signature: None };
     QuerySpec { filters: vec![FilterSpec::new(filter)], ..QuerySpec::default() }
 }
 

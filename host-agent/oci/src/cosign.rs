@@ -1,0 +1,134 @@
+//! Signatures where cosign keeps them: in an artifact of their own, whose tag is made of the digest that they are about
+//! (`specs/SIGNATURE_SPEC.md` of cosign). Each is a layer: what is signed is its blob, the signature an annotation.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use oci_client::manifest::{IMAGE_CONFIG_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use weir_trust::{Digest, SignedPayload};
+
+use crate::registry::Purpose;
+use crate::{Artifact, Reference, Registry, RegistryError};
+
+/// Media type of a layer that is signed.
+const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+
+/// The annotation with the signature, base64.
+const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+
+/// Most signatures that are read of one artifact, the newest first.
+const SIGNATURES: usize = 16;
+
+/// Most bytes of what is signed.
+const PAYLOAD_BYTES: u64 = 4 << 10;
+
+#[derive(Deserialize)]
+struct Layer {
+    #[serde(rename = "mediaType")]
+    media_type: String,
+    digest: String,
+    size: u64,
+    #[serde(default)]
+    annotations: serde_json::Map<String, Value>,
+}
+
+impl Registry {
+    /// The signatures of an artifact, by whatever key. What isn't one is left out.
+    ///
+    /// # Errors
+    /// The registry can't be reached, or refuses.
+    pub async fn signatures(&self, artifact: &Artifact) -> Result<Vec<SignedPayload>, RegistryError> {
+        self.log_in(&artifact.reference, Purpose::Read).await?;
+        let place = place(artifact);
+        let Some(manifest) = self.signature_manifest(&place).await? else { return Ok(Vec::new()) };
+        let layers = manifest["layers"].as_array().into_iter().flatten().rev();
+        let mut signatures = Vec::new();
+        for layer in layers.filter_map(|layer| Layer::deserialize(layer).ok()).take(SIGNATURES) {
+            let Some((digest, signature)) = layer.signature() else { continue };
+            let payload = self.blob(&place, digest, layer.size, None).await?;
+            signatures.push(SignedPayload { payload, signature });
+        }
+        Ok(signatures)
+    }
+
+    /// Adds a signature to those that an artifact has.
+    ///
+    /// # Errors
+    /// The registry can't be reached, or refuses.
+    pub async fn add_signature(
+        &self,
+        artifact: &Artifact,
+        signed: SignedPayload,
+    ) -> Result<(), RegistryError> {
+        self.log_in(&artifact.reference, Purpose::Write).await?;
+        let place = place(artifact);
+        let before = self.signature_manifest(&place).await?;
+        // As they are: others' layers may have annotations that mean something to others.
+        let mut layers: Vec<Value> =
+            before.iter().flat_map(|manifest| manifest["layers"].as_array()).flatten().cloned().collect();
+        layers.push(json!({
+            "mediaType": SIMPLE_SIGNING,
+            "digest": Digest::of(&signed.payload).to_string(),
+            "size": signed.payload.len(),
+            "annotations": { SIGNATURE: STANDARD.encode(&signed.signature) },
+        }));
+        let config = config(&layers);
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_IMAGE_MEDIA_TYPE,
+            "config": {
+                "mediaType": IMAGE_CONFIG_MEDIA_TYPE,
+                "digest": Digest::of(&config).to_string(),
+                "size": config.len(),
+            },
+            "layers": layers,
+        });
+        self.put_blob(&place, Bytes::from(signed.payload), None).await?;
+        self.put_blob(&place, Bytes::from(config), None).await?;
+        self.put_manifest(&place, manifest.to_string().into_bytes()).await
+    }
+
+    async fn signature_manifest(&self, place: &Reference) -> Result<Option<Value>, RegistryError> {
+        let manifest = match self.manifest(place).await {
+            Ok(manifest) => manifest,
+            Err(RegistryError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let parsed = serde_json::from_slice(&manifest);
+        parsed
+            .map(Some)
+            .map_err(|error| self.asked(place).no_filter(format!("no manifest of signatures ({error})")))
+    }
+}
+
+impl Layer {
+    /// Digest of what is signed, and the signature.
+    fn signature(&self) -> Option<(Digest, Vec<u8>)> {
+        if self.media_type != SIMPLE_SIGNING || self.size > PAYLOAD_BYTES {
+            return None;
+        }
+        let signature = STANDARD.decode(self.annotations.get(SIGNATURE)?.as_str()?).ok()?;
+        Some((self.digest.parse().ok()?, signature))
+    }
+}
+
+/// Where the signatures of an artifact are.
+fn place(artifact: &Artifact) -> Reference {
+    artifact.reference.tagged(format!("sha256-{}.sig", artifact.digest.hex()))
+}
+
+/// The config of an image that has these layers, as cosign makes it.
+fn config(layers: &[Value]) -> Vec<u8> {
+    let digests: Vec<&Value> = layers.iter().map(|layer| &layer["digest"]).collect();
+    let config = json!({
+        "architecture": "",
+        "created": "0001-01-01T00:00:00Z",
+        "history": [{ "created": "0001-01-01T00:00:00Z" }],
+        "os": "",
+        "rootfs": { "type": "layers", "diff_ids": digests },
+        "config": {},
+    });
+    config.to_string().into_bytes()
+}
