@@ -138,13 +138,13 @@ fn a_rotation_behind_the_listing_hides_no_file() {
     write(dir.path(), "0.log", LINE);
     let mut rotations = 1;
     let sets = settled(|| {
-        let listed = entries(dir.path())?;
+        let listed = LogPath::from(dir.path()).entries()?;
         if rotations > 0 {
             rotations -= 1;
             fs::rename(dir.path().join("0.log"), dir.path().join("0.log.20260102-030405"))?;
             write(dir.path(), "0.log", LINE);
         }
-        Ok(container_sets(&listed, dir.path(), &Source::default()))
+        Ok(container_sets(&listed, &LogPath::from(dir.path()), &Source::default()))
     })
     .unwrap();
     assert_eq!(names(&sets[0]), ["plain 0.log.20260102-030405", "plain 0.log"]);
