@@ -38,7 +38,11 @@ impl ApiServer {
     pub fn url_of_pod() -> Option<String> {
         let (host, port) =
             (env::var("KUBERNETES_SERVICE_HOST").ok()?, env::var("KUBERNETES_SERVICE_PORT").ok()?);
-        Some(if host.contains(':') { format!("https://[{host}]:{port}") } else { format!("https://{host}:{port}") })
+        Some(if host.contains(':') {
+            format!("https://[{host}]:{port}")
+        } else {
+            format!("https://{host}:{port}")
+        })
     }
 
     /// The roots that Kubernetes mounts into every pod with a service account.
@@ -92,7 +96,9 @@ mod tests {
         for url in ["https://10.0.0.1:443", "https://[::1]:6443/", "https://kubernetes.default.svc"] {
             assert_eq!(server(url).check(), Ok(()), "{url}");
         }
-        for url in ["", "10.0.0.1", "http://10.0.0.1:80", "https://a/b", "https://a?b", "https://:1", "ftp://a"] {
+        for url in
+            ["", "10.0.0.1", "http://10.0.0.1:80", "https://a/b", "https://a?b", "https://:1", "ftp://a"]
+        {
             let error = server(url).check().expect_err(url).to_string();
             assert!(error.contains(&format!("'{url}'")) && error.contains("https://HOST:PORT"), "{error}");
         }

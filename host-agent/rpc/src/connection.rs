@@ -180,7 +180,7 @@ impl Serving {
         peer: Peer,
         names: &CertificateNames,
         calls: &Calls,
-    ) -> impl Future<Output = Result<Response<Counted>, Infallible>> + Send + 'static + use<> {
+    ) -> impl Future<Output = Result<Response<Counted>, Infallible>> + Send + 'static {
         let call = calls.begin();
         let arriving = |body| Body::new(Arriving::new(body, self.arrivals.clone(), self.limits.request));
         let mut request = request.map(arriving);

@@ -61,7 +61,9 @@ impl Gate {
         }
         let Some(access) = &self.guard.access else { return Ok(Identity::open(peer)) };
         let token = token(headers)?.ok_or_else(|| {
-            status::unauthenticated("this agent asks who you are: give a bearer token (weir --token-file FILE)")
+            status::unauthenticated(
+                "this agent asks who you are: give a bearer token (weir --token-file FILE)",
+            )
         })?;
         let user = access.user(token).await.map_err(|error| refusal(&error))?;
         Ok(Identity { peer, way: Way::Token(token.into()), user: Some(user) })
@@ -156,7 +158,8 @@ impl Rights {
         let granted = lock(&self.granted).clone();
         for place in granted {
             if !access.may_read(&user, &place).await.map_err(doubt)? {
-                let what = "what this reads may not be read by its caller any more; ask again for what still may be";
+                let what =
+                    "what this reads may not be read by its caller any more; ask again for what still may be";
                 return Err(Doubt::Gone(status::refused("sources", what)));
             }
         }

@@ -151,8 +151,7 @@ impl Server {
             uploads: uploads.clone(),
             gate: self.gate.clone(),
         };
-        let filters =
-            Filters::new(lookups, uploads.clone(), Arc::clone(&self.observer), self.gate.clone());
+        let filters = Filters::new(lookups, uploads.clone(), Arc::clone(&self.observer), self.gate.clone());
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)

@@ -274,7 +274,8 @@ mod tests {
         }
         assert_eq!(field_of(&refused("sources[0]", "not yours")), "sources[0]");
         assert!(matches!(to_error(&unavailable("down")), ClientError::Lost { .. }), "a follow comes back");
-        let ClientError::Query(QueryError::Refused { field, .. }) = to_error(&unauthenticated("no token")) else {
+        let ClientError::Query(QueryError::Refused { field, .. }) = to_error(&unauthenticated("no token"))
+        else {
             panic!("a refusal");
         };
         assert_eq!(field, "token");
