@@ -379,6 +379,10 @@ mod tests {
         metrics.refused(Some("max_queued"));
         metrics.queued(true);
         metrics.certificates(false);
+        metrics.denied("denied");
+        weir_cluster::Observer::reviewed(&*metrics, Review::Token, Verdict::Failed);
+        weir_cluster::Observer::known(&*metrics, Review::Access);
+        metrics.audit_lost();
         let text = metrics.text().expect("text");
         for line in [
             "weir_queries_total{outcome=\"complete\"} 1",
@@ -387,6 +391,10 @@ mod tests {
             "weir_queries_queued 1",
             "weir_queries_over_limit_total{limit=\"max_queued\"} 1",
             "weir_tls_reloads_total{result=\"refused\"} 1",
+            "weir_denials_total{reason=\"denied\"} 1",
+            "weir_access_reviews_total{review=\"token\",result=\"failed\"} 1",
+            "weir_access_reviews_known_total{review=\"access\"} 1",
+            "weir_audit_lost_total 1",
             "weir_bytes_read_total 10",
             "weir_records_sent_total 3",
             "weir_query_duration_seconds_count 1",

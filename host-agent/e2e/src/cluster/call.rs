@@ -109,7 +109,7 @@ impl Call {
 fn field(number: u8, content: &[u8]) -> Vec<u8> {
     let length =
         u8::try_from(content.len()).ok().filter(|length| *length < 128).expect("the test's are short");
-    [&[number << 3 | 2, length], content].concat()
+    [&[number << 3 | 2, length][..], content].concat()
 }
 
 /// Texts in field 1.
@@ -182,7 +182,7 @@ impl Callee {
         let (request, answer, headers) = (file("request"), file("answer"), file("headers"));
         // Not compressed, and its length in four bytes.
         let length = u32::try_from(call.message.len())?.to_be_bytes();
-        fs::write(&request, [&[0], length.as_slice(), &call.message].concat())?;
+        fs::write(&request, [&[0][..], &length[..], &call.message[..]].concat())?;
         let mut command = Command::new("curl");
         command.args(["--silent", "--http2", "--no-buffer", "--max-time", seconds, "--request", "POST"]);
         command.arg("--cacert").arg(&self.ca);

@@ -20,7 +20,7 @@ const fn pod(node: usize, namespace: &'static str, name: &'static str) -> Pod {
 }
 
 /// All pods. No name is part of another one's.
-pub(crate) const PODS: [Pod; 6] = [
+pub(crate) static PODS: [Pod; 6] = [
     pod(0, "shop", "web-1"),
     pod(0, "shop", "cart-1"),
     pod(0, "bank", "ledger-1"),
