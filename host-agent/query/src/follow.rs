@@ -25,12 +25,12 @@ const COALESCE: Duration = Duration::from_millis(20);
 /// How long a file that was left for a newer one is given to get its last lines before the next look.
 const SETTLE: Duration = Duration::from_millis(20);
 
+/// How long after it couldn't be told whether something new may be read it is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long a log is still read after its container was started anew or its files are gone: a runtime writes out
 /// what it holds.
 const CLOSE_AFTER: Duration = Duration::from_secs(1);
-
-/// How long after it couldn't be told whether something new may be read it is asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What to tell the reader when the kernel's queue of events was full.
 const LOST_EVENTS: &str = "the kernel dropped events, so everything was listed again: what a pod wrote that came and went \
@@ -285,8 +285,7 @@ impl Run {
         let mut changes = follow.plan.watcher.take();
         follow.polled.begin_round(&mut follow.plan.watcher, &mut changes.writes);
         let notice = follow.plan.watcher.take_problem();
-        let asks_again = follow.ask_again.take_if(|due| *due <= now).is_some();
-        let mut listed_all = changes.all || asks_again;
+        let mut listed_all = changes.all;
         let mut containers = BTreeMap::new();
         for dir in &changes.names {
             if let Some(&lane) = follow.lanes_in(dir).first() {
@@ -296,6 +295,7 @@ impl Run {
                 listed_all = true;
             }
         }
+        listed_all |= follow.ask_again.take_if(|due| *due <= now).is_some();
         if listed_all {
             self.list_all(&changes, now);
         } else {

@@ -124,10 +124,10 @@ async fn a_scope_asks_and_notes_what_was_granted() {
     let rights = granted(&access).await;
     lock(&rights.granted).clear();
     let scope = rights.scope();
-    let engine = tempfile::tempdir().expect("a folder");
-    std::fs::create_dir_all(engine.path().join("prod_web_1/app")).expect("a folder");
-    std::fs::write(engine.path().join("prod_web_1/app/0.log"), "").expect("a file");
-    let inputs = weir_query::Inputs::Root(engine.path().to_owned());
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir_all(dir.path().join("prod_web_1/app")).expect("a folder");
+    std::fs::write(dir.path().join("prod_web_1/app/0.log"), "").expect("a file");
+    let inputs = weir_query::Inputs::Root(dir.path().to_owned());
     let compiler = weir_query::Compiler::Child { program: "/nowhere".into(), args: Vec::new() };
     let engine = weir_query::Engine::new(weir_query::EngineConfig::new(inputs, compiler), &[]).expect("one");
     let listed = tokio::task::spawn_blocking(move || engine.sources(&[], false, &scope)).await;
@@ -165,7 +165,7 @@ async fn what_lasts_goes_on_for_a_while_when_nobody_can_be_asked() {
     let gone = tokio::spawn(async move { rights.gone().await });
     for _ in 0..5 {
         access.is_down.store(true, Ordering::Relaxed);
-        tokio::time::sleep(UNAVAILABLE - RECHECK).await;
+        tokio::time::sleep(UNAVAILABLE - 2 * RECHECK).await;
         access.is_down.store(false, Ordering::Relaxed);
         tokio::time::sleep(2 * RECHECK).await;
         assert!(!gone.is_finished());
