@@ -385,8 +385,8 @@ impl Run {
             let instance = Instance::of(&set.source);
             here.insert(instance.clone());
             set.dirs.iter().for_each(|dir| follow.plan.watcher.watch(dir));
-            match follow.known.get(&instance) {
-                Some(&lane) if !follow.sources[lane].ended => {
+            match follow.known.get(&instance).copied() {
+                Some(lane) if !follow.sources[lane].ended => {
                     let source = &mut follow.sources[lane];
                     let created = changes.created(&set.dirs, &source.live_names);
                     source.set =
@@ -394,7 +394,7 @@ impl Run {
                     self.lanes[lane].feed.update(set.files, created);
                 }
                 // Read to its end, though its files are still there.
-                Some(&lane) if !follow.sources[lane].gone => {}
+                Some(lane) if !follow.sources[lane].gone => {}
                 _ if follow.selects(&set.source, now) => {
                     let (listed, created) = (set.files.len(), changes.created(&set.dirs, &live_names(&set)));
                     self.add_lane(set, None);

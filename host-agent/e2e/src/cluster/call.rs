@@ -21,7 +21,7 @@ pub(crate) const UNAUTHENTICATED: u32 = 16;
 pub(crate) const INVALID_ARGUMENT: u32 = 3;
 
 /// How long a call may take that ends by itself.
-const PATIENCE: &str = "20";
+const PATIENCE: &str = "60";
 
 /// How long a call is listened to that doesn't.
 const LISTEN: &str = "2";
@@ -166,7 +166,7 @@ impl Callee {
     /// Makes a call, to its end or for a moment.
     pub(crate) fn call(&self, who: &Who, call: &Call) -> Result<Reply> {
         let mut lasting = self.begin(who, call, if call.lasts { LISTEN } else { PATIENCE })?;
-        lasting.daemon.exit(Duration::from_secs(30))?;
+        lasting.daemon.exit(Duration::from_secs(90))?;
         lasting.reply()
     }
 

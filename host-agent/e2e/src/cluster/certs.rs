@@ -4,13 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 
 /// An authority that signs certificates into a folder.
 pub(crate) struct Authority {
-    certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
     dir: PathBuf,
 }
@@ -31,12 +28,7 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.self_signed(&key)?;
         fs::write(dir.join(format!("{name}.pem")), certificate.pem())?;
-        Ok(Authority { certificate, issuer: Issuer::new(params, key), dir: dir.to_owned() })
-    }
-
-    /// The authority's own certificate, in PEM form.
-    pub(crate) fn pem(&self) -> String {
-        self.certificate.pem()
+        Ok(Authority { issuer: Issuer::new(params, key), dir: dir.to_owned() })
     }
 
     /// Signs a certificate for `name`, which a client may call a member of `group`. It is good for loopback too.
