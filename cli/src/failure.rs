@@ -82,7 +82,7 @@ impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Failure {
         let message = error.to_string();
         match error {
-            QueryError::Failed { .. } => Failure::Failed(message),
+            QueryError::Failed { .. } | QueryError::Unavailable { .. } => Failure::Failed(message),
             _ => Failure::Refused(message),
         }
     }

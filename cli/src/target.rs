@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tokio::runtime::{Builder, Runtime};
 use weir_query::{
     Builtin, Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, FilterLimits, FilterList, FilterRef,
-    Flow, Inputs, QueryError, QueryLimits, QuerySpec, SourceInfo,
+    Flow, Inputs, QueryError, QueryLimits, QuerySpec, Scope, SourceInfo,
 };
 use weir_relay::{Fleet, Listing, Member, NoAnswer, Reach};
 use weir_rpc::client::{ClientError, Endpoint};
@@ -173,7 +173,7 @@ impl Target {
     /// What can be searched.
     pub(crate) fn sources(&mut self, selectors: &[String]) -> Result<Listing<Vec<SourceInfo>>, Failure> {
         match self {
-            Target::Local(engine) => Ok(here(engine.sources(selectors, true)?)),
+            Target::Local(engine) => Ok(here(engine.sources(selectors, true, &Scope::everything())?)),
             Target::Agents(remote) => remote.call(async |fleet| fleet.sources(selectors).await),
         }
     }

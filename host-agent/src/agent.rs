@@ -12,6 +12,7 @@ use weir_query::{Builtin, Compiler, Engine, EngineConfig, FolderConfig, Inputs, 
 use weir_rpc::{Ending, ListenError, Listener, ServeError, Server};
 
 use crate::Config;
+use crate::audit::AuditLog;
 use crate::filter_folder::FilterFolder;
 use crate::metrics::Metrics;
 use crate::probes::{Probes, State};
@@ -42,6 +43,12 @@ pub enum AgentError {
     /// The engine can't be made.
     #[error(transparent)]
     Engine(#[from] QueryError),
+    /// Queries can't be recorded.
+    #[error("audit: {0}")]
+    Audit(#[source] io::Error),
+    /// The API server can't be asked.
+    #[error("access.api_server: {0}")]
+    Access(#[from] weir_cluster::ApiServerError),
     /// The server ended by itself.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -54,6 +61,7 @@ pub struct Agent {
     probes: Probes,
     metrics: Arc<Metrics>,
     folder: FilterFolder,
+    audit: Arc<AuditLog>,
     drain: Duration,
 }
 
@@ -88,12 +96,16 @@ impl Agent {
         let folder = FilterFolder::new(Arc::clone(&engine), Arc::clone(&metrics), config.filters_reload);
         folder.look().await;
         let observer = Arc::clone(&metrics) as Arc<dyn weir_rpc::Observer>;
-        let server = Server::new(engine, config.limits.server, observer);
+        let audit = AuditLog::start(&config.audit, Arc::clone(&metrics)).map_err(AgentError::Audit)?;
+        let audit = Arc::new(audit);
+        let reviews = Arc::clone(&metrics) as Arc<dyn weir_cluster::Observer>;
+        let guard = config.access.guard(Arc::<AuditLog>::clone(&audit), reviews)?;
+        let server = Server::new(engine, config.limits.server, guard, observer);
         let listener = Listener::bind(&config.listen, config.tls.as_ref()).await?;
         let probes = Probes::bind(config.health_listen)
             .await
             .map_err(|source| AgentError::Health { address: config.health_listen, source })?;
-        Ok(Agent { server, listener, probes, metrics, folder, drain: config.drain })
+        Ok(Agent { server, listener, probes, metrics, folder, audit, drain: config.drain })
     }
 
     /// Where the agent listens, as one line for whoever started it: `listening grpc=… health=…`.
@@ -123,11 +135,13 @@ impl Agent {
                 () = hurry => tracing::warn!("asked again: cutting what still runs"),
             }
         };
-        tokio::select! {
-            ending = self.server.serve(self.listener, shutdown, cut) => Ok(ending?),
+        let ending = tokio::select! {
+            ending = self.server.serve(self.listener, shutdown, cut) => ending,
             never = probes => match never {},
             never = self.folder.watch() => match never {},
-        }
+        };
+        self.audit.end();
+        Ok(ending?)
     }
 }
 
@@ -139,8 +153,8 @@ impl Agent {
 pub fn runtime(config: &Config) -> io::Result<Runtime> {
     Builder::new_current_thread()
         .enable_all()
-        // And one for the folder of filters.
-        .max_blocking_threads(config.limits.server.blocking_threads() + 1)
+        // And one for the folder of filters, and one that looks up the API server's name, which lookups may wait for.
+        .max_blocking_threads(config.limits.server.blocking_threads() + 2)
         .thread_keep_alive(THREAD_KEEP_ALIVE)
         .thread_name("weir-blocking")
         .on_thread_start(stand_back)

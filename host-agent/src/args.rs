@@ -115,6 +115,7 @@ impl ServeArgs {
                 cert: self.tls_cert,
                 key: self.tls_key,
                 client_ca: self.tls_client_ca,
+                client_certs: None,
                 reload_seconds: None,
             },
             log: LogSettings { format: self.log_format, level: self.log_level },

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use weir_rpc::{Listen, TlsFiles};
 
+use crate::access::AccessConfig;
+use crate::audit::AuditConfig;
 use crate::limits::Limits;
 use crate::logging::LogConfig;
 use crate::settings::{FiltersSettings, TlsSettings};
@@ -64,6 +66,10 @@ pub struct Config {
     pub node: String,
     /// How long running queries have to end when the agent is told to.
     pub drain: Duration,
+    /// Who knows callers, and what they may read.
+    pub access: AccessConfig,
+    /// Records of queries.
+    pub audit: AuditConfig,
     /// The agent's own log.
     pub log: LogConfig,
     /// Named limits.
@@ -139,6 +145,7 @@ impl Config {
             let reason = format!("{} is not absolute; give a folder such as {LOGS_LINK_DIR}", dir.display());
             return Err(ConfigError::value("logs_link_dirs", reason));
         }
+        let access = AccessConfig::new(settings.access, &listen, tls.as_ref())?;
         let trust = TrustConfig::new(&settings.filters)?;
         let (filters_folder, filters_reload) = filters(settings.filters)?;
         let drain_seconds = settings.drain_seconds.unwrap_or(DRAIN_SECONDS);
@@ -152,6 +159,8 @@ impl Config {
             health_listen,
             logs_dir,
             logs_link_dirs,
+            access,
+            audit: AuditConfig::new(&settings.audit)?,
             log: LogConfig::new(&settings.log)?,
             limits: Limits::new(&settings.limits)?,
             cache_dir: cache_dir::prepare(settings.cache_dir)?,
@@ -185,8 +194,11 @@ impl Config {
                 cert: tls.map(|tls| tls.cert.clone()),
                 key: tls.map(|tls| tls.key.clone()),
                 client_ca: tls.and_then(|tls| tls.client_ca.clone()),
+                client_certs: tls.map(|tls| client_certs_name(tls.client_cert_optional).to_owned()),
                 reload_seconds: tls.map(|tls| tls.reload.as_secs()),
             },
+            access: self.access.settings(),
+            audit: self.audit.settings(),
             log: self.log.settings(),
             limits: self.limits.settings(),
         }
@@ -222,11 +234,30 @@ fn reload(field: &str, seconds: Option<u64>) -> Result<Duration, ConfigError> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// Whether clients may have no certificate.
+fn client_certs(setting: Option<&str>) -> Result<bool, ConfigError> {
+    match setting {
+        Some("optional") => Ok(true),
+        None | Some("required") => Ok(false),
+        Some(other) => {
+            Err(ConfigError::value("tls.client_certs", format!("'{other}' is not required or optional")))
+        }
+    }
+}
+
+fn client_certs_name(is_optional: bool) -> &'static str {
+    if is_optional { "optional" } else { "required" }
+}
+
 fn tls(settings: TlsSettings) -> Result<Option<TlsFiles>, ConfigError> {
     let reload = reload("tls.reload_seconds", settings.reload_seconds)?;
+    let client_cert_optional = client_certs(settings.client_certs.as_deref())?;
     match settings {
+        TlsSettings { cert: Some(_), key: Some(_), client_ca: None, .. } if client_cert_optional => {
+            Err(ConfigError::value("tls.client_certs", "no client's certificate is known: set tls.client_ca"))
+        }
         TlsSettings { cert: Some(cert), key: Some(key), client_ca, .. } => {
-            Ok(Some(TlsFiles { cert, key, client_ca, reload }))
+            Ok(Some(TlsFiles { cert, key, client_ca, client_cert_optional, reload }))
         }
         TlsSettings { cert: None, key: None, client_ca: None, .. } => Ok(None),
         TlsSettings { cert: Some(_), .. } => {
@@ -283,6 +314,10 @@ mod tests {
             ("tls: {key: a}", "tls.cert", "tls.key"),
             ("tls: {client_ca: a}", "tls.cert", "tls.client_ca"),
             ("tls: {cert: /nowhere/cert, key: /nowhere/key}", "tls", "/nowhere/cert"),
+            ("{tls: {cert: a, key: b, client_certs: optional}}", "tls.client_certs", "tls.client_ca"),
+            ("tls: {client_certs: never}", "tls.client_certs", "'never'"),
+            ("access: {mode: closed}", "access.mode", "'closed'"),
+            ("audit: {output: nowhere}", "audit.output", "'nowhere'"),
             ("log: {format: xml}", "log.format", "'xml'"),
             ("log: {level: loud}", "log.level", "'loud'"),
             ("limits: {max_queries: 0}", "limits.max_queries", "1 to 1024"),

@@ -2,8 +2,10 @@
 //! and metrics. It wires the crates below it and has no logic of its own about logs or filters.
 #![forbid(unsafe_code)]
 
+mod access;
 mod agent;
 pub mod args;
+mod audit;
 mod cache_dir;
 mod config;
 mod config_file;
@@ -19,8 +21,10 @@ mod settings;
 mod signals;
 mod trust;
 
+pub use access::{AccessConfig, AccessSettings};
 pub use agent::{Agent, AgentError, runtime};
 pub use args::Args;
+pub use audit::{AuditConfig, AuditSettings};
 pub use config::{Config, ConfigError};
 pub use logging::{LogConfig, LogFormat};
 pub use settings::Settings;

@@ -62,10 +62,12 @@ fn check(args: ServeArgs) -> anyhow::Result<()> {
     let tls = match &config.tls {
         None => "without TLS",
         Some(files) if files.client_ca.is_none() => "with TLS",
+        Some(files) if files.client_cert_optional => "with TLS and optional client certificates",
         Some(_) => "with TLS and client certificates",
     };
+    let access = config.access.told();
     let (listen, health, logs) = (&config.listen, config.health_listen, config.logs_dir.display());
-    tell(&format!("ok: gRPC on {listen} {tls}, probes and metrics on {health}, logs in {logs}"))
+    tell(&format!("ok: gRPC on {listen} {tls}, {access}, probes and metrics on {health}, logs in {logs}"))
         .context("standard output can't be written to")
 }
 

@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use weir_cluster::{Review, Verdict};
 use weir_query::FilterStatus;
 use weir_rpc::{Observer, Outcome};
 
@@ -34,6 +35,10 @@ pub(crate) struct Metrics {
     reloads: Family<ResultLabel, Counter>,
     uploads: Family<ResultLabel, Counter>,
     folder_files: Family<ResultLabel, Counter>,
+    denials: Family<ReasonLabel, Counter>,
+    reviews: Family<ReviewLabels, Counter>,
+    known_reviews: Family<ReviewLabel, Counter>,
+    audit_lost: Counter,
     read: Counter,
     sent: Counter,
     filter_records: Family<FilterLabels, Counter>,
@@ -66,6 +71,22 @@ impl ResultLabel {
     fn of(is_ok: bool) -> ResultLabel {
         ResultLabel { result: if is_ok { "ok" } else { "refused" } }
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReviewLabels {
+    review: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReviewLabel {
+    review: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -115,6 +136,10 @@ impl Metrics {
             reloads: Family::default(),
             uploads: Family::default(),
             folder_files: Family::default(),
+            denials: Family::default(),
+            reviews: Family::default(),
+            known_reviews: Family::default(),
+            audit_lost: Counter::default(),
             read: Counter::default(),
             sent: Counter::default(),
             filter_records: Family::default(),
@@ -155,6 +180,22 @@ impl Metrics {
             "New or changed files of the folder of filters: ok, or refused",
             metrics.folder_files.clone(),
         );
+        registry.register(
+            "denials",
+            "Calls refused or ended for what their callers are or may: unauthenticated, denied, unavailable",
+            metrics.denials.clone(),
+        );
+        registry.register(
+            "access_reviews",
+            "Reviews that the Kubernetes API server was asked for, by what came of them",
+            metrics.reviews.clone(),
+        );
+        registry.register(
+            "access_reviews_known",
+            "Reviews whose answer was known already, or on its way",
+            metrics.known_reviews.clone(),
+        );
+        registry.register("audit_lost", "Audit records that were not written", metrics.audit_lost.clone());
         registry.register_with_unit(
             "query_duration",
             "Time from a query's start to its end",
@@ -220,6 +261,11 @@ impl Metrics {
     /// Counts a new or changed file of the folder of filters.
     pub(crate) fn folder_file(&self, is_loaded: bool) {
         self.folder_files.get_or_create(&ResultLabel::of(is_loaded)).inc();
+    }
+
+    /// Counts an audit record that is lost.
+    pub(crate) fn audit_lost(&self) {
+        self.audit_lost.inc();
     }
 
     fn count(&self, outcome: &'static str) {
@@ -297,8 +343,23 @@ impl Observer for Metrics {
         self.uploads.get_or_create(&ResultLabel::of(taken)).inc();
     }
 
+    fn denied(&self, reason: &'static str) {
+        self.denials.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
     fn certificates(&self, usable: bool) {
         self.reloads.get_or_create(&ResultLabel::of(usable)).inc();
+    }
+}
+
+impl weir_cluster::Observer for Metrics {
+    fn reviewed(&self, review: Review, verdict: Verdict) {
+        let labels = ReviewLabels { review: review.name(), result: verdict.name() };
+        self.reviews.get_or_create(&labels).inc();
+    }
+
+    fn known(&self, review: Review) {
+        self.known_reviews.get_or_create(&ReviewLabel { review: review.name() }).inc();
     }
 }
 
@@ -318,6 +379,10 @@ mod tests {
         metrics.refused(Some("max_queued"));
         metrics.queued(true);
         metrics.certificates(false);
+        metrics.denied("denied");
+        weir_cluster::Observer::reviewed(&*metrics, Review::Token, Verdict::Failed);
+        weir_cluster::Observer::known(&*metrics, Review::Access);
+        metrics.audit_lost();
         let text = metrics.text().expect("text");
         for line in [
             "weir_queries_total{outcome=\"complete\"} 1",
@@ -326,6 +391,10 @@ mod tests {
             "weir_queries_queued 1",
             "weir_queries_over_limit_total{limit=\"max_queued\"} 1",
             "weir_tls_reloads_total{result=\"refused\"} 1",
+            "weir_denials_total{reason=\"denied\"} 1",
+            "weir_access_reviews_total{review=\"token\",result=\"failed\"} 1",
+            "weir_access_reviews_known_total{review=\"access\"} 1",
+            "weir_audit_lost_total 1",
             "weir_bytes_read_total 10",
             "weir_records_sent_total 3",
             "weir_query_duration_seconds_count 1",

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::AccessSettings;
+use crate::audit::AuditSettings;
 use crate::limits::LimitSettings;
 
 /// Every key of the config file; see `docs/agent.md`. What is not set takes its default.
@@ -31,6 +33,10 @@ pub struct Settings {
     pub filters: FiltersSettings,
     /// TLS of the gRPC port.
     pub tls: TlsSettings,
+    /// Who knows callers, and what they may read.
+    pub access: AccessSettings,
+    /// Records of queries.
+    pub audit: AuditSettings,
     /// The agent's own log.
     pub log: LogSettings,
     /// Named limits.
@@ -47,6 +53,8 @@ pub struct TlsSettings {
     pub key: Option<PathBuf>,
     /// PEM file with roots that clients' certificates must come from.
     pub client_ca: Option<PathBuf>,
+    /// Whether clients need one: `required` or `optional`.
+    pub client_certs: Option<String>,
     /// Seconds between two looks at whether these files have changed.
     pub reload_seconds: Option<u64>,
 }
@@ -82,7 +90,8 @@ impl Settings {
         field.split('.').try_fold(&all, |section, key| section.get(key)).is_some_and(|value| !value.is_null())
     }
 
-    /// These settings, and those of `below` where these set nothing. Limits, and which filters may run, come from files alone.
+    /// These settings, and those of `below` where these set nothing. Limits, which filters may run, and who
+    /// may read what, come from files alone.
     pub fn over(self, below: Settings) -> Settings {
         Settings {
             listen: self.listen.or(below.listen),
@@ -102,8 +111,11 @@ impl Settings {
                 cert: self.tls.cert.or(below.tls.cert),
                 key: self.tls.key.or(below.tls.key),
                 client_ca: self.tls.client_ca.or(below.tls.client_ca),
+                client_certs: self.tls.client_certs.or(below.tls.client_certs),
                 reload_seconds: self.tls.reload_seconds.or(below.tls.reload_seconds),
             },
+            access: below.access,
+            audit: below.audit,
             log: LogSettings {
                 format: self.log.format.or(below.log.format),
                 level: self.log.level.or(below.log.level),

@@ -1,10 +1,12 @@
-//! Weir on a node of its own: a kubelet and a containerd write, rotate, compress and delete logs, and what `weir` and
-//! `weir-agent` tell of them is compared with what the writers say they wrote and with a reader of our own.
+//! Weir beside the real thing.
 //!
-//! `scripts/e2e` builds what this needs and runs it in namespaces of its own.
+//! `node`: a kubelet and a containerd write, rotate, compress and delete logs, and what `weir` and `weir-agent` tell of
+//! them is compared with what the writers say they wrote and with a reader of our own. `scripts/e2e` builds what this
+//! needs and runs it in namespaces of its own. [`cluster`]: an API server says who may read what.
 
 mod agent;
 mod answer;
+mod cluster;
 mod disk;
 mod follow;
 mod image;
@@ -30,8 +32,16 @@ use crate::node::{Container, Node, Rotations};
 use crate::past::{Live, Quiet};
 use crate::report::Report;
 
-/// Runs Weir against logs that a real kubelet and containerd write.
+/// Runs Weir beside the real thing.
 #[derive(Parser)]
+enum Command {
+    /// Against logs that a real kubelet and containerd write
+    Node(Args),
+    /// Beside a real API server
+    Cluster(cluster::Args),
+}
+
+#[derive(clap::Args)]
 struct Args {
     /// The `weir` to test
     #[arg(long)]
@@ -58,10 +68,14 @@ const ROTATIONS: usize = 6;
 const WORKLOAD: Duration = Duration::from_secs(180);
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let command = Command::parse();
     let mut report = Report::default();
     let started = Instant::now();
-    if let Err(error) = run(&args, &mut report) {
+    let ran = match &command {
+        Command::Node(args) => run(args, &mut report),
+        Command::Cluster(args) => cluster::run(args, &mut report),
+    };
+    if let Err(error) = ran {
         report.check("the test runs to its end", Err(error));
     }
     report.end(started.elapsed())

@@ -58,6 +58,11 @@ impl Daemon {
         wait::until(&format!("{} ends", self.name), END, || Ok(self.child.try_wait()?))
     }
 
+    /// Waits for its own end.
+    pub(crate) fn exit(&mut self, limit: Duration) -> Result<ExitStatus> {
+        wait::until(&format!("{} ends by itself", self.name), limit, || Ok(self.child.try_wait()?))
+    }
+
     /// The last lines of its standard error.
     pub(crate) fn last_words(&self) -> Result<String> {
         let text = String::from_utf8_lossy(&fs::read(&self.log)?).into_owned();

@@ -14,7 +14,8 @@ use crate::folder::{Folder, FolderConfig};
 use crate::plan::{Plan, Planner};
 use crate::prefilters::Prefilters;
 use crate::resume::ResumeKey;
-use crate::selector::{self, Selector};
+use crate::scope::Scope;
+use crate::selection::Selection;
 use crate::watch::Watcher;
 use crate::{Cancel, QueryError, QueryLimits, QuerySpec};
 
@@ -146,13 +147,19 @@ impl Engine {
         Ok(Engine { config, sandbox, resume_key, prefilters: Prefilters::default(), builtin, folder })
     }
 
-    /// The sources that any of `selectors` takes (all, when there is none), by identity. With `times`,
+    /// The sources within `scope` that any of `selectors` takes (all, when there is none), by identity. With `times`,
     /// each with the times of its oldest and newest record, which costs a few reads a source.
     ///
     /// # Errors
-    /// A selector that can't be read, or takes nothing; a folder that can't be listed.
-    pub fn sources(&self, selectors: &[String], times: bool) -> Result<Vec<SourceInfo>, QueryError> {
-        let sets = self.select(&parse_selectors(selectors, &self.config.limits)?, selectors, None)?;
+    /// A selector that can't be read, takes nothing, or names what may not be read; a folder that can't be listed.
+    pub fn sources(
+        &self,
+        selectors: &[String],
+        times: bool,
+        scope: &Scope,
+    ) -> Result<Vec<SourceInfo>, QueryError> {
+        let selection = Selection::new(selectors, &self.config.limits, scope)?;
+        let sets = self.select(&selection, selectors, None)?;
         Ok(sets.iter().map(|set| source_info(set, times)).collect())
     }
 
@@ -176,30 +183,31 @@ impl Engine {
     /// # Errors
     /// Any input that is wrong, missing, not allowed or over a limit, by the field's name.
     pub fn plan(&self, spec: &QuerySpec) -> Result<Plan, QueryError> {
-        self.plan_unless_cancelled(spec, &Cancel::default())
+        self.plan_within(spec, &Scope::everything(), &Cancel::default())
     }
 
-    /// Like [`Engine::plan`], but doesn't wait for filters to compile when `cancel` is set.
+    /// Like [`Engine::plan`], but of what is within `scope` alone, and without waiting for filters to compile when
+    /// `cancel` is set.
     ///
     /// # Errors
-    /// As [`Engine::plan`].
-    pub fn plan_unless_cancelled(&self, spec: &QuerySpec, cancel: &Cancel) -> Result<Plan, QueryError> {
-        Planner { engine: self, spec, cancel }.plan()
+    /// As [`Engine::plan`]; what it names may not be read, or it can't be told whether it may.
+    pub fn plan_within(&self, spec: &QuerySpec, scope: &Scope, cancel: &Cancel) -> Result<Plan, QueryError> {
+        Planner { engine: self, spec, scope, cancel }.plan()
     }
 
-    /// The sets that any of `selectors` takes (all, when there is none). With a watcher, their directories, and
-    /// those where more may turn up, are watched from before they are listed; then a selector may take nothing
-    /// yet.
+    /// The sets that are selected, by selectors that were `typed` so. With a watcher, their directories, and those where
+    /// more may turn up, are watched from before they are listed; then a selector may take nothing yet.
     pub(crate) fn select(
         &self,
-        selectors: &[Selector],
+        selection: &Selection,
         typed: &[String],
         mut watcher: Option<&mut Watcher>,
     ) -> Result<Vec<LogSet>, QueryError> {
+        let mut look = selection.look();
         let mut sets = match &self.config.inputs {
             Inputs::Root(root) => {
                 let mut visit = |dir: &Path, source: &Source| {
-                    let wanted = selector::may_take(selectors, source);
+                    let wanted = look.may_take(source);
                     if let Some(watcher) = watcher.as_mut().filter(|_| wanted) {
                         watcher.watch(dir);
                     }
@@ -221,43 +229,22 @@ impl Engine {
         for dir in sets.iter().flat_map(|set| &set.dirs) {
             watcher.iter_mut().for_each(|watcher| watcher.watch(dir));
         }
-        for (selector, text) in selectors.iter().zip(typed).filter(|_| watcher.is_none()) {
-            if !sets.iter().any(|set| selector.takes(&set.source)) {
-                return Err(QueryError::NotFound {
-                    field: "sources".to_owned(),
-                    message: format!(
-                        "nothing here matches '{text}'; `weir sources` lists what can be searched"
-                    ),
-                });
-            }
+        sets.retain(|set| look.takes(&set.source));
+        let idle = look.idle(sets.iter().map(|set| &set.source)).filter(|_| watcher.is_none());
+        look.finish()?;
+        if let Some(idle) = idle {
+            let text = &typed[idle];
+            return Err(QueryError::NotFound {
+                field: "sources".to_owned(),
+                message: format!("nothing here matches '{text}'; `weir sources` lists what can be searched"),
+            });
         }
-        sets.retain(|set| selector::take(selectors, &set.source));
         // Files keep the order in which they were named; a folder's sources go by identity.
         if matches!(self.config.inputs, Inputs::Root(_)) {
             sets.sort_by(|a, b| a.source.cmp(&b.source));
         }
         Ok(sets)
     }
-}
-
-pub(crate) fn parse_selectors(typed: &[String], limits: &QueryLimits) -> Result<Vec<Selector>, QueryError> {
-    if typed.len() > limits.selectors {
-        return Err(QueryError::limit(
-            "sources",
-            "selectors",
-            limits.selectors,
-            format!("{} selectors", typed.len()),
-        ));
-    }
-    let parse = |(index, text): (usize, &String)| {
-        let field = format!("sources[{index}]");
-        if text.len() > limits.selector_bytes {
-            let message = format!("a selector of {} bytes", text.len());
-            return Err(QueryError::limit(field, "selector_bytes", limits.selector_bytes, message));
-        }
-        Selector::parse(text, &field)
-    };
-    typed.iter().enumerate().map(parse).collect()
 }
 
 /// Bytes on disk of all files of `set`.

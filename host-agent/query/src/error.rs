@@ -51,6 +51,12 @@ pub enum QueryError {
         /// `sha256:` and hexadecimal digits.
         digest: String,
     },
+    /// Who may read what can't be told now.
+    #[error("{message}")]
+    Unavailable {
+        /// What can't be asked, and when to try again.
+        message: String,
+    },
     /// It should have worked: the disk or the sandbox failed.
     #[error("{message}")]
     Failed {

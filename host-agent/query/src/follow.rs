@@ -15,7 +15,7 @@ use crate::event::{Event, Flow};
 use crate::lateness::Lateness;
 use crate::polled::Polled;
 use crate::run::Run;
-use crate::selector::{self, Selector};
+use crate::selection::Selection;
 use crate::watch::{self, Changes, Watcher};
 use crate::{Cancel, Inputs};
 
@@ -24,6 +24,9 @@ const COALESCE: Duration = Duration::from_millis(20);
 
 /// How long a file that was left for a newer one is given to get its last lines before the next look.
 const SETTLE: Duration = Duration::from_millis(20);
+
+/// How long after it couldn't be told whether something new may be read it is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long a log is still read after its container was started anew or its files are gone: a runtime writes out
 /// what it holds.
@@ -37,7 +40,7 @@ const LOST_EVENTS: &str = "the kernel dropped events, so everything was listed a
 pub(crate) struct FollowPlan {
     pub(crate) watcher: Watcher,
     pub(crate) inputs: Inputs,
-    pub(crate) selectors: Vec<Selector>,
+    pub(crate) selection: Selection,
     /// How long a record is held back for older ones of other sources.
     pub(crate) hold: Duration,
     /// Of the past, only the end is asked for.
@@ -87,6 +90,8 @@ pub(crate) struct Follow {
     pub(crate) sources: Vec<Followed>,
     /// What was given.
     pub(crate) lateness: Lateness,
+    /// When everything is to be listed again, since it couldn't be told of something whether it may be read.
+    ask_again: Option<Instant>,
 }
 
 /// One source that is followed.
@@ -129,6 +134,7 @@ impl Follow {
             known: HashMap::new(),
             sources: Vec::new(),
             lateness: Lateness::default(),
+            ask_again: None,
         }
     }
 
@@ -184,8 +190,14 @@ impl Follow {
             .collect()
     }
 
-    pub(crate) fn selects(&self, source: &Source) -> bool {
-        selector::take(&self.plan.selectors, source)
+    /// Whether the query takes a source that is new.
+    pub(crate) fn selects(&mut self, source: &Source, now: Instant) -> bool {
+        let mut look = self.plan.selection.look();
+        let takes = look.takes(source);
+        if look.finish().is_err() {
+            self.ask_again = Some(now + ASK_AGAIN);
+        }
+        takes
     }
 }
 
@@ -265,7 +277,7 @@ impl Run {
             let polled = polled.then_some(now + COALESCE);
             [held, source.closes.filter(|_| !source.ended), settles, polled].into_iter().flatten()
         });
-        waits.min()
+        waits.chain(follow.ask_again).min()
     }
 
     fn notice_changes(&mut self, now: Instant) {
@@ -283,6 +295,7 @@ impl Run {
                 listed_all = true;
             }
         }
+        listed_all |= follow.ask_again.take_if(|due| *due <= now).is_some();
         if listed_all {
             self.list_all(&changes, now);
         } else {
@@ -313,18 +326,24 @@ impl Run {
 
     /// Lists everything again: pods and containers may have come or gone.
     fn list_all(&mut self, changes: &Changes, now: Instant) {
-        let Some(Follow { plan, polled, .. }) = &mut self.follow else { return };
+        let Some(Follow { plan, polled, sources, ask_again, .. }) = &mut self.follow else { return };
         let mut unknown: BTreeMap<Instance, Vec<LogSet>> = BTreeMap::new();
         if let Inputs::Root(root) = plan.inputs.clone() {
             let mut seen = BTreeSet::new();
+            let mut look = plan.selection.look();
             let listed = root.list_visiting(&mut |dir, source| {
-                let wanted = selector::may_take(&plan.selectors, source);
+                let wanted = look.may_take(source);
                 if wanted {
                     plan.watcher.watch(dir);
                     seen.insert(dir.to_owned());
                 }
                 wanted
             });
+            if look.finish().is_err() {
+                *ask_again = Some(now + ASK_AGAIN);
+                // What is followed already goes on.
+                seen.extend(sources.iter().flat_map(|source| source.set.dirs.iter().cloned()));
+            }
             let sets = listed.unwrap_or_else(|error| {
                 self.collector.incomplete(error.to_string());
                 Vec::new()
@@ -366,8 +385,8 @@ impl Run {
             let instance = Instance::of(&set.source);
             here.insert(instance.clone());
             set.dirs.iter().for_each(|dir| follow.plan.watcher.watch(dir));
-            match follow.known.get(&instance) {
-                Some(&lane) if !follow.sources[lane].ended => {
+            match follow.known.get(&instance).copied() {
+                Some(lane) if !follow.sources[lane].ended => {
                     let source = &mut follow.sources[lane];
                     let created = changes.created(&set.dirs, &source.live_names);
                     source.set =
@@ -375,8 +394,8 @@ impl Run {
                     self.lanes[lane].feed.update(set.files, created);
                 }
                 // Read to its end, though its files are still there.
-                Some(&lane) if !follow.sources[lane].gone => {}
-                _ if follow.selects(&set.source) => {
+                Some(lane) if !follow.sources[lane].gone => {}
+                _ if follow.selects(&set.source, now) => {
                     let (listed, created) = (set.files.len(), changes.created(&set.dirs, &live_names(&set)));
                     self.add_lane(set, None);
                     // Even if nothing is given of it before the reader is gone, it isn't forgotten.

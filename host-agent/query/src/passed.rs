@@ -9,7 +9,6 @@ use weir_scan::{LogPath, LogSet, Source, pod_identity};
 use crate::Inputs;
 use crate::follow::Follow;
 use crate::run::Run;
-use crate::selector;
 use crate::watch::Changes;
 
 impl Run {
@@ -18,6 +17,7 @@ impl Run {
         let Some(Follow { plan, known, .. }) = &self.follow else { return };
         let Inputs::Root(root) = &plan.inputs else { return };
         let mut passed = BTreeSet::new();
+        let mut look = plan.selection.look();
         for (dir, name) in changes.all_created().filter(|(dir, name)| !listed.contains(&dir.join(name))) {
             let source = match dir.file_name().and_then(|pod| pod.to_str()).and_then(pod_identity) {
                 _ if dir == root.dir() => pod_identity(name),
@@ -26,7 +26,7 @@ impl Run {
                 }
                 _ => None,
             };
-            let Some(source) = source.filter(|source| selector::may_take(&plan.selectors, source)) else {
+            let Some(source) = source.filter(|source| look.may_take(source)) else {
                 continue;
             };
             if !known.keys().any(|known| known.is_below(&source)) {
@@ -49,7 +49,7 @@ impl Run {
         }
         for restart in 0..oldest.source.restart {
             let source = Source { restart, ..oldest.source.clone() };
-            if self.follow.as_ref().is_some_and(|follow| follow.selects(&source)) {
+            if self.follow.as_mut().is_some_and(|follow| follow.selects(&source, now)) {
                 self.add_missed(LogSet { source, files: Vec::new(), dirs: oldest.dirs.clone() }, now);
             }
         }

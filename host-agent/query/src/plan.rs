@@ -9,12 +9,13 @@ use weir_scan::{
     Direction, LogSet, Matcher, MessageRegex, PatternError, Position, ScanLimits, Search, Source,
 };
 
-use crate::engine::{Engine, parse_selectors};
+use crate::engine::Engine;
 use crate::filter_stage::{Prefilter, StagePlan};
 use crate::follow::{FollowPlan, Instance};
 use crate::params::check_params;
 use crate::resume::{self, ResumeKey};
-use crate::selector::{self, Selector};
+use crate::scope::Scope;
+use crate::selection::Selection;
 use crate::shadow::ShadowPlan;
 use crate::spec::{FilterRef, FilterSpec, OnFailure, ShadowSpec};
 use crate::watch::Watcher;
@@ -58,6 +59,12 @@ impl Plan {
         self.sets.len()
     }
 
+    /// Name and digest of each filter that records pass through, in order.
+    pub fn filters(&self) -> Vec<(String, String)> {
+        let filters = self.stages.iter().map(|stage| stage.binding.filter());
+        filters.map(|filter| (filter.description().name.clone(), filter.digest().to_owned())).collect()
+    }
+
     /// Time that filters may take which run beside others: the query may last longer by that much.
     pub fn shadow_time(&self) -> Duration {
         self.stages.iter().filter_map(|stage| stage.shadow.as_ref()).map(|shadow| shadow.time).sum()
@@ -71,6 +78,8 @@ type Resume = (Vec<Option<Position>>, Vec<(Source, Position)>);
 pub(crate) struct Planner<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) spec: &'a QuerySpec,
+    /// What whoever asks may read.
+    pub(crate) scope: &'a Scope,
     /// Ends the wait for filters to compile.
     pub(crate) cancel: &'a Cancel,
 }
@@ -78,7 +87,7 @@ pub(crate) struct Planner<'a> {
 impl Planner<'_> {
     pub(crate) fn plan(self) -> Result<Plan, QueryError> {
         let (engine, spec) = (self.engine, self.spec);
-        let selectors = parse_selectors(&spec.sources, &engine.config.limits)?;
+        let selection = Selection::new(&spec.sources, &engine.config.limits, self.scope)?;
         let time = self.time()?;
         self.check_context()?;
         let mut limits = ScanLimits::default();
@@ -95,7 +104,7 @@ impl Planner<'_> {
         }
         self.check_follow()?;
         let mut watcher = spec.follow.then(Watcher::new);
-        let sets = engine.select(&selectors, &spec.sources, watcher.as_mut())?;
+        let sets = engine.select(&selection, &spec.sources, watcher.as_mut())?;
         watcher.iter_mut().for_each(Watcher::begin);
         let source_count = sets.len();
         // A filter may care for the order of what it sees, and a limit decides which matches count.
@@ -106,7 +115,7 @@ impl Planner<'_> {
         }
         limits.context_bytes = (limits.context_bytes / source_count.max(1)).max(limits.line_bytes);
         let (limit, direction) = spec.limit_in_scan_order();
-        let (resume, gone) = self.resume(&sets, &selectors, direction)?;
+        let (resume, gone) = self.resume(&sets, &selection, direction)?;
         let tail = spec.follow && direction == Direction::Backward;
         let direction = if tail { Direction::Forward } else { direction };
         let messages = spec.output == Output::Records || !stages.is_empty();
@@ -115,7 +124,7 @@ impl Planner<'_> {
         let follow = watcher.map(|watcher| FollowPlan {
             watcher,
             inputs: engine.config.inputs.clone(),
-            selectors,
+            selection,
             hold: engine.config.limits.follow_hold,
             tail,
         });
@@ -161,23 +170,25 @@ impl Planner<'_> {
     fn resume(
         &self,
         sets: &[LogSet],
-        selectors: &[Selector],
+        selection: &Selection,
         direction: Direction,
     ) -> Result<Resume, QueryError> {
         let known: HashMap<Instance, usize> =
             sets.iter().enumerate().map(|(index, set)| (Instance::of(&set.source), index)).collect();
         let mut resume = vec![None; sets.len()];
         let mut gone = Vec::new();
+        let mut look = selection.look();
         for (source, sealed) in self.spec.resume.positions() {
             let position = resume::open(&self.engine.resume_key, &source, direction, sealed)?;
             match known.get(&Instance::of(&source)) {
                 Some(&index) => resume[index] = Some(position),
-                None if selector::take(selectors, &source) => {
+                None if look.takes(&source) => {
                     gone.push((source, position));
                 }
                 None => {}
             }
         }
+        look.finish()?;
         Ok((resume, gone))
     }
 

@@ -5,12 +5,33 @@ use weir_scan::Source;
 
 use crate::QueryError;
 
-/// One selector, ready to match.
-#[derive(Debug)]
+/// One selector, ready to match. By default it takes everything.
+#[derive(Debug, Default)]
 pub(crate) struct Selector {
-    namespace: Option<GlobSet>,
-    pod: Option<GlobSet>,
-    container: Option<GlobSet>,
+    namespace: Option<Part>,
+    pod: Option<Part>,
+    container: Option<Part>,
+}
+
+/// A part of a selector that was given.
+#[derive(Debug)]
+struct Part {
+    glob: GlobSet,
+    /// The only name that it takes, where it is no pattern.
+    name: Option<String>,
+}
+
+/// Whatever may make a glob of a name.
+const GLOB: [char; 8] = ['*', '?', '[', ']', '{', '}', '!', '\\'];
+
+impl Part {
+    fn is_match(&self, name: &str) -> bool {
+        self.glob.is_match(name)
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
 }
 
 impl Selector {
@@ -27,21 +48,32 @@ impl Selector {
                 ),
             ));
         }
-        let glob = |part: &str| -> Result<Option<GlobSet>, QueryError> {
+        let part = |part: &str| -> Result<Option<Part>, QueryError> {
             if part.is_empty() {
                 return Ok(None);
             }
-            let set = Glob::new(part).and_then(|glob| GlobSet::new([glob]));
-            set.map(Some)
-                .map_err(|error| QueryError::invalid(field, format!("'{text}' is not a source: {error}")))
+            let glob = Glob::new(part)
+                .and_then(|glob| GlobSet::new([glob]))
+                .map_err(|error| QueryError::invalid(field, format!("'{text}' is not a source: {error}")))?;
+            Ok(Some(Part { glob, name: (!part.contains(GLOB)).then(|| part.to_owned()) }))
         };
-        Ok(Selector { namespace: glob(namespace)?, pod: glob(pod)?, container: glob(container)? })
+        Ok(Selector { namespace: part(namespace)?, pod: part(pod)?, container: part(container)? })
+    }
+
+    /// The only namespace that it takes sources of, where it names one.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_ref().and_then(Part::name)
+    }
+
+    /// The only name of pods that it takes sources of, where it names one.
+    pub(crate) fn pod(&self) -> Option<&str> {
+        self.pod.as_ref().and_then(Part::name)
     }
 
     /// Whether the selector may take a source of which only the parts that aren't empty are known.
     pub(crate) fn may_take(&self, known: &Source) -> bool {
-        let part = |glob: &Option<GlobSet>, name: &str| {
-            name.is_empty() || glob.as_ref().is_none_or(|glob| glob.is_match(name))
+        let part = |part: &Option<Part>, name: &str| {
+            name.is_empty() || part.as_ref().is_none_or(|part| part.is_match(name))
         };
         part(&self.namespace, &known.namespace)
             && part(&self.pod, &known.pod)
@@ -50,21 +82,11 @@ impl Selector {
 
     /// Whether the selector takes `source`.
     pub(crate) fn takes(&self, source: &Source) -> bool {
-        let part = |glob: &Option<GlobSet>, name: &str| glob.as_ref().is_none_or(|glob| glob.is_match(name));
+        let part = |part: &Option<Part>, name: &str| part.as_ref().is_none_or(|part| part.is_match(name));
         part(&self.namespace, &source.namespace)
             && part(&self.pod, &source.pod)
             && part(&self.container, &source.container)
     }
-}
-
-/// Whether any of the selectors takes `source`; without one, every source is taken.
-pub(crate) fn take(selectors: &[Selector], source: &Source) -> bool {
-    selectors.is_empty() || selectors.iter().any(|selector| selector.takes(source))
-}
-
-/// Whether any of the selectors may take a source of which only the parts that aren't empty are known.
-pub(crate) fn may_take(selectors: &[Selector], known: &Source) -> bool {
-    selectors.is_empty() || selectors.iter().any(|selector| selector.may_take(known))
 }
 
 #[cfg(test)]
@@ -98,6 +120,22 @@ mod tests {
         }
         for text in ["dev:", "web", "prod:web-*/redis", "/ngin", ":web/nginx"] {
             assert!(!Selector::parse(text, "sources").expect(text).takes(&web), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_told_from_patterns() {
+        for (text, namespace, pod) in [
+            ("prod:web-1/nginx", Some("prod"), Some("web-1")),
+            ("prod:", Some("prod"), None),
+            ("web-1", None, Some("web-1")),
+            ("pr?d:web-*", None, None),
+            ("{prod}:web[1]", None, None),
+            ("pr\\od:", None, None),
+            ("", None, None),
+        ] {
+            let selector = Selector::parse(text, "sources").expect(text);
+            assert_eq!((selector.namespace(), selector.pod()), (namespace, pod), "{text}");
         }
     }
 

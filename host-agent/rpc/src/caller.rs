@@ -31,6 +31,8 @@ pub(crate) enum Caller {
     Address(IpAddr),
     /// A user of this machine.
     User(u32),
+    /// SHA-256 of the name of somebody who has proved it.
+    Named([u8; 32]),
     /// Everybody of whom nothing is known.
     Unknown,
 }
@@ -68,6 +70,11 @@ impl Peer {
     }
 }
 
+fn hex(f: &mut fmt::Formatter<'_>, what: &str, digest: &[u8]) -> fmt::Result {
+    write!(f, "{what}:")?;
+    digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
@@ -80,10 +87,8 @@ fn network(address: IpAddr) -> IpAddr {
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Caller::Certificate(digest) => {
-                f.write_str("certificate:")?;
-                digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
+            Caller::Certificate(digest) => hex(f, "certificate", digest),
+            Caller::Named(digest) => hex(f, "name", digest),
             Caller::Address(address) => write!(f, "address:{address}"),
             Caller::User(uid) => write!(f, "uid:{uid}"),
             Caller::Unknown => f.write_str("unknown"),

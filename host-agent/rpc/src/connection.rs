@@ -20,6 +20,7 @@ use tonic::service::Routes;
 
 use crate::body::{Arrivals, Arriving, Counted};
 use crate::caller::Peer;
+use crate::identity::CertificateNames;
 use crate::limits::ServerLimits;
 use crate::listen::Socket;
 use crate::phase::Phases;
@@ -137,16 +138,17 @@ impl Serving {
         let cut = self.phases.clone().cut();
         let served = async {
             match (socket, &self.tls) {
-                (Socket::Tcp(socket), None) => self.speak(socket, peer).await,
-                (Socket::Unix(socket), _) => self.speak(socket, peer).await,
+                (Socket::Tcp(socket), None) => self.speak(socket, peer, CertificateNames::default()).await,
+                (Socket::Unix(socket), _) => self.speak(socket, peer, CertificateNames::default()).await,
                 (Socket::Tcp(socket), Some(tls)) => {
                     let handshake = TlsAcceptor::from(tls.config()).accept(socket);
                     match tokio::time::timeout(self.limits.handshake, handshake).await {
                         Ok(Ok(stream)) => {
                             let certificates = stream.get_ref().1.peer_certificates();
-                            let known =
-                                certificates.and_then(<[_]>::first).map(|own| peer.with_certificate(own));
-                            self.speak(stream, known.unwrap_or(peer)).await;
+                            let own = certificates.and_then(<[_]>::first);
+                            let known = own.map_or(peer, |own| peer.with_certificate(own));
+                            let names = own.map(CertificateNames::of).unwrap_or_default();
+                            self.speak(stream, known, names).await;
                         }
                         Ok(Err(error)) => tracing::info!(%peer, %error, "a TLS handshake failed"),
                         Err(_) => tracing::info!(%peer, "a TLS handshake took longer than handshake_seconds"),
@@ -160,10 +162,10 @@ impl Serving {
         }
     }
 
-    async fn speak(&self, io: impl AsyncRead + AsyncWrite + Unpin, peer: Peer) {
+    async fn speak(&self, io: impl AsyncRead + AsyncWrite + Unpin, peer: Peer, names: CertificateNames) {
         let limits = &self.limits;
         let calls = Calls::new();
-        let answer = service_fn(|request: Request<Incoming>| self.answer(request, peer, &calls));
+        let answer = service_fn(|request: Request<Incoming>| self.answer(request, peer, &names, &calls));
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.max_streams)
@@ -192,12 +194,14 @@ impl Serving {
         &self,
         request: Request<Incoming>,
         peer: Peer,
+        names: &CertificateNames,
         calls: &Calls,
     ) -> impl Future<Output = Result<Response<Counted>, Infallible>> + Send + 'static {
         let call = calls.begin(request.uri().path());
         let arriving = |body| Body::new(Arriving::new(body, self.arrivals.clone(), self.limits.request));
         let mut request = request.map(arriving);
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(names.clone());
         request.extensions_mut().insert(calls.clone());
         let mut routes = self.routes.clone();
         async move {

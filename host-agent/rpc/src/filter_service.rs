@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status, Streaming};
 use weir_query::QueryError;
 
 use crate::caller::{Caller, Peer};
+use crate::gate::Gate;
 use crate::lookup::Lookups;
 use crate::observer::Observer;
 use crate::uploads::Uploads;
@@ -22,11 +23,22 @@ pub(crate) struct Filters {
     lookups: Lookups,
     uploads: Uploads,
     observer: Arc<dyn Observer>,
+    gate: Gate,
 }
 
 impl Filters {
-    pub(crate) fn new(lookups: Lookups, uploads: Uploads, observer: Arc<dyn Observer>) -> Filters {
-        Filters { lookups, uploads, observer }
+    pub(crate) fn new(
+        lookups: Lookups,
+        uploads: Uploads,
+        observer: Arc<dyn Observer>,
+        gate: Gate,
+    ) -> Filters {
+        Filters { lookups, uploads, observer, gate }
+    }
+
+    /// Refuses who isn't known. Filters aren't anybody's secret.
+    async fn identify<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        self.gate.note(self.gate.identify(request).await).map(|identity| identity.caller())
     }
 
     /// Takes an upload, and says how many bytes it had.
@@ -107,8 +119,9 @@ fn invalid(field: &str, message: &str) -> Status {
 impl v1::filter_service_server::FilterService for Filters {
     async fn list_filters(
         &self,
-        _request: Request<v1::ListFiltersRequest>,
+        request: Request<v1::ListFiltersRequest>,
     ) -> Result<Response<v1::ListFiltersResponse>, Status> {
+        self.identify(&request).await?;
         let list = self.lookups.run(|engine| engine.filters()).await?;
         Ok(Response::new(convert_filters::wire_filter_list(list)))
     }
@@ -117,6 +130,7 @@ impl v1::filter_service_server::FilterService for Filters {
         &self,
         request: Request<v1::DescribeFilterRequest>,
     ) -> Result<Response<v1::DescribeFilterResponse>, Status> {
+        self.identify(&request).await?;
         let name = request.into_inner().name;
         let filter = self.lookups.run(move |engine| engine.filter(&name)).await?;
         Ok(Response::new(v1::DescribeFilterResponse {
@@ -129,7 +143,10 @@ impl v1::filter_service_server::FilterService for Filters {
         request: Request<Streaming<v1::UploadFilterRequest>>,
     ) -> Result<Response<v1::UploadFilterResponse>, Status> {
         let peer = Peer::of(&request);
-        let taken = self.take(peer.caller(), &mut request.into_inner()).await;
+        let taken = match self.identify(&request).await {
+            Ok(caller) => self.take(caller, &mut request.into_inner()).await,
+            Err(status) => Err(status),
+        };
         self.observer.uploaded(taken.is_ok());
         match taken {
             Ok(bytes) => {

@@ -1,7 +1,7 @@
 //! One query on its way from spec to end, on a blocking thread of its own, coupled to its response stream by an
 //! [`outbox`]. While its client takes nothing, it is left without a thread.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -10,7 +10,9 @@ use tonic::Status;
 use weir_query::{Cancel, Engine, Event, Flags, Flow, Going, QueryError, QuerySpec, Summary};
 
 use crate::admission::Slot;
+use crate::audit::Entry;
 use crate::connection::Calls;
+use crate::gate::Rights;
 use crate::launcher::Launcher;
 use crate::limits::ServerLimits;
 use crate::observer::{Observer, Outcome};
@@ -34,6 +36,10 @@ pub(crate) struct Job {
     pub(crate) calls: Option<Calls>,
     pub(crate) asked: Asked,
     pub(crate) spec: QuerySpec,
+    /// What it may read.
+    pub(crate) rights: Rights,
+    /// Records it.
+    pub(crate) entry: Entry,
     /// Ends it.
     pub(crate) cancel: Cancel,
     /// Held until it has ended.
@@ -47,8 +53,8 @@ struct Running {
     launcher: Launcher,
     calls: Option<Calls>,
     taken: Taken,
-    /// Dropped with it, ends the watch over its time.
-    watch: Option<oneshot::Sender<()>>,
+    /// Dropped with it, end the watches over its time and its rights.
+    watches: Vec<oneshot::Sender<()>>,
     known: Known,
 }
 
@@ -65,6 +71,10 @@ struct Known {
     cancel: Cancel,
     start: Instant,
     figures: Figures,
+    /// What to tell when its caller may not read any more what it reads.
+    revoked: Arc<OnceLock<Status>>,
+    /// Written with its end.
+    entry: Option<Entry>,
     /// Freed with its end.
     slot: Option<Slot>,
 }
@@ -75,16 +85,35 @@ struct Figures {
     bytes_read: u64,
     matched: u64,
     records: u64,
+    /// Of the messages of records.
+    bytes: u64,
     summary: Option<Summary>,
 }
 
 impl Job {
     /// Plans the query, answers with its stream or why there is none, and runs it to its end.
     pub(crate) fn run(self, answer: oneshot::Sender<Result<Responses, QueryError>>) {
-        let Job { engine, observer, limits, phases, launcher, calls, asked, spec, cancel, slot } = self;
-        let plan = match engine.plan_unless_cancelled(&spec, &cancel) {
+        let Job {
+            engine,
+            observer,
+            limits,
+            phases,
+            launcher,
+            calls,
+            asked,
+            spec,
+            rights,
+            mut entry,
+            cancel,
+            slot,
+        } = self;
+        let plan = match engine.plan_within(&spec, &rights.scope(), &cancel) {
             Ok(plan) => plan,
             Err(error) => {
+                // Of one whose client has left, it is recorded that it was cancelled.
+                if !cancel.is_cancelled() {
+                    entry.refuse(&status::from_error(&error));
+                }
                 if answer.send(Err(error)).is_err() {
                     tracing::debug!(peer = %asked.peer, "the client left before its query was planned");
                 }
@@ -105,6 +134,7 @@ impl Job {
         if answer.send(Ok(responses)).is_err() {
             tracing::debug!(peer = %asked.peer, "the client left before its query was planned");
         }
+        entry.planned(plan.filters());
         let (sources, shadow_time) = (plan.source_count(), plan.shadow_time());
         observer.started();
         let known = Known {
@@ -118,11 +148,14 @@ impl Job {
             cancel,
             start: Instant::now(),
             figures: Figures::default(),
+            revoked: Arc::default(),
+            entry: Some(entry),
             slot: Some(slot),
         };
-        let watch = (!follows).then(|| known.watch_time());
+        let mut watches = vec![known.watch_rights(rights)];
+        watches.extend((!follows).then(|| known.watch_time()));
         let query = plan.start(known.limits.budget.clone(), &known.cancel);
-        Running { query, producer, launcher, calls, taken, watch, known }.go_on();
+        Running { query, producer, launcher, calls, taken, watches, known }.go_on();
     }
 }
 
@@ -160,12 +193,12 @@ impl Running {
     }
 
     fn end(self) {
-        let Running { query, producer, calls, taken, watch, mut known, .. } = self;
+        let Running { query, producer, calls, taken, watches, mut known, .. } = self;
         if known.figures.summary.is_none() {
             known.figures.note(&Event::Progress(query.progress()), &*known.observer);
         }
         // Its files and threads are gone before its end is told.
-        drop((query, watch));
+        drop((query, watches));
         let outcome = known.outcome(producer);
         known.end(outcome);
         if outcome == Outcome::Stalled
@@ -185,7 +218,10 @@ impl Known {
         }
         let elapsed = self.start.elapsed();
         self.observer.ended(outcome, elapsed, &self.asked.trace.to_string());
-        let Figures { bytes_read, matched, records, .. } = self.figures;
+        let Figures { bytes_read, matched, records, bytes, .. } = self.figures;
+        if let Some(entry) = self.entry.take() {
+            entry.over(outcome, records, bytes);
+        }
         tracing::info!(
             peer = %self.asked.peer, trace_id = %self.asked.trace, outcome = outcome.name(),
             follow = self.follows, sources = self.sources, matched, records, bytes_read,
@@ -207,6 +243,7 @@ impl Known {
             (Err(Closed::Gone), None) => Outcome::Cancelled,
             (_, Some(summary)) if summary.is_complete() => Outcome::Complete,
             (_, Some(_)) => Outcome::Incomplete,
+            (Ok(()), None) if self.revoked.get().is_some() => Outcome::Revoked,
             (Ok(()), None) if self.cancel.is_winding_up() => Outcome::Drained,
             (Ok(()), None) => Outcome::Failed,
         }
@@ -215,6 +252,9 @@ impl Known {
     /// What to say when there is no summary, to those who still listen.
     fn early_end(&self, elapsed: Duration) -> Status {
         let stall = if self.follows { self.limits.follow_stall } else { self.limits.stall };
+        if let Some(status) = self.revoked.get() {
+            return status.clone();
+        }
         if self.cancel.is_winding_up() {
             return status::follow_ends();
         }
@@ -224,6 +264,27 @@ impl Known {
         }
         let limit = if self.follows { "follow_stall_seconds" } else { "stall_seconds" };
         status::limit("query", limit, stall.as_secs_f64(), "nothing of the answer was taken for too long")
+    }
+
+    /// Ends the query when its caller may not read any more what it reads; until what is returned is dropped.
+    fn watch_rights(&self, rights: Rights) -> oneshot::Sender<()> {
+        let (done, ended) = oneshot::channel::<()>();
+        let (cancel, revoked) = (self.cancel.clone(), Arc::clone(&self.revoked));
+        let (observer, asked) = (Arc::clone(&self.observer), self.asked);
+        Handle::current().spawn(async move {
+            let status = tokio::select! {
+                status = rights.gone() => status,
+                _ = ended => return,
+            };
+            tracing::info!(
+                peer = %asked.peer, trace_id = %asked.trace, code = ?status.code(), reason = status.message(),
+                "query ended: its caller may not read this any more"
+            );
+            status::denial(&status).into_iter().for_each(|reason| observer.denied(reason));
+            revoked.get_or_init(|| status);
+            cancel.cancel();
+        });
+        done
     }
 
     /// Cancels the search when it doesn't notice by itself that its time is over; until what is returned is dropped.
@@ -254,6 +315,7 @@ impl Figures {
                 let matches = batch.records.iter().filter(|record| !record.flags.has(Flags::CONTEXT));
                 self.matched += matches.count() as u64;
                 self.records += batch.records.len() as u64;
+                self.bytes += batch.records.iter().map(|record| record.len() as u64).sum::<u64>();
                 return;
             }
             Event::Progress(progress) => {

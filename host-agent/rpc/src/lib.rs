@@ -5,8 +5,10 @@
 //! thread of tokio's blocking pool, coupled to its response stream by a bounded outbox, so that a slow
 //! client slows its search down and a lost one ends it.
 
+mod access;
 mod address;
 mod admission;
+mod audit;
 mod batch;
 mod body;
 mod caller;
@@ -16,6 +18,8 @@ mod connection;
 mod convert;
 mod convert_filters;
 mod filter_service;
+mod gate;
+mod identity;
 mod job;
 mod launcher;
 mod limits;
@@ -34,6 +38,8 @@ mod trace_id;
 mod uploads;
 pub mod wire;
 
+pub use access::{Access, AccessError, Answer as AccessAnswer, Guard, User};
+pub use audit::{Audit, QueryRecord, Question};
 pub use client::{Answer, Client, ClientError, Endpoint, Trace};
 pub use limits::ServerLimits;
 pub use listen::{Listen, ListenError, Listener};

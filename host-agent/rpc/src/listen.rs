@@ -308,7 +308,13 @@ mod tests {
         let missing = dir.path().join("missing.pem");
         for cert in [empty, missing] {
             let reload = Duration::from_secs(10);
-            let tls = TlsFiles { cert: cert.clone(), key: cert.clone(), client_ca: None, reload };
+            let tls = TlsFiles {
+                cert: cert.clone(),
+                key: cert.clone(),
+                client_ca: None,
+                client_cert_optional: false,
+                reload,
+            };
             let error = Listener::bind(&listen, Some(&tls)).await.expect_err("no certificate").to_string();
             assert!(error.contains(&*cert.to_string_lossy()), "{error}");
             assert!(matches!(

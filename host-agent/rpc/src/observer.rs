@@ -31,6 +31,10 @@ pub trait Observer: Send + Sync + 'static {
     /// A filter was uploaded, or refused.
     fn uploaded(&self, _taken: bool) {}
 
+    /// A call was refused or ended for what its caller is or may: `unauthenticated`, `denied`, or `unavailable` where that
+    /// could not be told.
+    fn denied(&self, _reason: &'static str) {}
+
     /// Certificates have changed on disk, and can be used or not.
     fn certificates(&self, _usable: bool) {}
 }
@@ -57,6 +61,8 @@ pub enum Outcome {
     /// The client took nothing for [`ServerLimits::stall`](crate::ServerLimits::stall), or
     /// [`ServerLimits::follow_stall`](crate::ServerLimits::follow_stall).
     Stalled,
+    /// Its caller may not read any more what it reads, or that could not be told for too long.
+    Revoked,
     /// It ended without a summary.
     Failed,
 }
@@ -71,6 +77,7 @@ impl Outcome {
             Outcome::Drained => "drained",
             Outcome::Cut => "cut",
             Outcome::Stalled => "stalled",
+            Outcome::Revoked => "revoked",
             Outcome::Failed => "failed",
         }
     }

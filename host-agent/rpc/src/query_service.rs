@@ -9,8 +9,10 @@ use tonic::{Request, Response, Status};
 use weir_query::{Cancel, CancelWhenDropped, Engine, FilterRef, QueryError};
 
 use crate::admission::Admission;
+use crate::audit::Entry;
 use crate::caller::{Caller, Peer};
 use crate::connection::Calls;
+use crate::gate::Gate;
 use crate::job::Job;
 use crate::launcher::Launcher;
 use crate::limits::ServerLimits;
@@ -31,6 +33,7 @@ pub(crate) struct Queries {
     pub(crate) phases: Phases,
     pub(crate) launcher: Launcher,
     pub(crate) uploads: Uploads,
+    pub(crate) gate: Gate,
 }
 
 /// Whose query it is, for whoever reads logs.
@@ -51,14 +54,23 @@ impl Queries {
         }
     }
 
-    /// From the request to the stream that answers it.
-    async fn begin(&self, request: Request<v1::QueryRequest>, asked: Asked) -> Result<Responses, Status> {
+    /// From the request to the stream that answers it. The entry stays, unless a job has it.
+    async fn begin(
+        &self,
+        request: Request<v1::QueryRequest>,
+        asked: Asked,
+        entry: &mut Option<Entry>,
+    ) -> Result<Responses, Status> {
+        let identity = self.gate.identify(&request).await?;
+        let rights = self.gate.rights(&identity);
         let calls = request.extensions().get::<Calls>().cloned();
         let request = request.into_inner();
         let bytes = request.encoded_len();
-        let caller = asked.peer.caller();
+        let caller = identity.caller();
+        entry.iter_mut().for_each(|entry| entry.identified(&identity));
         let spec = convert::query_spec(request, &|field, upload| self.uploaded(caller, field, upload))
             .map_err(|error| status::from_error(&error))?;
+        entry.iter_mut().for_each(|entry| entry.asked(&spec));
         let slot = match spec.follow {
             true => self.admission.follow(caller)?,
             // What it has uploaded may be forgotten while it waits, but not given up.
@@ -76,6 +88,8 @@ impl Queries {
             calls,
             asked,
             spec,
+            rights,
+            entry: entry.take().expect("it was made for this query"),
             cancel,
             slot,
         };
@@ -100,7 +114,8 @@ impl v1::query_service_server::QueryService for Queries {
 
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<Responses>, Status> {
         let asked = Asked { peer: Peer::of(&request), trace: TraceId::of(request.metadata()) };
-        match self.begin(request, asked).await {
+        let mut entry = Some(Entry::new(Arc::clone(&self.gate.guard().audit), asked.peer, asked.trace));
+        match self.gate.note(self.begin(request, asked, &mut entry).await) {
             Ok(responses) => {
                 let mut response = Response::new(responses);
                 asked.trace.tell(response.metadata_mut());
@@ -113,6 +128,7 @@ impl v1::query_service_server::QueryService for Queries {
                     peer = %asked.peer, trace_id = %asked.trace, code = ?status.code(), reason = status.message(),
                     "query refused"
                 );
+                entry.into_iter().for_each(|entry| entry.refuse(&status));
                 asked.trace.tell(status.metadata_mut());
                 Err(status)
             }

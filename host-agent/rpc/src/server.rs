@@ -11,11 +11,13 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use weir_query::Engine;
 
+use crate::access::Guard;
 use crate::admission::Admission;
 use crate::body::Arrivals;
 use crate::caller::Peer;
 use crate::connection::Serving;
 use crate::filter_service::{Filters, MESSAGE_BYTES};
+use crate::gate::Gate;
 use crate::launcher::Launcher;
 use crate::limits::ServerLimits;
 use crate::listen::{Listener, Socket};
@@ -59,12 +61,19 @@ pub struct Server {
     engine: Arc<Engine>,
     observer: Arc<dyn Observer>,
     limits: ServerLimits,
+    gate: Gate,
 }
 
 impl Server {
     /// A server that isn't listening yet.
-    pub fn new(engine: Arc<Engine>, limits: ServerLimits, observer: Arc<dyn Observer>) -> Server {
-        Server { engine, observer, limits }
+    pub fn new(
+        engine: Arc<Engine>,
+        limits: ServerLimits,
+        guard: Guard,
+        observer: Arc<dyn Observer>,
+    ) -> Server {
+        let gate = Gate::new(guard, Arc::clone(&observer));
+        Server { engine, observer, limits, gate }
     }
 
     /// Serves until `shutdown` is ready, then tells health checkers, takes nothing new, ends what follows and waits
@@ -125,8 +134,13 @@ impl Server {
     ) -> Result<Routes, ServeError> {
         let limits = &self.limits;
         let lookups = Lookups::new(Arc::clone(&self.engine), limits.max_lookups);
-        let sources =
-            Sources::new(lookups.clone(), limits.max_watches, limits.watch_interval, phases.clone());
+        let sources = Sources::new(
+            lookups.clone(),
+            limits.max_watches,
+            limits.watch_interval,
+            phases.clone(),
+            self.gate.clone(),
+        );
         let queries = Queries {
             engine: Arc::clone(&self.engine),
             observer: Arc::clone(&self.observer),
@@ -135,8 +149,9 @@ impl Server {
             phases: phases.clone(),
             launcher: Launcher::default(),
             uploads: uploads.clone(),
+            gate: self.gate.clone(),
         };
-        let filters = Filters::new(lookups, uploads.clone(), Arc::clone(&self.observer));
+        let filters = Filters::new(lookups, uploads.clone(), Arc::clone(&self.observer), self.gate.clone());
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)

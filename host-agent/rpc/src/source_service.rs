@@ -2,6 +2,7 @@
 //! sends the difference, so that it costs the same however busy the logs are.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
-use weir_query::{Engine, QueryError, Source, SourceInfo};
+use weir_query::{Engine, QueryError, Scope, Source, SourceInfo};
 
+use crate::gate::{Gate, Rights};
 use crate::lookup::Lookups;
 use crate::phase::Phases;
 use crate::wire::v1;
@@ -27,12 +29,26 @@ pub(crate) struct Sources {
     max_watches: usize,
     interval: Duration,
     phases: Phases,
+    gate: Gate,
 }
 
 impl Sources {
     /// A service that runs at most `max_watches` at once and looks for changes every `interval`.
-    pub(crate) fn new(lookups: Lookups, max_watches: usize, interval: Duration, phases: Phases) -> Sources {
-        Sources { lookups, watches: Arc::new(Semaphore::new(max_watches)), max_watches, interval, phases }
+    pub(crate) fn new(
+        lookups: Lookups,
+        max_watches: usize,
+        interval: Duration,
+        phases: Phases,
+        gate: Gate,
+    ) -> Sources {
+        let watches = Arc::new(Semaphore::new(max_watches));
+        Sources { lookups, watches, max_watches, interval, phases, gate }
+    }
+
+    async fn list(&self, request: Request<v1::ListSourcesRequest>) -> Result<Vec<SourceInfo>, Status> {
+        let scope = self.gate.rights(&self.gate.identify(&request).await?).scope();
+        let v1::ListSourcesRequest { selectors, times } = request.into_inner();
+        self.lookups.run(move |engine| engine.sources(&selectors, times, &scope)).await
     }
 }
 
@@ -42,8 +58,7 @@ impl v1::source_service_server::SourceService for Sources {
         &self,
         request: Request<v1::ListSourcesRequest>,
     ) -> Result<Response<v1::ListSourcesResponse>, Status> {
-        let v1::ListSourcesRequest { selectors, times } = request.into_inner();
-        let sources = self.lookups.run(move |engine| engine.sources(&selectors, times)).await?;
+        let sources = self.gate.note(self.list(request).await)?;
         let sources = sources.into_iter().map(convert::wire_source_info).collect();
         Ok(Response::new(v1::ListSourcesResponse { sources }))
     }
@@ -54,6 +69,7 @@ impl v1::source_service_server::SourceService for Sources {
         &self,
         request: Request<v1::WatchSourcesRequest>,
     ) -> Result<Response<Self::WatchSourcesStream>, Status> {
+        let identity = self.gate.note(self.gate.identify(&request).await)?;
         let slot = Arc::clone(&self.watches)
             .try_acquire_owned()
             .map_err(|_| status::limit("watch", "max_watches", self.max_watches, TOO_MANY))?;
@@ -62,6 +78,8 @@ impl v1::source_service_server::SourceService for Sources {
             lookups: self.lookups.clone(),
             selectors: selectors.into(),
             times,
+            rights: self.gate.rights(&identity),
+            gate: self.gate.clone(),
             known: BTreeMap::new(),
         };
         let (changes, stream) = mpsc::channel(1);
@@ -75,11 +93,13 @@ struct Watch {
     lookups: Lookups,
     selectors: Arc<[String]>,
     times: bool,
+    rights: Rights,
+    gate: Gate,
     known: BTreeMap<Source, SourceInfo>,
 }
 
 impl Watch {
-    /// Tells changes until the client is gone, the agent shuts down or looking fails.
+    /// Tells changes until the client is gone or may not see them any more, the agent shuts down or looking fails.
     async fn run(
         mut self,
         changes: mpsc::Sender<Result<v1::WatchSourcesResponse, Status>>,
@@ -90,17 +110,22 @@ impl Watch {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut first = true;
+        let rights = self.rights.clone();
+        let mut gone = pin!(rights.gone());
         loop {
-            tokio::select! {
+            let response = tokio::select! {
                 () = changes.closed() => return,
                 () = phases.draining() => break,
-                _ = ticks.tick() => {}
-            }
-            let response = match self.look().await {
-                Ok(events) if events.is_empty() && !first => continue,
-                Ok(events) => Ok(v1::WatchSourcesResponse { events }),
-                Err(status) => Err(status),
+                status = &mut gone => Err(status),
+                _ = ticks.tick() => match self.look().await {
+                    Ok(events) if events.is_empty() && !first => continue,
+                    Ok(events) => Ok(v1::WatchSourcesResponse { events }),
+                    // For how long that may be so, `gone` knows.
+                    Err(status) if !first && status::denial(&status) == Some("unavailable") => continue,
+                    Err(status) => Err(status),
+                },
             };
+            let response = self.gate.note(response);
             first = false;
             let failed = response.is_err();
             tokio::select! {
@@ -114,21 +139,26 @@ impl Watch {
     }
 
     async fn look(&mut self) -> Result<Vec<v1::SourceEvent>, Status> {
-        let (selectors, times) = (Arc::clone(&self.selectors), self.times);
-        let now = self.lookups.run(move |engine| present(engine, &selectors, times)).await?;
+        let (selectors, times, scope) = (Arc::clone(&self.selectors), self.times, self.rights.scope());
+        let now = self.lookups.run(move |engine| present(engine, &selectors, times, &scope)).await?;
         Ok(differences(&mut self.known, now))
     }
 }
 
 /// The sources that any selector takes. Other than for a listing, one that takes nothing is no error here:
 /// what it takes may come.
-fn present(engine: &Engine, selectors: &[String], times: bool) -> Result<Vec<SourceInfo>, QueryError> {
-    match engine.sources(selectors, times) {
+fn present(
+    engine: &Engine,
+    selectors: &[String],
+    times: bool,
+    scope: &Scope,
+) -> Result<Vec<SourceInfo>, QueryError> {
+    match engine.sources(selectors, times, scope) {
         Err(QueryError::NotFound { .. }) if selectors.len() <= 1 => Ok(Vec::new()),
         Err(QueryError::NotFound { .. }) => {
             let mut all = Vec::new();
             for selector in selectors {
-                all.extend(present(engine, std::slice::from_ref(selector), times)?);
+                all.extend(present(engine, std::slice::from_ref(selector), times, scope)?);
             }
             Ok(all)
         }

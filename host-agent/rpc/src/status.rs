@@ -17,6 +17,12 @@ const MALFORMED: &str = "MALFORMED";
 /// Reason of an error of ours that is about the agent and not about the query.
 const SHUTTING_DOWN: &str = "SHUTTING_DOWN";
 
+/// Reason of an error that says that it isn't known who asks.
+const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
+
+/// Reason of an error that says that it can't be told who asks or what they may read.
+const UNAVAILABLE: &str = "UNAVAILABLE";
+
 /// Longest text of an error in bytes. A status travels in the trailers, several times over, and a client may take no more
 /// than 8 KiB of them.
 const TEXT_BYTES: usize = 1000;
@@ -29,6 +35,7 @@ pub(crate) fn from_error(error: &QueryError) -> Status {
         QueryError::Refused { .. } => (Code::PermissionDenied, "REFUSED"),
         QueryError::LimitExceeded { .. } => (Code::ResourceExhausted, "LIMIT_EXCEEDED"),
         QueryError::ComponentNeeded { .. } => (Code::FailedPrecondition, "COMPONENT_NEEDED"),
+        QueryError::Unavailable { .. } => (Code::Unavailable, UNAVAILABLE),
         _ => (Code::Internal, "FAILED"),
     };
     let text = cut(&error.to_string());
@@ -56,7 +63,7 @@ pub(crate) fn from_error(error: &QueryError) -> Status {
             tell("digest", digest);
             tell("message", &text);
         }
-        QueryError::Failed { message } => {
+        QueryError::Failed { message } | QueryError::Unavailable { message } => {
             tell("message", message);
         }
         other => {
@@ -84,6 +91,38 @@ pub(crate) fn shutting_down() -> Status {
 pub(crate) fn follow_ends() -> Status {
     let message = "the agent is shutting down; the query can go on from the positions that it told";
     with_info(Code::Unavailable, message, SHUTTING_DOWN, [("resume", "positions")])
+}
+
+/// It isn't known who asks.
+pub(crate) fn unauthenticated(message: &str) -> Status {
+    with_info(Code::Unauthenticated, message, UNAUTHENTICATED, [])
+}
+
+/// It can't be told now who asks, or what they may read.
+pub(crate) fn unavailable(message: &str) -> Status {
+    from_error(&QueryError::Unavailable { message: message.to_owned() })
+}
+
+/// What a field asks for isn't allowed.
+pub(crate) fn refused(field: &str, message: &str) -> Status {
+    from_error(&QueryError::Refused { field: field.to_owned(), message: message.to_owned() })
+}
+
+/// In one word, how a status refuses because of who asks; `None` for others.
+pub(crate) fn denial(status: &Status) -> Option<&'static str> {
+    match status.code() {
+        Code::Unauthenticated => Some("unauthenticated"),
+        Code::PermissionDenied => Some("denied"),
+        Code::Unavailable if detail(status, "reason").is_some_and(|reason| reason == UNAVAILABLE) => {
+            Some("unavailable")
+        }
+        _ => None,
+    }
+}
+
+/// The field that a status is about; may be empty.
+pub(crate) fn field_of(status: &Status) -> String {
+    detail(status, "field").unwrap_or_default()
 }
 
 /// What was sent is no message of the kind that was to come.
@@ -117,8 +156,13 @@ pub(crate) fn limit(field: &str, limit: &str, value: impl ToString, message: &st
 
 /// The limit that a status tells to be passed.
 pub(crate) fn limit_of(status: &Status) -> Option<String> {
+    detail(status, "limit")
+}
+
+/// A detail of one of our errors, or its `reason`.
+fn detail(status: &Status, key: &str) -> Option<String> {
     let mut info = status.get_details_error_info().filter(|info| info.domain == DOMAIN)?;
-    info.metadata.remove("limit")
+    if key == "reason" { Some(info.reason) } else { info.metadata.remove(key) }
 }
 
 /// The error that a client gets for `status`.
@@ -128,7 +172,8 @@ pub(crate) fn to_error(status: &Status) -> ClientError {
     {
         let get = |key: &str| info.metadata.get(key).cloned().unwrap_or_default();
         let (field, message) = (get("field"), get("message"));
-        if info.reason == SHUTTING_DOWN {
+        // Both may be otherwise in a moment.
+        if [SHUTTING_DOWN, UNAVAILABLE].contains(&info.reason.as_str()) {
             return ClientError::Lost { message };
         }
         if info.reason == MALFORMED {
@@ -138,6 +183,7 @@ pub(crate) fn to_error(status: &Status) -> ClientError {
             "INVALID" => QueryError::Invalid { field, message },
             "NOT_FOUND" => QueryError::NotFound { field, message },
             "REFUSED" => QueryError::Refused { field, message },
+            UNAUTHENTICATED => QueryError::Refused { field: "token".to_owned(), message },
             "COMPONENT_NEEDED" => QueryError::ComponentNeeded { field, digest: get("digest") },
             "LIMIT_EXCEEDED" => {
                 QueryError::LimitExceeded { field, limit: get("limit"), value: get("value"), message }
@@ -212,6 +258,27 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn who_asks_is_told_apart_from_what_is_asked() {
+        let known = [
+            (unauthenticated("no token"), Some("unauthenticated")),
+            (refused("sources[0]", "not yours"), Some("denied")),
+            (unavailable("down"), Some("unavailable")),
+            (shutting_down(), None),
+            (limit("query", "max_queued", 1, "later"), None),
+        ];
+        for (status, expected) in known {
+            assert_eq!(denial(&status), expected, "{status:?}");
+        }
+        assert_eq!(field_of(&refused("sources[0]", "not yours")), "sources[0]");
+        assert!(matches!(to_error(&unavailable("down")), ClientError::Lost { .. }), "a follow comes back");
+        let ClientError::Query(QueryError::Refused { field, .. }) = to_error(&unauthenticated("no token"))
+        else {
+            panic!("a refusal");
+        };
+        assert_eq!(field, "token");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// Roots that clients' certificates must come from. `None` admits clients without a certificate.
     pub client_ca: Option<PathBuf>,
+    /// Whether a client may have none all the same. One that it has must come from the roots.
+    pub client_cert_optional: bool,
     /// How often the files are looked at again, so that new certificates are used without a restart.
     pub reload: Duration,
 }
@@ -113,9 +115,12 @@ impl TlsFiles {
                 for root in certificates(path).and_then(|pem| parse(&pem)).map_err(refused(path))? {
                     roots.add(root).map_err(|error| refused(path)(format!("not a root: {error}")))?;
                 }
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .build()
-                    .map_err(|error| refused(path)(error.to_string()))?;
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier = match self.client_cert_optional {
+                    true => verifier.allow_unauthenticated(),
+                    false => verifier,
+                };
+                let verifier = verifier.build().map_err(|error| refused(path)(error.to_string()))?;
                 builder.with_client_cert_verifier(verifier)
             }
         };

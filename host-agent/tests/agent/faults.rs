@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustix::process::Signal;
 use weir_agent::{LogConfig, LogFormat, logging, panic};
 use weir_query::{Compiler, Engine, EngineConfig, Flow, Inputs, QuerySpec};
-use weir_rpc::{Client, Endpoint, Listener, Observer, Server, ServerLimits};
+use weir_rpc::{Client, Endpoint, Guard, Listener, Observer, Server, ServerLimits};
 
 /// Panics on the thread of the first query.
 struct Faulty;
@@ -49,7 +49,7 @@ fn a_process_that_panics() {
         let listen = "127.0.0.1:0".parse().expect("an address");
         let listener = Listener::bind(&listen, None).await.expect("a port");
         let url = format!("http://{}", listener.local());
-        let server = Server::new(engine, ServerLimits::default(), Arc::new(Faulty));
+        let server = Server::new(engine, ServerLimits::default(), Guard::open(), Arc::new(Faulty));
         tokio::spawn(server.serve(listener, std::future::pending(), std::future::pending()));
         let mut client = Client::connect(&Endpoint { url, ..Endpoint::default() }).await.expect("the server");
         drop(client.query(&QuerySpec::default(), &mut |_| Flow::Continue).await);

@@ -1,5 +1,6 @@
 //! The agent as its users meet it: a real process, real files, real sockets.
 
+mod access;
 #[path = "../../sandbox/tests/sandbox/bombs.rs"]
 mod bombs;
 mod certs;

@@ -58,10 +58,12 @@ pub(crate) fn tls(client_certificates: bool, config: &str) -> Tls {
     let stranger = unknown.sign(dir.path(), "stranger.example.org");
     let mut args =
         vec!["--tls-cert", path(&server.cert), "--tls-key", path(&server.key), "--listen", "0.0.0.0:0"];
-    if client_certificates {
-        args.extend(["--tls-client-ca", path(&ca)]);
+    let mut config = config.to_owned();
+    match client_certificates {
+        true => args.extend(["--tls-client-ca", path(&ca)]),
+        false => config.push_str("\naccess: {mode: open}"),
     }
-    let agent = Agent::start(dir, &args, config);
+    let agent = Agent::start(dir, &args, &config);
     let port = agent.grpc.rsplit(':').next().expect("a port").to_owned();
     let trusted = Endpoint { url: format!("https://127.0.0.1:{port}"), ca: Some(ca), ..Endpoint::default() };
     Tls { agent, trusted, client, other, stranger }

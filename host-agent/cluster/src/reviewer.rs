@@ -1,0 +1,222 @@
+//! Whose token it is, and what a user may read, as the API server says; remembered for a while.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+
+use crate::cache::{Cache, Found, Full};
+use crate::observer::{Observer, Review, Verdict};
+use crate::post::{PATIENCE, PostError, post};
+use crate::user::User;
+
+const TOKEN_REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
+const ACCESS_REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+
+/// Answers about tokens that are remembered at once.
+const TOKENS: usize = 1024;
+
+/// Answers about access that are remembered at once.
+const ACCESSES: usize = 8192;
+
+/// Reviews that the API server is asked for at once; more wait.
+const REVIEWS: usize = 16;
+
+/// How a [`Reviewer`] asks, and how long it remembers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReviewerConfig {
+    /// Whom tokens must be made for.
+    pub audience: String,
+    /// How long a yes is remembered, from when it was asked for.
+    pub allowed: Duration,
+    /// How long a no is remembered, from when it was asked for.
+    pub denied: Duration,
+}
+
+/// What is read: the logs of pods.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Namespaced {
+    /// In all namespaces, those still to come included.
+    All,
+    /// Of every pod in a namespace.
+    Namespace(String),
+    /// Of one pod.
+    Pod {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReviewError {
+    /// The token is nobody's, or not for us, or over.
+    #[error("the token is not valid, or not for this audience")]
+    Token,
+    /// The API server can't be asked, or doesn't answer as it should.
+    #[error("the Kubernetes API server {reason}")]
+    Unavailable {
+        /// What is wrong, for the agent's administrator.
+        reason: String,
+    },
+}
+
+/// Asks the API server. Clones share what is remembered.
+#[derive(Clone)]
+pub struct Reviewer(Arc<Shared>);
+
+struct Shared {
+    client: kube::Client,
+    config: ReviewerConfig,
+    observer: Arc<dyn Observer>,
+    /// By the token's digest.
+    tokens: Cache<[u8; 32], Option<Arc<User>>, PostError>,
+    accesses: Cache<(Arc<User>, Namespaced), bool, PostError>,
+    slots: Semaphore,
+}
+
+impl Reviewer {
+    /// One that asks through `client`.
+    pub fn new(client: kube::Client, config: ReviewerConfig, observer: Arc<dyn Observer>) -> Reviewer {
+        let (tokens, accesses) = (Cache::new(TOKENS), Cache::new(ACCESSES));
+        Reviewer(Arc::new(Shared {
+            client,
+            config,
+            observer,
+            tokens,
+            accesses,
+            slots: Semaphore::new(REVIEWS),
+        }))
+    }
+
+    /// Whose token it is. Within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ReviewError::Token`]; [`ReviewError::Unavailable`], which says nothing of the token.
+    pub async fn user(&self, token: &str) -> Result<Arc<User>, ReviewError> {
+        let key: [u8; 32] = Sha256::digest(token).into();
+        let (asker, token) = (self.clone(), token.to_owned());
+        let ask = || async move { asker.review_token(token).await };
+        let keep = self.keep();
+        let found = self.0.tokens.get(key, ask, move |user| keep(user.is_some())).await;
+        self.found(Review::Token, found)?.ok_or(ReviewError::Token)
+    }
+
+    /// Whether `user` may read logs: `get` on `pods/log`. Within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ReviewError::Unavailable`].
+    pub async fn may_read(&self, user: &Arc<User>, what: Namespaced) -> Result<bool, ReviewError> {
+        let key = (Arc::clone(user), what);
+        let (asker, asked) = (self.clone(), key.clone());
+        let ask = || async move { asker.review_access(asked).await };
+        let keep = self.keep();
+        let found = self.0.accesses.get(key, ask, move |allowed| keep(*allowed)).await;
+        self.found(Review::Access, found)
+    }
+
+    fn keep(&self) -> impl Fn(bool) -> Duration + Send + 'static {
+        let ReviewerConfig { allowed, denied, .. } = self.0.config;
+        move |is_allowed| if is_allowed { allowed } else { denied }
+    }
+
+    fn found<V>(
+        &self,
+        review: Review,
+        found: Result<Result<Found<V>, PostError>, Full>,
+    ) -> Result<V, ReviewError> {
+        let failed = |reason: String| Err(ReviewError::Unavailable { reason });
+        match found {
+            Ok(Ok(Found::Fresh(value))) => Ok(value),
+            Ok(Ok(Found::Known(value))) => {
+                self.0.observer.known(review);
+                Ok(value)
+            }
+            Ok(Err(error)) => failed(error.to_string()),
+            Err(Full) => failed("is asked more at once than it answers".to_owned()),
+        }
+    }
+
+    async fn review_token(&self, token: String) -> Result<Option<Arc<User>>, PostError> {
+        let audience = &self.0.config.audience;
+        let spec = TokenReviewSpec { token, audiences: Some(vec![audience.clone()]) };
+        let review = TokenReview { spec, ..TokenReview::default() };
+        let status = self.review(Review::Token, TOKEN_REVIEWS, &review).await?.status.unwrap_or_default();
+        // An API server that doesn't know audiences tells none; then nobody has checked ours.
+        let is_ours = status.audiences.is_some_and(|audiences| audiences.contains(audience));
+        let is_known = status.authenticated == Some(true) && is_ours;
+        let user = status.user.filter(|_| is_known).and_then(user).map(Arc::new);
+        self.0.observer.reviewed(Review::Token, Verdict::of(user.is_some()));
+        Ok(user)
+    }
+
+    async fn review_access(&self, (user, what): (Arc<User>, Namespaced)) -> Result<bool, PostError> {
+        let (namespace, name) = match what {
+            Namespaced::All => (None, None),
+            Namespaced::Namespace(namespace) => (Some(namespace), None),
+            Namespaced::Pod { namespace, name } => (Some(namespace), Some(name)),
+        };
+        let attributes = ResourceAttributes {
+            verb: Some("get".to_owned()),
+            version: Some("v1".to_owned()),
+            resource: Some("pods".to_owned()),
+            subresource: Some("log".to_owned()),
+            namespace,
+            name,
+            ..ResourceAttributes::default()
+        };
+        let User { name, uid, groups, extra } = (*user).clone();
+        let spec = SubjectAccessReviewSpec {
+            user: Some(name),
+            uid: Some(uid).filter(|uid| !uid.is_empty()),
+            groups: Some(groups),
+            extra: Some(extra),
+            resource_attributes: Some(attributes),
+            non_resource_attributes: None,
+        };
+        let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
+        let status = self.review(Review::Access, ACCESS_REVIEWS, &review).await?.status.unwrap_or_default();
+        if let Some(error) = status.evaluation_error.as_ref().filter(|_| !status.allowed) {
+            tracing::debug!(error, "the API server could not look at every rule");
+        }
+        let is_allowed = status.allowed && status.denied != Some(true);
+        self.0.observer.reviewed(Review::Access, Verdict::of(is_allowed));
+        Ok(is_allowed)
+    }
+
+    /// Asks for one review, when there is room.
+    async fn review<T>(&self, review: Review, path: &'static str, object: &T) -> Result<T, PostError>
+    where
+        T: k8s_openapi::Resource + k8s_openapi::serde::Serialize + k8s_openapi::serde::de::DeserializeOwned,
+    {
+        let answer = match tokio::time::timeout(PATIENCE, self.0.slots.acquire()).await {
+            Ok(slot) => {
+                let _slot = slot.expect("the semaphore is never closed");
+                post(&self.0.client, path, object).await
+            }
+            Err(_) => Err(PostError::Late),
+        };
+        if let Err(error) = &answer {
+            tracing::warn!(review = review.name(), "the Kubernetes API server {error}");
+            self.0.observer.reviewed(review, Verdict::Failed);
+        }
+        answer
+    }
+}
+
+/// A user that has a name.
+fn user(info: UserInfo) -> Option<User> {
+    let name = info.username.filter(|name| !name.is_empty())?;
+    Some(User {
+        name,
+        uid: info.uid.unwrap_or_default(),
+        groups: info.groups.unwrap_or_default(),
+        extra: info.extra.unwrap_or_default(),
+    })
+}
