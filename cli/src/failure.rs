@@ -96,12 +96,16 @@ impl From<TimeError> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Failure {
+        let text = error.to_string();
         match error {
             ClientError::Query(error) => error.into(),
             ClientError::Endpoint { field, message } => {
                 Failure::Refused(format!("{}: {message}", flag(field)))
             }
-            other => Failure::Failed(other.to_string()),
+            ClientError::Connect { look_at: Some(field), .. } => {
+                Failure::Failed(format!("{text}; see {}", flag(field)))
+            }
+            _ => Failure::Failed(text),
         }
     }
 }

@@ -39,13 +39,13 @@ impl Choice {
             return Err(for_an_agent(flag));
         }
         if let Some(dir) = &args.dir {
-            return Ok(Choice::Local(Inputs::Root(dir.clone())));
+            return Ok(Choice::Local(Inputs::root(dir.clone())));
         }
         if !args.file.is_empty() {
             return Ok(Choice::Local(Inputs::Files(args.file.clone())));
         }
         match endpoints(&args.agent)? {
-            endpoints if endpoints.is_empty() => Ok(Choice::Local(Inputs::Root(PathBuf::from(DEFAULT_DIR)))),
+            endpoints if endpoints.is_empty() => Ok(Choice::Local(Inputs::root(PathBuf::from(DEFAULT_DIR)))),
             endpoints => Ok(Choice::Agents(endpoints)),
         }
     }
@@ -280,8 +280,8 @@ fn read_token(path: &Path) -> Result<String, Failure> {
 
 /// An engine in this process, with the filters that ship with Weir.
 pub(crate) fn local_engine(inputs: Inputs, threads: usize) -> Result<Engine, Failure> {
-    if let Inputs::Root(dir) = &inputs {
-        check_dir(dir)?;
+    if let Inputs::Root(root) = &inputs {
+        check_dir(root.dir())?;
     }
     let program = std::env::current_exe()
         .map_err(|error| Failure::failed(format!("cannot find this program's own file: {error}")))?;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use weir_query::{Builtin, Compiler, Engine, EngineConfig, FolderConfig, Inputs, QueryError};
+use weir_query::{Builtin, Compiler, Engine, EngineConfig, FolderConfig, Inputs, LogRoot, QueryError};
 use weir_rpc::{Ending, ListenError, Listener, ServeError, Server};
 
 use crate::Config;
@@ -78,7 +78,10 @@ impl Agent {
             folder: config.filters_folder.map(|path| FolderConfig { path, limits: config.limits.folder }),
             trust: config.trust.trust,
             node: config.node,
-            ..EngineConfig::new(Inputs::Root(config.logs_dir), compiler)
+            ..EngineConfig::new(
+                Inputs::Root(LogRoot::beneath(config.logs_dir, config.logs_link_dirs)),
+                compiler,
+            )
         };
         let engine = Arc::new(Engine::new(engine, &filters)?);
         let metrics = Metrics::new(filters.iter().map(Builtin::name).collect());

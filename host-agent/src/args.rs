@@ -105,11 +105,12 @@ impl ServeArgs {
             listen: self.listen,
             health_listen: self.health_listen,
             logs_dir: self.logs_dir,
+            logs_link_dirs: None,
             cache_dir: self.cache_dir,
             allow_components: self.allow_components.then_some(true),
             node: self.node,
             drain_seconds: self.drain_seconds,
-            filters: FiltersSettings { folder: self.filters_folder, reload_seconds: None },
+            filters: FiltersSettings { folder: self.filters_folder, ..FiltersSettings::default() },
             tls: TlsSettings {
                 cert: self.tls_cert,
                 key: self.tls_key,

@@ -22,6 +22,9 @@ const HEALTH_LISTEN: &str = "127.0.0.1:7412";
 /// Where kubelet has the logs.
 const LOGS_DIR: &str = "/var/log/pods";
 
+/// Where Docker has the logs that kubelet links to.
+const LOGS_LINK_DIR: &str = "/var/lib/docker/containers";
+
 /// Seconds to drain unless configured; below the 30 that Kubernetes gives a pod.
 const DRAIN_SECONDS: u64 = 20;
 
@@ -45,6 +48,8 @@ pub struct Config {
     pub health_listen: SocketAddr,
     /// Folder with the logs.
     pub logs_dir: PathBuf,
+    /// Folders that kubelet's links to logs may lead into.
+    pub logs_link_dirs: Vec<PathBuf>,
     /// Folder for compiled filters, mode 0700 and ours; `None` when none could be used.
     pub cache_dir: Option<PathBuf>,
     /// Whether a query may bring its own filter.
@@ -129,6 +134,11 @@ impl Config {
                 format!("{} is not a folder; give the one that holds the pods' logs", logs_dir.display());
             return Err(ConfigError::value("logs_dir", reason));
         }
+        let logs_link_dirs = settings.logs_link_dirs.unwrap_or_else(|| vec![LOGS_LINK_DIR.into()]);
+        if let Some(dir) = logs_link_dirs.iter().find(|dir| !dir.is_absolute()) {
+            let reason = format!("{} is not absolute; give a folder such as {LOGS_LINK_DIR}", dir.display());
+            return Err(ConfigError::value("logs_link_dirs", reason));
+        }
         let trust = TrustConfig::new(&settings.filters)?;
         let (filters_folder, filters_reload) = filters(settings.filters)?;
         let drain_seconds = settings.drain_seconds.unwrap_or(DRAIN_SECONDS);
@@ -141,6 +151,7 @@ impl Config {
             tls,
             health_listen,
             logs_dir,
+            logs_link_dirs,
             log: LogConfig::new(&settings.log)?,
             limits: Limits::new(&settings.limits)?,
             cache_dir: cache_dir::prepare(settings.cache_dir)?,
@@ -160,6 +171,7 @@ impl Config {
             listen: Some(self.listen.to_string()),
             health_listen: Some(self.health_listen.to_string()),
             logs_dir: Some(self.logs_dir.clone()),
+            logs_link_dirs: Some(self.logs_link_dirs.clone()),
             cache_dir: self.cache_dir.clone(),
             allow_components: Some(self.allow_components),
             node: Some(self.node.clone()),
@@ -263,6 +275,7 @@ mod tests {
             ("health_listen: 0.0.0.0:7411", "health_listen", "another port"),
             ("tls: {reload_seconds: 0}", "tls.reload_seconds", "1 to 86400"),
             ("logs_dir: /nowhere", "logs_dir", "/nowhere"),
+            ("logs_link_dirs: [docker]", "logs_link_dirs", "docker is not absolute"),
             ("filters: {folder: /nowhere}", "filters.folder", "/nowhere"),
             ("filters: {reload_seconds: 0}", "filters.reload_seconds", "1 to 86400"),
             ("drain_seconds: 100000", "drain_seconds", "3600"),

@@ -17,6 +17,8 @@ pub struct Settings {
     pub health_listen: Option<String>,
     /// Folder with the logs, in kubelet's or Docker's layout.
     pub logs_dir: Option<PathBuf>,
+    /// Folders that links to logs may lead into.
+    pub logs_link_dirs: Option<Vec<PathBuf>>,
     /// Folder for compiled filters.
     pub cache_dir: Option<PathBuf>,
     /// Whether a query may bring its own filter.
@@ -86,6 +88,7 @@ impl Settings {
             listen: self.listen.or(below.listen),
             health_listen: self.health_listen.or(below.health_listen),
             logs_dir: self.logs_dir.or(below.logs_dir),
+            logs_link_dirs: self.logs_link_dirs.or(below.logs_link_dirs),
             cache_dir: self.cache_dir.or(below.cache_dir),
             allow_components: self.allow_components.or(below.allow_components),
             node: self.node.or(below.node),

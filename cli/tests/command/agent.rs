@@ -276,10 +276,12 @@ fn over_tls_with_certificates_on_both_sides() {
     let local = weir(&["logs", "--dir", tree.arg(), "-e", "error"]).exits(0);
     assert_eq!(remote.stdout(), local.stdout());
     ask(&trust).exits(3).says(&[&url]);
-    ask(&identity).exits(3).says(&[&url]);
-    ask(&[&["--tls-ca", &ca, "--tls-server-name", "other.test"][..], &identity].concat())
-        .exits(3)
-        .says(&[&url]);
+    ask(&identity).exits(3).says(&[&url, "UnknownIssuer", "see --tls-ca"]);
+    ask(&[&["--tls-ca", &ca, "--tls-server-name", "other.test"][..], &identity].concat()).exits(3).says(&[
+        &url,
+        "other.test",
+        "see --tls-server-name",
+    ]);
     ask(&["--tls-ca", "/no/such/ca.pem"]).exits(2).says(&["--tls-ca", "/no/such/ca.pem"]);
     ask(&["--tls-cert", &client_cert]).exits(2).says(&["--tls-key"]);
 }

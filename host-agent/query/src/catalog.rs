@@ -144,7 +144,7 @@ impl Engine {
                 let load = |component: KnownComponent<'_>| self.sandbox.load_known_while(component, &go_on);
                 builtin.with_component(load).map_err(|error| QueryError::load(field, &error))
             }
-            FilterRef::Component { label, bytes } => {
+            FilterRef::Component { label, bytes, .. } => {
                 let load = self.sandbox.load_while(bytes, &go_on);
                 load.map_err(|error| QueryError::load(&format!("{field} ({label})"), &error))
             }

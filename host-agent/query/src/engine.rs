@@ -25,9 +25,16 @@ const RESUME_KEY_FILE: &str = "resume.key";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inputs {
     /// Every container below a folder in kubelet's or Docker's layout.
-    Root(PathBuf),
+    Root(LogRoot),
     /// These files; `-` is standard input.
     Files(Vec<PathBuf>),
+}
+
+impl Inputs {
+    /// Every container below a folder whose links are followed: a user's own.
+    pub fn root(dir: impl Into<PathBuf>) -> Inputs {
+        Inputs::Root(LogRoot::new(dir))
+    }
 }
 
 /// How an [`Engine`] is made.
@@ -198,7 +205,7 @@ impl Engine {
                     }
                     wanted
                 };
-                LogRoot::new(root).list_visiting(&mut visit).map_err(|error| QueryError::scan(&error))?
+                root.list_visiting(&mut visit).map_err(|error| QueryError::scan(&error))?
             }
             Inputs::Files(paths) => {
                 let parent =

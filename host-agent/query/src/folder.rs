@@ -224,7 +224,8 @@ impl Loader<'_> {
 fn look_at(dir: &Path, name: &str, entries: &mut BTreeMap<String, Entry>, load: &Loader<'_>) {
     let found = load.signature(dir, name).and_then(|signature| {
         let known = entries.get(name).filter(|entry| entry.signature == signature);
-        let found = read(dir, name, load.limits.component_bytes, known.and_then(|entry| entry.seen))?;
+        let limit = ("component_bytes", load.limits.component_bytes);
+        let found = read(dir, name, limit, known.and_then(|entry| entry.seen))?;
         Ok((found, signature))
     });
     let (content, signature) = match found {

@@ -70,18 +70,23 @@ pub(crate) fn names(dir: &Path) -> io::Result<BTreeSet<String>> {
 /// Why it can't be a signature.
 pub(crate) fn read_signature(dir: &Path, filter: &str) -> Result<Option<Vec<u8>>, String> {
     let name = format!("{filter}.sig");
-    match read(dir, &name, SIGNATURE_BYTES, None) {
+    match read(dir, &name, ("of a signature", SIGNATURE_BYTES), None) {
         Ok(Found::Content(content)) => Ok(Some(content.bytes)),
         Ok(Found::Unchanged | Found::Gone) => Ok(None),
         Err(problem) => Err(format!("its signature, {name}: {problem}")),
     }
 }
 
-/// Reads a file that isn't what was `known` of it.
+/// Reads a file that isn't what was `known` of it, up to a limit, which has a name.
 ///
 /// # Errors
 /// Why it can't be a filter.
-pub(crate) fn read(dir: &Path, name: &str, most: usize, known: Option<Fingerprint>) -> Result<Found, String> {
+pub(crate) fn read(
+    dir: &Path,
+    name: &str,
+    limit: (&str, usize),
+    known: Option<Fingerprint>,
+) -> Result<Found, String> {
     let file = match open(dir, name) {
         Ok(file) => file,
         Err(Errno::NOENT) => return Ok(Found::Gone),
@@ -97,7 +102,8 @@ pub(crate) fn read(dir: &Path, name: &str, most: usize, known: Option<Fingerprin
     if known == Some(fingerprint) {
         return Ok(Found::Unchanged);
     }
-    let too_large = |size: u64| format!("it has {size} bytes; the limit is {most}");
+    let (limit, most) = limit;
+    let too_large = |size: u64| format!("it has {size} bytes; the limit {limit} is {most}");
     if fingerprint.size > most as u64 {
         return Err(too_large(fingerprint.size));
     }

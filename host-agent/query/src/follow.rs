@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use weir_scan::{Direction, LogRoot, LogSet, Scanner, Source, list_again, live_name, restart_of_live};
+use weir_scan::{Direction, LogSet, Scanner, Source, list_again, live_name, restart_of_live};
 
 use crate::collect::Live;
 use crate::event::{Event, Flow};
@@ -317,7 +317,7 @@ impl Run {
         let mut unknown: BTreeMap<Instance, Vec<LogSet>> = BTreeMap::new();
         if let Inputs::Root(root) = plan.inputs.clone() {
             let mut seen = BTreeSet::new();
-            let listed = LogRoot::new(root).list_visiting(&mut |dir, source| {
+            let listed = root.list_visiting(&mut |dir, source| {
                 let wanted = selector::may_take(&plan.selectors, source);
                 if wanted {
                     plan.watcher.watch(dir);
@@ -331,7 +331,7 @@ impl Run {
             });
             for set in sets {
                 set.dirs.iter().for_each(|dir| plan.watcher.watch(dir));
-                seen.extend(set.dirs.iter().cloned());
+                seen.extend(set.dirs.iter().map(|dir| dir.to_path_buf()));
                 unknown.entry(Instance::of(&set.source).container()).or_default().push(set);
             }
             plan.watcher.keep(|dir| seen.contains(dir));

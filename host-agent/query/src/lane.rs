@@ -72,6 +72,11 @@ impl Lane {
         }
     }
 
+    /// Whether a match has less context than was asked for.
+    pub(crate) fn has_cut_context(&self) -> bool {
+        self.feed.stats().cut_context || self.neighbours.as_ref().is_some_and(Neighbours::were_cut)
+    }
+
     /// Whether records are waiting.
     pub(crate) fn is_ready(&self) -> bool {
         self.next < self.pending.records.len()

@@ -17,6 +17,10 @@ pub(crate) struct Neighbours {
     held_bytes: usize,
     /// Most bytes of held neighbours; the farthest are given up first.
     most_bytes: usize,
+    /// Neighbours that came since the last match or break, given up or held.
+    since: usize,
+    /// A match had fewer neighbours than it wants, since some were given up for their bytes.
+    cut: bool,
     trail_left: usize,
     /// Whether something was left out since the record given last.
     broken: bool,
@@ -31,10 +35,17 @@ impl Neighbours {
             held: VecDeque::new(),
             held_bytes: 0,
             most_bytes,
+            since: 0,
+            cut: false,
             trail_left: 0,
             broken: false,
             given_any: false,
         }
+    }
+
+    /// Whether a match had fewer neighbours than it wants, since they are over the limit of bytes.
+    pub(crate) fn were_cut(&self) -> bool {
+        self.cut
     }
 
     /// Leaves in `batch` the matches and those neighbours that are near one.
@@ -45,12 +56,14 @@ impl Neighbours {
             if record.flags.has(Flags::BREAK) {
                 self.held.clear();
                 self.held_bytes = 0;
+                self.since = 0;
                 self.trail_left = 0;
                 self.broken = true;
             }
             if record.flags.has(Flags::CONTEXT) {
                 self.neighbour(record, &mut given);
             } else {
+                self.cut |= std::mem::take(&mut self.since).min(self.lead) > self.held.len();
                 self.held_bytes = 0;
                 for held in std::mem::take(&mut self.held) {
                     for record in &held.records {
@@ -75,6 +88,7 @@ impl Neighbours {
         }
         let mut one = RecordBatch::default();
         one.push_from(given, record);
+        self.since += 1;
         self.held_bytes += one.bytes.len();
         self.held.push_back(one);
         while self.held.len() > self.lead || self.held_bytes > self.most_bytes {
@@ -156,5 +170,19 @@ mod tests {
         assert_eq!(given(&["cMcc", "cM"], 2, 2), "cMcccM");
         assert_eq!(given(&["cMcc", "ccM"], 1, 1), "cMc|cM");
         assert_eq!(given(&["c", "|cM"], 5, 0), "cM");
+    }
+
+    #[test]
+    fn neighbours_over_the_limit_of_bytes_are_told() {
+        let were_cut = |batches: &[&str], lead| {
+            // Each has one byte of text, up to the tenth.
+            let mut neighbours = Neighbours::new(lead, 0, 3);
+            batches.iter().for_each(|text| neighbours.apply(&mut batch(text)));
+            neighbours.were_cut()
+        };
+        assert!(were_cut(&["ccccM"], 4) && were_cut(&["cc", "ccM"], 9));
+        assert!(!were_cut(&["ccccM"], 3), "a fourth wasn't wanted");
+        assert!(!were_cut(&["cccc", "|cM"], 4), "they are no neighbours of it");
+        assert!(!were_cut(&["cccc"], 4), "nothing wanted them");
     }
 }

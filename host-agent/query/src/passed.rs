@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use weir_scan::{LogSet, Source, pod_identity};
+use weir_scan::{LogPath, LogSet, Source, pod_identity};
 
 use crate::Inputs;
 use crate::follow::Follow;
@@ -20,8 +20,10 @@ impl Run {
         let mut passed = BTreeSet::new();
         for (dir, name) in changes.all_created().filter(|(dir, name)| !listed.contains(&dir.join(name))) {
             let source = match dir.file_name().and_then(|pod| pod.to_str()).and_then(pod_identity) {
-                _ if dir == root => pod_identity(name),
-                Some(pod) if dir.parent() == Some(root) => Some(Source { container: name.to_owned(), ..pod }),
+                _ if dir == root.dir() => pod_identity(name),
+                Some(pod) if dir.parent() == Some(root.dir()) => {
+                    Some(Source { container: name.to_owned(), ..pod })
+                }
                 _ => None,
             };
             let Some(source) = source.filter(|source| selector::may_take(&plan.selectors, source)) else {
@@ -41,7 +43,7 @@ impl Run {
     pub(crate) fn note_passed_instances(&mut self, listed: &[LogSet], changes: &Changes, now: Instant) {
         let Some(oldest) = listed.iter().min_by_key(|set| set.source.restart) else { return };
         let is_new =
-            |dir: &PathBuf| changes.all_created().any(|(parent, name)| dir.starts_with(parent.join(name)));
+            |dir: &LogPath| changes.all_created().any(|(parent, name)| dir.starts_with(parent.join(name)));
         if !oldest.dirs.first().is_some_and(is_new) {
             return;
         }

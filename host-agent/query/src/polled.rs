@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use weir_scan::LogPath;
 
 use crate::watch::{Watcher, Writes};
 
@@ -48,12 +50,12 @@ impl Polled {
     }
 
     /// Whether one of the directories is polled.
-    pub(crate) fn has_any_of(&self, dirs: &[PathBuf]) -> bool {
+    pub(crate) fn has_any_of(&self, dirs: &[LogPath]) -> bool {
         dirs.iter().any(|dir| self.dirs.contains_key(dir.as_os_str()))
     }
 
     /// Notes that files in the directories were looked at, and whether one had grown.
-    pub(crate) fn note(&mut self, dirs: &[PathBuf], grew: bool) {
+    pub(crate) fn note(&mut self, dirs: &[LogPath], grew: bool) {
         for dir in dirs {
             if let Some(looks) = self.dirs.get_mut(dir.as_os_str()) {
                 looks.any = true;

@@ -80,6 +80,11 @@ enum Stage {
 }
 
 impl Running {
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        self.run.progress()
+    }
+
     /// Runs the query, blocking, as [`Plan::run_within`] does, until it is over or the sink asks for a pause.
     pub fn go_on(&mut self, sink: &mut dyn FnMut(Event) -> Flow) -> Going {
         let Running { run, cancel, stage } = self;
@@ -376,11 +381,7 @@ impl Run {
         }
         if Instant::now() >= self.progress_at {
             self.flush();
-            let progress = Progress {
-                bytes_read: self.bytes_read(),
-                bytes_total: self.bytes_total,
-                matched: self.collector.summary.matched,
-            };
+            let progress = self.progress();
             self.collector.give(Event::Progress(progress));
             self.progress_at = Instant::now() + PROGRESS_EVERY;
         }
@@ -465,6 +466,15 @@ impl Run {
         self.collector.give(Event::SourceEnd(status));
     }
 
+    /// How far the query has come.
+    fn progress(&self) -> Progress {
+        Progress {
+            bytes_read: self.bytes_read(),
+            bytes_total: self.bytes_total,
+            matched: self.collector.summary.matched,
+        }
+    }
+
     fn bytes_read(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.feed.bytes_read()).sum()
     }
@@ -494,6 +504,11 @@ impl Run {
                  searched; ask with a larger limit",
                 self.line_bytes
             ));
+        }
+        if self.lanes.iter().any(Lane::has_cut_context) {
+            let reason = "some matches have less context than was asked for, since the lines before them are too long; \
+                          ask for fewer lines of context";
+            self.collector.incomplete(reason.to_owned());
         }
         self.collector.summary.bytes_read = self.bytes_read();
         self.collector.summary.elapsed = self.started.elapsed();

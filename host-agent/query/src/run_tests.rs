@@ -144,7 +144,7 @@ fn way() -> impl Strategy<Value = Way> {
 }
 
 fn engine(root: &Path) -> Engine {
-    Engine::new(EngineConfig::new(Inputs::Root(root.to_owned()), Compiler::InProcess), &[]).unwrap()
+    Engine::new(EngineConfig::new(Inputs::root(root.to_owned()), Compiler::InProcess), &[]).unwrap()
 }
 
 fn plan(engine: &Engine, spec: &QuerySpec, way: Way) -> Plan {

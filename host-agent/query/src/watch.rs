@@ -39,13 +39,14 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// How often one of the names was created in one of the directories. `None` when that isn't known.
-    pub(crate) fn created<'a>(
+    pub(crate) fn created(
         &self,
-        dirs: impl IntoIterator<Item = &'a PathBuf>,
+        dirs: impl IntoIterator<Item: AsRef<Path>>,
         names: &[String],
     ) -> Option<usize> {
         let mut count = 0;
         for dir in dirs {
+            let dir = dir.as_ref();
             if self.all || self.unwatched.contains(dir) {
                 return None;
             }

@@ -36,7 +36,7 @@ fn engine(dir: &Path, messages: &[&str]) -> Engine {
         writeln!(file, "2026-11-24T10:{:02}:{:02}Z stdout F {message}", second / 60, second % 60)
             .expect("written");
     }
-    Engine::new(EngineConfig::new(Inputs::Root(dir.to_owned()), Compiler::InProcess), &[]).expect("an engine")
+    Engine::new(EngineConfig::new(Inputs::root(dir.to_owned()), Compiler::InProcess), &[]).expect("an engine")
 }
 
 fn filter(puppet: &Puppet) -> FilterSpec {
@@ -177,7 +177,7 @@ fn limits_are_the_querys_own_within_the_engines_maxima() {
     let maxima = FilterLimits { memory_bytes: 8 << 20, ..FilterLimits::maxima() };
     let config = EngineConfig {
         filter_maxima: maxima,
-        ..EngineConfig::new(Inputs::Root(dir.path().to_owned()), Compiler::InProcess)
+        ..EngineConfig::new(Inputs::root(dir.path().to_owned()), Compiler::InProcess)
     };
     let engine = Engine::new(config, &[]).expect("an engine");
     let with = |name: &str, value: u64| {

@@ -29,7 +29,7 @@ struct Logs {
 
 fn engine(dir: &Path) -> Engine {
     let compiler = Compiler::Child { program: "none".into(), args: Vec::new() };
-    Engine::new(EngineConfig::new(Inputs::Root(dir.to_owned()), compiler), &[]).expect("an engine")
+    Engine::new(EngineConfig::new(Inputs::root(dir.to_owned()), compiler), &[]).expect("an engine")
 }
 
 impl Logs {

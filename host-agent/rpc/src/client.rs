@@ -68,6 +68,8 @@ pub enum ClientError {
         url: String,
         /// Why.
         message: String,
+        /// Name of the [`Endpoint`]'s field that may be wrong, or missing, where the reason tells it.
+        look_at: Option<&'static str>,
     },
     /// The agent's own answer.
     #[error(transparent)]
@@ -127,10 +129,11 @@ impl Client {
             .tcp_keepalive(Some(KEEPALIVE))
             .tcp_keepalive_interval(Some(KEEPALIVE / KEEPALIVE_TIMES))
             .tcp_keepalive_retries(Some(KEEPALIVE_TIMES));
-        let channel = transport
-            .connect()
-            .await
-            .map_err(|error| ClientError::Connect { url: endpoint.url.clone(), message: causes(&error) })?;
+        let channel = transport.connect().await.map_err(|error| ClientError::Connect {
+            url: endpoint.url.clone(),
+            message: causes(&error),
+            look_at: look_at(&error),
+        })?;
         Ok(Client { channel, authorization, trace: None })
     }
 
@@ -406,6 +409,30 @@ fn causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// The field of an endpoint that may be why TLS has failed.
+fn look_at(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // An I/O error names the cause of what it wraps, and not that itself.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = error.downcast_ref().or_else(|| wrapped.and_then(|inner| inner.downcast_ref()));
+        match tls {
+            Some(rustls::Error::InvalidCertificate(reason)) => {
+                use rustls::CertificateError::{NotValidForName, NotValidForNameContext, UnknownIssuer};
+                return match reason {
+                    UnknownIssuer => Some("ca"),
+                    NotValidForName | NotValidForNameContext { .. } => Some("server_name"),
+                    _ => None,
+                };
+            }
+            Some(rustls::Error::AlertReceived(_)) => return Some("cert"),
+            Some(rustls::Error::InvalidMessage(_)) => return Some("url"),
+            _ => next = error.source(),
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -31,6 +31,9 @@ const SEND_BYTES: usize = 128 << 10;
 /// How long a client may take to close a connection that it was told is ending, and that has no calls.
 const CLOSE: Duration = Duration::from_secs(1);
 
+/// The call that watches the server's health, and stays open for as long as its client likes.
+const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
+
 /// What every connection is served with.
 pub(crate) struct Serving {
     pub(crate) routes: Routes,
@@ -47,24 +50,33 @@ pub(crate) struct Calls {
     stuck: Arc<Notify>,
 }
 
-/// How many calls are open, and whether there has been one.
+/// How many calls are open, how many of them watch the server's health, and whether there has been one.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Open {
     now: usize,
+    watches: usize,
     any: bool,
 }
 
 /// One open call, until it is dropped.
-pub(crate) struct Call(Calls);
+pub(crate) struct Call {
+    calls: Calls,
+    /// It has no end of its own, and has told what it is for when the server drains.
+    is_watch: bool,
+}
 
 impl Calls {
     fn new() -> Calls {
         Calls { open: watch::Sender::new(Open::default()), stuck: Arc::new(Notify::new()) }
     }
 
-    fn begin(&self) -> Call {
-        self.open.send_modify(|open| *open = Open { now: open.now + 1, any: true });
-        Call(self.clone())
+    fn begin(&self, path: &str) -> Call {
+        let is_watch = path == HEALTH_WATCH;
+        self.open.send_modify(|open| {
+            let (now, watches) = (open.now + 1, open.watches + usize::from(is_watch));
+            *open = Open { now, watches, any: true };
+        });
+        Call { calls: self.clone(), is_watch }
     }
 
     /// Has the connection closed: its client takes nothing any more.
@@ -76,7 +88,7 @@ impl Calls {
     async fn idle(&self, limits: &ServerLimits) {
         let mut open = self.open.subscribe();
         loop {
-            let Open { now, any } = *open.borrow_and_update();
+            let Open { now, any, .. } = *open.borrow_and_update();
             let patience = if any { limits.idle } else { limits.handshake };
             let changed = async {
                 // The sender is in `self`.
@@ -92,17 +104,18 @@ impl Calls {
         }
     }
 
-    /// Waits until there has been no call for a moment.
+    /// Waits until there has been no call for a moment but those that watch the server's health.
     async fn over(&self) {
         let mut open = self.open.subscribe();
         loop {
             let none = async {
-                if open.wait_for(|open| open.now == 0).await.is_err() {
+                if open.wait_for(|open| open.now == open.watches).await.is_err() {
                     std::future::pending::<()>().await;
                 }
             };
             none.await;
-            if tokio::time::timeout(CLOSE, open.wait_for(|open| open.now > 0)).await.is_err() {
+            let again = open.wait_for(|open| open.now > open.watches);
+            if tokio::time::timeout(CLOSE, again).await.is_err() {
                 return;
             }
         }
@@ -111,7 +124,10 @@ impl Calls {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.0.open.send_modify(|open| open.now -= 1);
+        self.calls.open.send_modify(|open| {
+            open.now -= 1;
+            open.watches -= usize::from(self.is_watch);
+        });
     }
 }
 
@@ -178,7 +194,7 @@ impl Serving {
         peer: Peer,
         calls: &Calls,
     ) -> impl Future<Output = Result<Response<Counted>, Infallible>> + Send + 'static {
-        let call = calls.begin();
+        let call = calls.begin(request.uri().path());
         let arriving = |body| Body::new(Arriving::new(body, self.arrivals.clone(), self.limits.request));
         let mut request = request.map(arriving);
         request.extensions_mut().insert(peer);

@@ -161,6 +161,9 @@ impl Running {
 
     fn end(self) {
         let Running { query, producer, calls, taken, watch, mut known, .. } = self;
+        if known.figures.summary.is_none() {
+            known.figures.note(&Event::Progress(query.progress()), &*known.observer);
+        }
         // Its files and threads are gone before its end is told.
         drop((query, watch));
         let outcome = known.outcome(producer);

@@ -90,7 +90,11 @@ impl Scanner {
                 true => neighbour.place() >= walked.place(),
                 false => neighbour.place() <= walked.place(),
             });
-            if is_given || batch.bytes.len() >= room {
+            if is_given {
+                break;
+            }
+            if batch.bytes.len() >= room {
+                self.stats.cut_context = true;
                 break;
             }
             at = neighbour;

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use crate::files::Files;
 use crate::format::DETECT_BYTES;
 use crate::gap::GapReason;
-use crate::generations::{Age, Entry, Generations, entries};
+use crate::generations::{Age, Generations};
 use crate::inode::Inode;
 use crate::lines::Lines;
 use crate::probe::stamp_near;
-use crate::reader::{Keep, is_gzip, open_regular};
+use crate::reach::{Entry, LogPath};
+use crate::reader::{Keep, is_gzip};
 use crate::search::ScanLimits;
 use crate::source::{Input, LogFile, LogSet, Source};
 
@@ -40,15 +41,21 @@ pub enum ScanError {
 }
 
 /// A directory with the logs of many containers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRoot {
-    dir: PathBuf,
+    dir: LogPath,
 }
 
 impl LogRoot {
     /// A log root in either layout; which one is told by the entries. Looks at nothing yet.
     pub fn new(dir: impl Into<PathBuf>) -> LogRoot {
-        LogRoot { dir: dir.into() }
+        LogRoot { dir: LogPath::from(dir) }
+    }
+
+    /// The same, where others can write below the root: no link is followed, but those of kubelet's that lead into one of
+    /// `links`, absolute paths such as `/var/lib/docker/containers`. Needs Linux 5.6.
+    pub fn beneath(dir: impl Into<PathBuf>, links: Vec<PathBuf>) -> LogRoot {
+        LogRoot { dir: LogPath::beneath(dir, links) }
     }
 
     /// The directory.
@@ -79,16 +86,16 @@ impl LogRoot {
         if !visit(&self.dir, &Source::default()) {
             return Ok(sets);
         }
-        let entries =
-            entries(&self.dir).map_err(|source| ScanError::Unreadable { path: self.dir.clone(), source })?;
+        let unreadable = |source| ScanError::Unreadable { path: self.dir.to_path_buf(), source };
+        let entries = self.dir.entries().map_err(unreadable)?;
         for entry in entries {
             if let Some(pod) = pod_identity(&entry.name) {
                 list_pod(&entry.path, &pod, visit, &mut sets);
-            } else if entry.path.join(format!("{}-json.log", entry.name)).exists() {
+            } else if entry.path.join(format!("{}-json.log", entry.name)).metadata().is_ok() {
                 let id = entry.name.clone();
                 let source = Source { container: id.clone(), container_id: id, ..Source::default() };
                 if visit(&entry.path, &source) {
-                    sets.extend(docker_set(&entry));
+                    sets.extend(docker_set(&entry.path, &entry.name));
                 }
             }
         }
@@ -114,9 +121,7 @@ pub fn list_again(set: &LogSet) -> Vec<LogSet> {
         }
         _ if set.source.pod.is_empty() => {
             let name = set.source.container_id.clone();
-            let kind = fs::metadata(dir).map(|metadata| metadata.file_type());
-            let entry = kind.map(|kind| Entry { name, path: dir.clone(), kind });
-            entry.ok().and_then(|entry| docker_set(&entry)).into_iter().collect()
+            docker_set(dir, &name).into_iter().collect()
         }
         _ => {
             let source = Source { restart: 0, container_id: String::new(), ..set.source.clone() };
@@ -139,19 +144,18 @@ pub fn file_set(path: &Path) -> Result<LogSet, ScanError> {
     if !metadata.is_file() {
         return Err(ScanError::NotRegular { path: path.to_owned() });
     }
-    let opened = open_regular(path).map_err(|fault| match fault.reason {
-        GapReason::NotRegular => ScanError::NotRegular { path: path.to_owned() },
+    let path = LogPath::from(path);
+    let opened = path.open_regular().map_err(|fault| match fault.reason {
+        GapReason::NotRegular => ScanError::NotRegular { path: path.to_path_buf() },
         _ => unreadable(io::Error::other(fault.detail)),
     })?;
     let input = match is_gzip(&opened.file).map_err(unreadable)? {
-        true => Input::Gzip(path.to_owned()),
-        false => Input::Plain(path.to_owned()),
+        true => Input::Gzip(path.clone()),
+        false => Input::Plain(path.clone()),
     };
     Ok(LogSet {
         source: named(&name),
-        dirs: vec![
-            path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
-        ],
+        dirs: vec![path.folder()],
         files: vec![LogFile { input, size: metadata.len(), identity: Some(Inode::of(&metadata)) }],
     })
 }
@@ -227,11 +231,11 @@ pub fn pod_identity(name: &str) -> Option<Source> {
     }
 }
 
-fn list_pod(dir: &Path, pod: &Source, visit: &mut Visit<'_>, sets: &mut Vec<LogSet>) {
+fn list_pod(dir: &LogPath, pod: &Source, visit: &mut Visit<'_>, sets: &mut Vec<LogSet>) {
     if !visit(dir, pod) {
         return;
     }
-    let containers = match entries(dir) {
+    let containers = match dir.entries() {
         Ok(containers) => containers,
         Err(error) => return sets.extend(unreadable_set(dir, pod.clone(), &error)),
     };
@@ -248,10 +252,10 @@ fn list_pod(dir: &Path, pod: &Source, visit: &mut Visit<'_>, sets: &mut Vec<LogS
 }
 
 /// A directory that can't be read, as a file that can't be read. `None` when it is just gone.
-fn unreadable_set(dir: &Path, source: Source, error: &io::Error) -> Option<LogSet> {
+fn unreadable_set(dir: &LogPath, source: Source, error: &io::Error) -> Option<LogSet> {
     let is_gone = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
-    let file = LogFile { input: Input::Plain(dir.to_owned()), size: 0, identity: None };
-    (!is_gone).then(|| LogSet { source, files: vec![file], dirs: vec![dir.to_owned()] })
+    let file = LogFile { input: Input::Plain(dir.clone()), size: 0, identity: None };
+    (!is_gone).then(|| LogSet { source, files: vec![file], dirs: vec![dir.clone()] })
 }
 
 /// How often a directory is listed until two listings agree. A rotation takes milliseconds and the next one is
@@ -262,7 +266,7 @@ const LISTINGS: usize = 5;
 /// behind the listing of names and a new one made before it is looked at, the new one stands for both.
 fn settled(mut list: impl FnMut() -> io::Result<Vec<LogSet>>) -> io::Result<Vec<LogSet>> {
     let identities = |sets: &[LogSet]| -> Vec<_> {
-        let file = |file: &LogFile| (file.input.path().map(Path::to_owned), file.identity);
+        let file = |file: &LogFile| (file.input.path().map(|path| path.to_path_buf()), file.identity);
         sets.iter().flat_map(|set| set.files.iter().map(file)).collect()
     };
     let mut listed = list()?;
@@ -278,18 +282,18 @@ fn settled(mut list: impl FnMut() -> io::Result<Vec<LogSet>>) -> io::Result<Vec<
 }
 
 /// The instances of one container.
-fn list_container(dir: &Path, source: &Source) -> io::Result<Vec<LogSet>> {
-    settled(|| Ok(container_sets(&entries(dir)?, dir, source)))
+fn list_container(dir: &LogPath, source: &Source) -> io::Result<Vec<LogSet>> {
+    settled(|| Ok(container_sets(&dir.entries()?, dir, source)))
 }
 
 /// The instances of one container whose directory has these entries.
-fn container_sets(files: &[Entry], dir: &Path, source: &Source) -> Vec<LogSet> {
+fn container_sets(files: &[Entry], dir: &LogPath, source: &Source) -> Vec<LogSet> {
     let sets = generations(files).into_iter().map(|(restart, mut generations)| {
         let mut source = Source { restart, ..source.clone() };
-        let mut dirs = vec![dir.to_owned()];
+        let mut dirs = vec![dir.clone()];
         if let Some(target) = generations.link_target() {
             source.container_id = generations.add_docker_siblings(&target);
-            dirs.extend(target.parent().map(Path::to_owned));
+            dirs.push(target.folder());
         }
         LogSet { source, files: generations.into_files(), dirs }
     });
@@ -323,13 +327,13 @@ fn generations(files: &[Entry]) -> BTreeMap<u32, Generations> {
     restarts
 }
 
-fn docker_set(container: &Entry) -> Option<LogSet> {
-    let live = container.path.join(format!("{}-json.log", container.name));
+fn docker_set(dir: &LogPath, id: &str) -> Option<LogSet> {
+    let live = dir.join(format!("{id}-json.log"));
     let list = || {
         let mut generations = Generations::default();
         let id = generations.add_docker_siblings(&live);
         let source = Source { container: id.clone(), container_id: id, ..Source::default() };
-        let set = LogSet { source, files: generations.into_files(), dirs: vec![container.path.clone()] };
+        let set = LogSet { source, files: generations.into_files(), dirs: vec![dir.clone()] };
         Ok(vec![set])
     };
     let set = settled(list).ok()?.pop()?;

@@ -2,8 +2,6 @@
 //! that is followed changes is [`growth`](crate::growth)'s part.
 
 use std::collections::VecDeque;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use crate::format::{self, DETECT_BYTES};
 use crate::gap::{Gap, GapReason};
@@ -11,7 +9,8 @@ use crate::growth::Growth;
 use crate::inode::Inode;
 use crate::interrupt::Interrupt;
 use crate::position::Head;
-use crate::reader::{Fault, FileReader, Keep, open_regular};
+use crate::reach::LogPath;
+use crate::reader::{Fault, FileReader, Keep};
 use crate::source::{Format, Input, LogFile, LogSet, Source};
 
 /// All files of a set, addressed by their numbers, oldest first. A number stays a file's for good.
@@ -159,7 +158,7 @@ impl Files {
     /// one file as another.
     pub(crate) fn note_identities(&mut self) {
         for Slot { file, .. } in &mut self.slots {
-            let found = || file.input.path().and_then(|path| Some(Inode::of(&fs::metadata(path).ok()?)));
+            let found = || file.input.path().and_then(|path| Some(Inode::of(&path.metadata().ok()?)));
             file.identity = file.identity.or_else(found);
         }
     }
@@ -339,7 +338,7 @@ impl Files {
             return FileReader::open(input, None, &self.keep);
         };
         let known = *known;
-        match open_regular(path) {
+        match path.open_regular() {
             Ok(opened) if known.is_none() || known == Some(Inode::of(&opened.metadata)) => {
                 FileReader::open(input, Some(opened), &self.keep)
             }
@@ -352,7 +351,7 @@ impl Files {
     }
 
     /// Opens what a plain file was compressed to meanwhile.
-    fn open_compressed(&self, path: &Path, fault: Option<Fault>) -> Result<FileReader, Fault> {
+    fn open_compressed(&self, path: &LogPath, fault: Option<Fault>) -> Result<FileReader, Fault> {
         let vanished = || Fault {
             reason: GapReason::Vanished,
             detail: "rotated away before it could be read".to_owned(),
@@ -361,10 +360,8 @@ impl Files {
         if fault.reason != GapReason::Vanished {
             return Err(fault);
         }
-        let mut name = path.as_os_str().to_owned();
-        name.push(".gz");
-        let compressed = PathBuf::from(name);
-        match open_regular(&compressed) {
+        let compressed = path.with_suffix(".gz");
+        match compressed.open_regular() {
             Ok(opened) => FileReader::open(&Input::Gzip(compressed), Some(opened), &self.keep),
             Err(_) => Err(fault),
         }
@@ -401,7 +398,8 @@ impl Files {
     /// The same, of what comes in scan order behind a line of a certain time.
     pub(crate) fn tell_since(&mut self, file: usize, fault: Fault, since: Option<i64>) {
         let input = &self.slots[file - self.first].file.input;
-        let name = input.path().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        let name =
+            input.path().and_then(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned());
         let (from, to) = if self.keep.backward { (None, since) } else { (since, None) };
         let gap = Gap {
             source: self.number,

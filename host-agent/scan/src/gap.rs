@@ -78,6 +78,8 @@ pub struct ScanStats {
     /// Whether any line that was met, given or not, is over the line limit: what stands behind it was not
     /// searched.
     pub met_long_line: bool,
+    /// Whether neighbours of a match were left out, since they are over the limit of their bytes.
+    pub cut_context: bool,
 }
 
 impl std::ops::AddAssign for ScanStats {
@@ -89,5 +91,6 @@ impl std::ops::AddAssign for ScanStats {
         self.malformed += other.malformed;
         self.truncated += other.truncated;
         self.met_long_line |= other.met_long_line;
+        self.cut_context |= other.cut_context;
     }
 }

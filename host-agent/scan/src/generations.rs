@@ -1,11 +1,10 @@
 //! The generations of one container's log: the live file and its rotated ones, told apart by name.
 
 use std::collections::BTreeMap;
-use std::fs::{self, FileType};
 use std::io;
-use std::path::{Path, PathBuf};
 
 use crate::inode::Inode;
+use crate::reach::{Entry, LogPath};
 use crate::source::{Input, LogFile};
 
 /// How old a file of a set is, by its name. Orders from old to new.
@@ -51,7 +50,7 @@ impl Generations {
         if is_gzip && self.by_age.contains_key(&age) {
             return;
         }
-        let metadata = match fs::metadata(&file.path) {
+        let metadata = match file.path.metadata() {
             Ok(metadata) => metadata,
             // Gone between the listing and this look at it.
             Err(error) if error.kind() == io::ErrorKind::NotFound && !file.kind.is_symlink() => return,
@@ -69,18 +68,17 @@ impl Generations {
     }
 
     /// Where the live file really is, when it is a link, as it is on nodes that run Docker.
-    pub(crate) fn link_target(&self) -> Option<PathBuf> {
+    pub(crate) fn link_target(&self) -> Option<LogPath> {
         let Input::Plain(live) = &self.by_age.get(&Age::Live)?.input else {
             return None;
         };
-        let is_link = fs::symlink_metadata(live).is_ok_and(|metadata| metadata.is_symlink());
-        is_link.then(|| fs::canonicalize(live).ok())?
+        live.link_target()
     }
 
     /// Adds a live file of Docker's and what stands rotated beside it. Returns the container's id.
-    pub(crate) fn add_docker_siblings(&mut self, live: &Path) -> String {
+    pub(crate) fn add_docker_siblings(&mut self, live: &LogPath) -> String {
         let name = live.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let siblings = live.parent().map(entries).and_then(Result::ok).unwrap_or_default();
+        let siblings = live.folder().entries().unwrap_or_default();
         for file in siblings {
             if let Some(age) = file.name.strip_prefix(&name).and_then(Age::of)
                 && !self.by_age.contains_key(&Age::Live) | (age != Age::Live)
@@ -95,24 +93,4 @@ impl Generations {
     pub(crate) fn into_files(self) -> Vec<LogFile> {
         self.by_age.into_values().collect()
     }
-}
-
-/// An entry of a directory.
-pub(crate) struct Entry {
-    pub(crate) name: String,
-    pub(crate) path: PathBuf,
-    /// Of the entry itself, a link not followed.
-    pub(crate) kind: FileType,
-}
-
-/// The entries of a directory whose names are text, as all names in these layouts are.
-pub(crate) fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if let (Ok(name), Ok(kind)) = (entry.file_name().into_string(), entry.file_type()) {
-            found.push(Entry { name, path: entry.path(), kind });
-        }
-    }
-    Ok(found)
 }

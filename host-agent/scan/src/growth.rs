@@ -11,7 +11,6 @@
 //! is watched until its successor is left too.
 
 use std::cell::OnceCell;
-use std::path::Path;
 
 use crate::files::{Files, Slot, State};
 use crate::format::DETECT_BYTES;
@@ -317,7 +316,8 @@ impl Files {
         let begin = Files::of_one(file.clone(), self.keep.clone()).first_bytes(0).unwrap_or_default();
         let is_known = self.slots.iter().any(|slot| slot.head.bytes > 0 && slot.head.begins(&begin));
         if !begin.is_empty() && !is_known {
-            let name = file.input.path().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+            let name =
+                file.input.path().and_then(|path| path.file_name()).unwrap_or_default().to_string_lossy();
             let detail = format!("{name} turned up behind newer files and wasn't read");
             self.tell(self.first, Fault::new(GapReason::Missed, detail));
         }

@@ -1,13 +1,12 @@
 //! Which file stands behind a name, told so that neither a rename nor another file in its place confuses it.
 
-use std::fs::{self, Metadata};
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use crate::reader::{Opened, open_regular};
+use crate::reach::{LogPath, Opened};
 
 /// A file on disk, whatever its name is. A deleted file's number is given to the next one that is made, often within
 /// the same rotation, so the time of its birth belongs to it, where the file system tells one.
@@ -28,11 +27,10 @@ impl Inode {
     }
 
     /// Opens this file, which had a name in the same directory as `path`, under the name it has now.
-    pub(crate) fn find_beside(self, path: &Path) -> Option<Opened> {
-        let dir = fs::canonicalize(path.parent()?).ok()?;
-        fs::read_dir(dir).ok()?.flatten().find_map(|entry| {
-            let is_it = Inode::of(&entry.metadata().ok()?) == self;
-            let opened = is_it.then(|| open_regular(&entry.path()))?.ok()?;
+    pub(crate) fn find_beside(self, path: &LogPath) -> Option<Opened> {
+        path.folder().entries().ok()?.into_iter().find_map(|entry| {
+            let is_it = Inode::of(&entry.path.metadata().ok()?) == self;
+            let opened = is_it.then(|| entry.path.open_regular())?.ok()?;
             (Inode::of(&opened.metadata) == self).then_some(opened)
         })
     }
@@ -40,6 +38,8 @@ impl Inode {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -49,6 +49,7 @@ mod tests {
         fs::write(&listed, "x").unwrap();
         let inode = Inode::of(&fs::metadata(&listed).unwrap());
         fs::rename(&listed, renamed).unwrap();
+        let listed = LogPath::from(listed);
         assert!(inode.find_beside(&listed).is_some());
         let before = Inode { born: inode.born.map(|born| born - 1), ..inode };
         assert_eq!(before.find_beside(&listed).is_some(), inode.born.is_none());

@@ -5,14 +5,12 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Seek};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-
-use rustix::fs::OFlags;
 
 use crate::gap::GapReason;
 use crate::interrupt::Interrupt;
+use crate::reach::{LogPath, Opened};
 use crate::source::Input;
 use crate::stream::Stream;
 
@@ -68,25 +66,6 @@ enum Kind {
     Stream(Box<Stream>),
 }
 
-/// A regular file that was just opened, and what it was then.
-pub(crate) struct Opened {
-    pub(crate) file: File,
-    pub(crate) metadata: Metadata,
-}
-
-/// Opens a path for reading, and only if it is a regular file. Never waits for a writer of a FIFO.
-pub(crate) fn open_regular(path: &Path) -> Result<Opened, Fault> {
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let flags = i32::try_from(flags.bits()).expect("open flags fit into a C int");
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.read(true).custom_flags(flags).open(path).map_err(|error| Fault::io(&error))?;
-    let metadata = file.metadata().map_err(|error| Fault::io(&error))?;
-    if metadata.is_file() {
-        return Ok(Opened { file, metadata });
-    }
-    Err(Fault::new(GapReason::NotRegular, "not a regular file"))
-}
-
 /// Whether the file's content starts like gzip data.
 pub(crate) fn is_gzip(file: &File) -> io::Result<bool> {
     let mut magic = [0; 2];
@@ -100,7 +79,7 @@ pub(crate) fn is_gzip(file: &File) -> io::Result<bool> {
 impl FileReader {
     /// Opens what `input` names; `opened` is the already open file for inputs that are paths.
     pub(crate) fn open(input: &Input, opened: Option<Opened>, keep: &Keep) -> Result<FileReader, Fault> {
-        let open = |path| opened.map_or_else(|| open_regular(path), Ok);
+        let open = |path: &LogPath| opened.map_or_else(|| path.open_regular(), Ok);
         let kind = match input {
             Input::Plain(path) => {
                 let Opened { file, metadata } = open(path)?;

@@ -1,9 +1,9 @@
 //! Who wrote a log, and which files hold it. Finding them on disk is [`LogRoot`](crate::LogRoot)'s part.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::inode::Inode;
+use crate::reach::LogPath;
 use crate::record::Stream;
 
 /// The identity of one container instance, taken from the path of its log.
@@ -34,7 +34,7 @@ pub struct LogSet {
     /// Its files, oldest first: rotated ones, then the live one.
     pub files: Vec<LogFile>,
     /// The directories that its files are in, the one that names the container first. Empty for a pipe.
-    pub dirs: Vec<PathBuf>,
+    pub dirs: Vec<LogPath>,
 }
 
 /// One file of a [`LogSet`].
@@ -53,16 +53,16 @@ pub struct LogFile {
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A regular file, read by `pread`.
-    Plain(PathBuf),
+    Plain(LogPath),
     /// A gzip file, possibly of several members.
-    Gzip(PathBuf),
+    Gzip(LogPath),
     /// A pipe, read once, such as standard input.
     Pipe(Arc<std::fs::File>),
 }
 
 impl Input {
     /// The file's path; `None` for a pipe.
-    pub fn path(&self) -> Option<&Path> {
+    pub fn path(&self) -> Option<&LogPath> {
         match self {
             Input::Plain(path) | Input::Gzip(path) => Some(path),
             Input::Pipe(_) => None,

@@ -55,9 +55,9 @@ const BOTH: [Direction; 2] = [Direction::Forward, Direction::Backward];
 fn a_file_that_is_gone_is_a_gap_and_the_rest_is_given() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("b.log"), cri(1, "here")).unwrap();
-    let gone = Input::Plain(dir.path().join("a.log"));
+    let gone = Input::Plain(dir.path().join("a.log").into());
     for direction in BOTH {
-        let set = set(vec![gone.clone(), Input::Plain(dir.path().join("b.log")), gone.clone()]);
+        let set = set(vec![gone.clone(), Input::Plain(dir.path().join("b.log").into()), gone.clone()]);
         let (messages, gaps) = scan(set, &search("", direction));
         assert_eq!(messages, ["here"]);
         let told: Vec<_> = gaps.iter().map(|gap| (gap.file.as_str(), gap.reason)).collect();
@@ -76,7 +76,7 @@ fn what_is_no_file_is_a_gap_and_never_waited_for() {
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     fs::write(dir.path().join("real.log"), cri(1, "here")).unwrap();
     symlink("real.log", dir.path().join("link.log")).unwrap();
-    let inputs = ["fifo.log", ".", "link.log"].map(|name| Input::Plain(dir.path().join(name)));
+    let inputs = ["fifo.log", ".", "link.log"].map(|name| Input::Plain(dir.path().join(name).into()));
     let (messages, gaps) = scan(set(inputs.into()), &search("", Direction::Forward));
     assert_eq!(messages, ["here"]);
     let reasons: Vec<_> = gaps.iter().map(|gap| gap.reason).collect();
@@ -99,7 +99,7 @@ fn damaged_gzip_gives_what_it_holds_then_a_gap() {
         fs::write(&path, content).unwrap();
         for direction in BOTH {
             let (mut messages, gaps) =
-                scan(set(vec![Input::Gzip(path.clone())]), &search("^line", direction));
+                scan(set(vec![Input::Gzip(path.clone().into())]), &search("^line", direction));
             assert_eq!(gaps.iter().map(|gap| gap.reason).collect::<Vec<_>>(), [reason]);
             if direction == Direction::Backward {
                 messages.reverse();
@@ -110,7 +110,7 @@ fn damaged_gzip_gives_what_it_holds_then_a_gap() {
     }
     let name_lies = dir.path().join("plain.gz");
     fs::write(&name_lies, cri(1, "plain")).unwrap();
-    let (messages, gaps) = scan(set(vec![Input::Gzip(name_lies)]), &search("", Direction::Forward));
+    let (messages, gaps) = scan(set(vec![Input::Gzip(name_lies.into())]), &search("", Direction::Forward));
     assert_eq!((messages.len(), gaps[0].reason), (0, GapReason::CorruptGzip));
 }
 
@@ -174,7 +174,7 @@ fn a_file_compressed_after_listing_is_read_from_its_new_name() {
     let path = dir.path().join("0.log.20260101-000000");
     gzip(&path.with_extension("log.20260101-000000.gz"), cri(1, "here").as_bytes());
     gzip(&dir.path().join("0.log.20260101-000000.gz"), cri(1, "here").as_bytes());
-    let (messages, gaps) = scan(set(vec![Input::Plain(path)]), &search("", Direction::Forward));
+    let (messages, gaps) = scan(set(vec![Input::Plain(path.into())]), &search("", Direction::Forward));
     assert_eq!((messages, gaps), (vec!["here".to_owned()], vec![]));
 }
 
@@ -266,7 +266,7 @@ fn a_match_over_the_seam_of_two_files_is_found() {
     fs::write(&old, format!("{}{half}", cri(0, "x"))).unwrap();
     fs::write(&new, format!("{}{}", cri(2, "dle"), cri(3, "dle"))).unwrap();
     for direction in BOTH {
-        let set = set(vec![Input::Plain(old.clone()), Input::Plain(new.clone())]);
+        let set = set(vec![Input::Plain(old.clone().into()), Input::Plain(new.clone().into())]);
         assert_eq!(scan(set, &search("needle|^dle", direction)).0.concat().len(), "needledle".len());
     }
 }
@@ -301,6 +301,13 @@ fn neighbours_ahead_of_a_match_are_bounded_in_bytes() {
         ..Search::default()
     });
     assert_eq!(scan(file_set(&path).unwrap(), &search).0.len(), 11);
+    let cut = |search: Search| {
+        let mut scanner = Scanner::new(file_set(&path).unwrap(), 0, Arc::new(search));
+        while scanner.step(&mut RecordBatch::default()) == Step::More {}
+        scanner.stats().cut_context
+    };
+    assert!(cut(Search::clone(&search)));
+    assert!(!cut(Search { context: Context { before: 5, after: 90 }, ..Search::clone(&search) }));
 }
 
 #[test]
@@ -372,7 +379,8 @@ fn a_line_that_is_still_being_written_is_marked() {
     ] {
         fs::write(&path, format!("{}{torn}", cri(1, "whole"))).unwrap();
         for direction in BOTH {
-            let mut scanner = Scanner::new(set(vec![Input::Plain(path.clone())]), 0, search("", direction));
+            let mut scanner =
+                Scanner::new(set(vec![Input::Plain(path.clone().into())]), 0, search("", direction));
             let (mut batch, mut found) = (RecordBatch::default(), Vec::new());
             while scanner.step(&mut batch) == Step::More {
                 found.extend(batch.records.iter().map(|record| {

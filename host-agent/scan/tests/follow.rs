@@ -97,7 +97,7 @@ impl Reader {
     }
 
     fn list(&mut self, pod: &Pod) {
-        let listed = list_again(&LogSet { dirs: vec![pod.dir.clone()], ..example(pod) });
+        let listed = list_again(&LogSet { dirs: vec![pod.dir.clone().into()], ..example(pod) });
         self.scanner.update(listed.into_iter().next().map_or_else(Vec::new, |set| set.files), None);
     }
 
@@ -136,7 +136,7 @@ fn example(pod: &Pod) -> LogSet {
         container: "app".into(),
         ..weir_scan::Source::default()
     };
-    LogSet { source, files: Vec::new(), dirs: vec![pod.dir.clone()] }
+    LogSet { source, files: Vec::new(), dirs: vec![pod.dir.clone().into()] }
 }
 
 #[test]

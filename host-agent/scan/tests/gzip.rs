@@ -31,7 +31,7 @@ fn set(content: &[u8]) -> (tempfile::TempDir, LogSet) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("0.log.gz");
     fs::write(&path, content).unwrap();
-    let file = LogFile { input: Input::Gzip(path), size: content.len() as u64, identity: None };
+    let file = LogFile { input: Input::Gzip(path.into()), size: content.len() as u64, identity: None };
     (dir, LogSet { source: Source::default(), files: vec![file], dirs: Vec::new() })
 }
 

@@ -125,10 +125,10 @@ fn store(dir: &Path, contents: &[String], gzip: u64) -> LogSet {
             let mut encoder = GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
             encoder.write_all(content.as_bytes()).unwrap();
             encoder.finish().unwrap();
-            Input::Gzip(path.clone())
+            Input::Gzip(path.clone().into())
         } else {
             fs::write(&path, content).unwrap();
-            Input::Plain(path.clone())
+            Input::Plain(path.clone().into())
         };
         LogFile { input, size: fs::metadata(path).unwrap().len(), identity: None }
     });

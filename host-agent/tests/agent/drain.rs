@@ -39,10 +39,11 @@ async fn running_queries_may_end_and_health_tells() {
     assert_eq!(then.status().as_str_name(), "NOT_SERVING");
     agent.page_becomes("/readyz", 503).await;
     assert_eq!(agent.page("/healthz").await.0, 200);
-    drop((watch, health));
 
     assert_eq!(rest(stream).await, (RECORDS, true), "the query ends as if nothing had been");
+    // Whoever watches the health is told and doesn't keep it.
     assert!(agent.ended().await.success());
+    drop((watch, health));
 }
 
 #[tokio::test]
@@ -58,6 +59,7 @@ async fn a_stalled_client_does_not_keep_the_agent() {
     drop((stream, follow));
     let log = agent.log();
     assert_eq!(log.matches("outcome=\"cut\"").count(), 2, "{log}");
+    assert!(!log.contains("bytes_read=0"), "what they have read is told: {log}");
 }
 
 #[tokio::test]

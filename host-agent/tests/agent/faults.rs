@@ -44,7 +44,7 @@ fn a_process_that_panics() {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().build().expect("a runtime").block_on(async {
         let compiler = Compiler::Child { program: "/nowhere".into(), args: Vec::new() };
-        let config = EngineConfig::new(Inputs::Root(dir.path().to_owned()), compiler);
+        let config = EngineConfig::new(Inputs::root(dir.path().to_owned()), compiler);
         let engine = Arc::new(Engine::new(config, &[]).expect("an engine"));
         let listen = "127.0.0.1:0".parse().expect("an address");
         let listener = Listener::bind(&listen, None).await.expect("a port");

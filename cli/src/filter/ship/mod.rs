@@ -10,7 +10,7 @@ mod sign;
 mod verify;
 
 use std::future::Future;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,11 +18,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::runtime::{Builder, Runtime};
 use weir_oci::{Access, Artifact, Progress, Reference, Registry, RegistryError};
-use weir_query::FilterRef;
 use weir_trust::{PublicKey, Signature};
 
 use super::project::Project;
-use super::subject::{COMPONENT_FILE_BYTES, read_component};
+use super::subject::COMPONENT_FILE_BYTES;
 use crate::failure::Failure;
 use crate::filter_text::is_path;
 

@@ -201,6 +201,15 @@ mod tests {
         }
     }
 
+    /// What an assertion had refused at one place was taken for refused at the next place that was looked at.
+    #[test]
+    fn an_assertion_is_asked_anew_behind_what_was_skipped() {
+        let mut compiled = compile(&[r"(?:\w)?\b{start}a"]).expect("valid").expect("one pattern");
+        let mut found = Vec::new();
+        compiled.find(b"b\xc3a", |_, range| found.push(range));
+        assert_eq!(found, [2..3]);
+    }
+
     fn any_pattern() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             6 => prop::sample::select(vec!["a", "b", "c", ".", "[ab]", "[^a]", r"\w", r"\W", r"\s", "é", "(?u:[é-ü])"]),

@@ -62,6 +62,8 @@ impl Program {
                     return found;
                 }
                 at += text[at..].iter().position(|&byte| self.first.has(byte))?;
+                // What was listed, and led nowhere, was so at another place.
+                now.begin();
             }
             if found.is_none() {
                 self.add(now, stack, text, at, 0, Notes { start: at, group_start: 0, group: None });

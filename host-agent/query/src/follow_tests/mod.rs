@@ -76,7 +76,7 @@ fn sequence(seed: u64) -> Result<(), String> {
         world.act(&mut rng, &none_given);
     }
     let engine =
-        Engine::new(EngineConfig::new(Inputs::Root(world.root().to_owned()), Compiler::InProcess), &[])
+        Engine::new(EngineConfig::new(Inputs::root(world.root().to_owned()), Compiler::InProcess), &[])
             .expect("an engine");
     let ask = if rng.bool() { Ask::All } else { Ask::Last(rng.u64(0..4)) };
     let mut reader = Reader::new(ask, &world);
@@ -161,7 +161,7 @@ fn live(
 
 /// A follow of all logs below `root`, by rounds of a clock of its own: what `steps` makes of it.
 fn by_rounds(root: &std::path::Path, steps: impl FnOnce(&mut dyn FnMut(u64))) -> Vec<String> {
-    let config = EngineConfig::new(Inputs::Root(root.to_owned()), Compiler::InProcess);
+    let config = EngineConfig::new(Inputs::root(root.to_owned()), Compiler::InProcess);
     let engine = Engine::new(config, &[]).expect("an engine");
     let spec = crate::QuerySpec { follow: true, ..crate::QuerySpec::default() };
     let plan = engine.plan(&spec).expect("a query that can be followed");

@@ -281,10 +281,10 @@ pub(crate) fn store(dir: &Path, contents: &[Vec<u8>], gzip: &[bool]) -> LogSet {
                 encoder.write_all(half).unwrap();
                 encoder.finish().unwrap();
             }
-            Input::Gzip(path)
+            Input::Gzip(path.into())
         } else {
             file.write_all(content).unwrap();
-            Input::Plain(path)
+            Input::Plain(path.into())
         };
         files.push(LogFile { input, size: content.len() as u64, identity: None });
     }

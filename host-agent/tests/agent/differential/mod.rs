@@ -87,7 +87,7 @@ fn answers_equal_the_plain_way() {
         .collect();
     let engines: Vec<Engine> = (1..=4)
         .map(|threads| {
-            let mut config = EngineConfig::new(Inputs::Root(root.clone()), Compiler::InProcess);
+            let mut config = EngineConfig::new(Inputs::root(root.clone()), Compiler::InProcess);
             // The smallest blocks that a query can ask for, so that trees of a few kilobytes span several.
             config.limits.merge_bytes = 1;
             config.limits.threads = threads;
