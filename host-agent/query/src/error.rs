@@ -51,6 +51,12 @@ pub enum QueryError {
         /// `sha256:` and hexadecimal digits.
         digest: String,
     },
+    /// It can't be answered yet: what it depends on isn't known.
+    #[error("{message}")]
+    NotReady {
+        /// What isn't known, and that asking again later helps.
+        message: String,
+    },
     /// It should have worked: the disk or the sandbox failed.
     #[error("{message}")]
     Failed {

@@ -29,6 +29,7 @@ pub(crate) fn from_error(error: &QueryError) -> Status {
         QueryError::Refused { .. } => (Code::PermissionDenied, "REFUSED"),
         QueryError::LimitExceeded { .. } => (Code::ResourceExhausted, "LIMIT_EXCEEDED"),
         QueryError::ComponentNeeded { .. } => (Code::FailedPrecondition, "COMPONENT_NEEDED"),
+        QueryError::NotReady { .. } => (Code::Unavailable, "NOT_READY"),
         _ => (Code::Internal, "FAILED"),
     };
     let text = cut(&error.to_string());
@@ -56,7 +57,7 @@ pub(crate) fn from_error(error: &QueryError) -> Status {
             tell("digest", digest);
             tell("message", &text);
         }
-        QueryError::Failed { message } => {
+        QueryError::Failed { message } | QueryError::NotReady { message } => {
             tell("message", message);
         }
         other => {
@@ -138,6 +139,7 @@ pub(crate) fn to_error(status: &Status) -> ClientError {
             "INVALID" => QueryError::Invalid { field, message },
             "NOT_FOUND" => QueryError::NotFound { field, message },
             "REFUSED" => QueryError::Refused { field, message },
+            "NOT_READY" => QueryError::NotReady { message },
             "COMPONENT_NEEDED" => QueryError::ComponentNeeded { field, digest: get("digest") },
             "LIMIT_EXCEEDED" => {
                 QueryError::LimitExceeded { field, limit: get("limit"), value: get("value"), message }
@@ -201,6 +203,7 @@ mod tests {
                     digest: "sha256:12".to_owned(),
                 },
             ),
+            (Code::Unavailable, QueryError::NotReady { message: message.clone() }),
             (Code::Internal, QueryError::Failed { message }),
         ];
         for (code, error) in cases {

@@ -271,6 +271,11 @@ impl Matcher {
         self.decided_by_raw_match
     }
 
+    /// What a message must match to be wanted; `None` when nothing narrows the search.
+    pub(crate) fn narrowing(&self) -> Option<&Hir> {
+        self.narrowing.as_ref()
+    }
+
     /// What finds the raw lines of a format that may hold a wanted message; `None` when every line may.
     pub(crate) fn raw_line(&self, format: Format) -> Option<&LineMatcher> {
         let narrowing = self.narrowing.as_ref()?;
@@ -302,6 +307,11 @@ impl MessageRegex {
     /// Whether it matches anywhere in the message.
     pub fn is_match(&self, message: &[u8]) -> bool {
         self.regex.is_match(message)
+    }
+
+    /// The expression as parsed.
+    pub(crate) fn hir(&self) -> &Hir {
+        &self.hir
     }
 
     /// Calls `f` with every match in the message, from left to right; they don't overlap.

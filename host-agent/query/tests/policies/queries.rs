@@ -1,0 +1,113 @@
+//! Random queries, many of which try to find out what was taken out.
+
+use std::num::NonZeroU64;
+
+use fastrand::Rng;
+use weir_query::{
+    Case, Context, Direction, FilterRef, FilterSpec, Limit, OnFailure, Output, PatternSpec, QuerySpec,
+    ShadowSpec,
+};
+
+use crate::guests::Puppet;
+use crate::node::{BEGIN, Node};
+
+/// A random query; `secrets` are of the node that it wants to know something of.
+pub(crate) fn query(rng: &mut Rng, node: &Node, secrets: &[String]) -> QuerySpec {
+    let output = match rng.u8(0..6) {
+        0 => Output::Count { per_source: rng.bool() },
+        1 => Output::Histogram {
+            step: NonZeroU64::new(1_000_000_000).expect("not zero"),
+            per_source: rng.bool(),
+        },
+        _ => Output::Records,
+    };
+    let limit = match rng.u8(0..6) {
+        0 => Limit::Head(rng.u64(1..6)),
+        1 => Limit::Tail(rng.u64(1..6)),
+        _ => Limit::All,
+    };
+    let context = match rng.u8(0..4) {
+        0 => Context { before: rng.usize(0..4), after: rng.usize(0..4) },
+        _ => Context::default(),
+    };
+    let time = |rng: &mut Rng| (rng.u8(0..4) == 0).then(|| BEGIN + rng.i64(0..=(node.end - BEGIN)));
+    let (since, until) = match (time(rng), time(rng)) {
+        (Some(a), Some(b)) => (Some(a.min(b)), Some(a.max(b) + 1)),
+        other => other,
+    };
+    QuerySpec {
+        pattern: pattern(rng, secrets),
+        since,
+        until,
+        direction: if rng.u8(0..3) == 0 { Direction::Backward } else { Direction::Forward },
+        limit,
+        context,
+        filters: (0..rng.usize(0..5).saturating_sub(2)).map(|_| user_filter(rng)).collect(),
+        output,
+        line_bytes: (rng.u8(0..5) == 0).then(|| rng.u32(8..60)),
+        ..QuerySpec::default()
+    }
+}
+
+fn pattern(rng: &mut Rng, secrets: &[String]) -> PatternSpec {
+    let expression = |rng: &mut Rng| -> String {
+        let guess = secrets.get(rng.usize(0..secrets.len().max(1))).map_or("4111", String::as_str);
+        let guess = regex_escaped(&guess[..rng.usize(1..=guess.len())]);
+        match rng.u8(0..12) {
+            0 => guess,
+            1 => format!("REDACTED|{guess}"),
+            2 => format!("{guess}|error"),
+            3 => format!("password={guess}"),
+            4 => "REDACTED".to_owned(),
+            5 => r"\d{4}".to_owned(),
+            6 => "[QXZJKVW]{3}".to_owned(),
+            7 => "^.{0,40}$".to_owned(),
+            8 => "password=\\[".to_owned(),
+            9 => "error".to_owned(),
+            10 => "of .* paid$".to_owned(),
+            _ => String::new(),
+        }
+    };
+    let some = |rng: &mut Rng, most: usize| (0..rng.usize(0..=most)).map(|_| expression(rng)).collect();
+    PatternSpec {
+        patterns: some(rng, 2),
+        and: if rng.u8(0..4) == 0 { some(rng, 1) } else { Vec::new() },
+        not: if rng.u8(0..4) == 0 { some(rng, 1) } else { Vec::new() },
+        fixed: rng.u8(0..8) == 0,
+        case: if rng.u8(0..4) == 0 { Case::Insensitive } else { Case::Sensitive },
+        word: rng.u8(0..8) == 0,
+        line: rng.u8(0..12) == 0,
+        invert: rng.u8(0..4) == 0,
+    }
+}
+
+fn regex_escaped(text: &str) -> String {
+    text.replace('.', r"\.")
+}
+
+fn user_filter(rng: &mut Rng) -> FilterSpec {
+    let named = |name: &str, params: &str| FilterSpec {
+        params: params.to_owned(),
+        ..FilterSpec::new(FilterRef::Name(name.to_owned()))
+    };
+    let puppet = |kind: u8, prefilter| {
+        let bytes = Puppet { kind, prefilter, ..Puppet::default() }.build();
+        FilterSpec::new(FilterRef::Component { label: "puppet.wasm".to_owned(), bytes, signature: None })
+    };
+    match rng.u8(0..7) {
+        0 => named("redact", r#"{"detectors":["email"]}"#),
+        1 => named("json-match", r#"{"where":"level == \"error\""}"#),
+        2 => named("stats", r#"{"by":["user"]}"#),
+        3 => puppet(0, Some("error|REDACTED")),
+        4 => FilterSpec { on_failure: OnFailure::Drop, ..puppet(1, None) },
+        5 => {
+            let beside = puppet(1, None);
+            let shadow = ShadowSpec { filter: beside.filter.clone(), params: String::new() };
+            let first = named("redact", r#"{"detectors":["card"]}"#);
+            let first = FilterSpec { filter: first.filter, params: first.params, ..puppet(1, None) };
+            // Only filters of one kind run beside each other.
+            if rng.bool() { first } else { FilterSpec { shadow: Some(shadow), ..beside } }
+        }
+        _ => puppet(1, Some("error")),
+    }
+}
