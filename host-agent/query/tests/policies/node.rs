@@ -210,23 +210,12 @@ impl Line {
     }
 }
 
-/// Writes records as a node's logs, a file for each source: what [`crate::answer::Given`] has given.
-pub(crate) fn write_given(root: &Path, given: &[crate::answer::Given]) {
-    let mut numbers: Vec<(String, String)> = Vec::new();
-    for record in given {
-        let whose = (record.namespace.clone(), record.pod.clone());
-        if !numbers.contains(&whose) {
-            numbers.push(whose);
-        }
-        let number: usize = record.pod.trim_start_matches("web-").parse().expect("the pod's number");
-        let dir = root.join(format!("{}_{}_1111-{number}/app", record.namespace, record.pod));
-        fs::create_dir_all(&dir).expect("a folder");
-        let line = Line {
-            time: record.time,
-            stderr: record.stderr,
-            pieces: vec![Piece::Text(record.message.clone())],
-        };
-        let mut file = fs::File::options().create(true).append(true).open(dir.join("0.log")).expect("a file");
-        file.write_all(&line.raw(&record.message, false, false)).expect("written");
-    }
+/// Appends a record to the log of a pod of a node.
+pub(crate) fn append(root: &Path, [namespace, pod]: [&str; 2], time: i64, stderr: bool, message: &[u8]) {
+    let number = pod.trim_start_matches("web-");
+    let dir = root.join(format!("{namespace}_{pod}_1111-{number}/app"));
+    fs::create_dir_all(&dir).expect("a folder");
+    let line = Line { time, stderr, pieces: Vec::new() };
+    let mut file = fs::File::options().create(true).append(true).open(dir.join("0.log")).expect("a file");
+    file.write_all(&line.raw(message, false, false)).expect("written");
 }

@@ -11,6 +11,25 @@ use weir_query::{
 use crate::guests::Puppet;
 use crate::node::{BEGIN, Node};
 
+/// Instructions of a `process` that puts all of the buffer that it is handed in the place of the first message.
+pub(crate) const SPY: &str = "
+    (local.set $codes (call $alloc (local.get $n)))
+    (memory.fill (local.get $codes) (i32.const 0) (local.get $n))
+    (i32.store8 (local.get $codes) (i32.const 2))
+    (local.set $rends (call $alloc (i32.const 4)))
+    (i32.store (local.get $rends) (local.get $block_len))
+    (memory.fill (i32.const 1000) (i32.const 0) (i32.const 52))
+    (i32.store (i32.const 1004) (local.get $codes)) (i32.store (i32.const 1008) (local.get $n))
+    (i32.store (i32.const 1012) (local.get $rends)) (i32.store (i32.const 1016) (i32.const 1))
+    (i32.store (i32.const 1020) (local.get $block)) (i32.store (i32.const 1024) (local.get $block_len))
+    (return (i32.const 1000))";
+
+/// A filter that gives all that it is handed.
+pub(crate) fn spy() -> FilterSpec {
+    let bytes = Puppet { prologue: vec![("process", SPY)], ..Puppet::default() }.build();
+    FilterSpec::new(FilterRef::Component { label: "spy.wasm".to_owned(), bytes, signature: None })
+}
+
 /// A random query; `secrets` are of the node that it wants to know something of.
 pub(crate) fn query(rng: &mut Rng, node: &Node, secrets: &[String]) -> QuerySpec {
     let output = match rng.u8(0..6) {
