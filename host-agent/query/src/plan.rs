@@ -116,9 +116,8 @@ impl Planner<'_> {
         let search =
             Search { matcher: matcher.map(Arc::new), rewrites, time, direction, context, messages, limits };
         let search = Arc::new(search);
-        let compiled_bytes = patterns.compiled_bytes;
         let batch_bytes = engine.config.limits.batch_bytes;
-        let mut policing = Policing::new(engine.policies(), Arc::clone(&search), compiled_bytes, batch_bytes);
+        let mut policing = Policing::new(engine.policies(), Arc::clone(&search), batch_bytes);
         check_some_are_served(&mut policing, &sets)?;
         let follow = watcher.map(|watcher| FollowPlan {
             watcher,

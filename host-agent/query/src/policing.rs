@@ -11,7 +11,7 @@ use std::sync::Arc;
 use weir_scan::{Flags, Record, RecordBatch, Rewrites, ScanLimits, Search, Source};
 
 use crate::filter_stage::{COMPACT_BYTES, FilterStage, Prefilter, StagePlan, retain};
-use crate::policy::{Loaded, NotLoaded, PolicyFailure, PolicySet};
+use crate::policy::{LoadedFilter, NotLoaded, PolicyFailure, PolicySet};
 use crate::policy_status::PolicyStatus;
 use crate::spec::OnFailure;
 
@@ -20,8 +20,6 @@ pub(crate) struct Policing {
     set: Arc<PolicySet>,
     /// How sources are searched that no policy covers.
     search: Arc<Search>,
-    /// Bounds the expression that finds what a policy may change, or the query wants.
-    compiled_bytes: usize,
     /// [`QueryLimits::batch_bytes`](crate::QueryLimits::batch_bytes).
     batch_bytes: usize,
     /// Each set of policies that covers some source.
@@ -67,16 +65,10 @@ pub(crate) struct Covered {
 }
 
 impl Policing {
-    pub(crate) fn new(
-        set: Arc<PolicySet>,
-        search: Arc<Search>,
-        compiled_bytes: usize,
-        batch_bytes: usize,
-    ) -> Policing {
+    pub(crate) fn new(set: Arc<PolicySet>, search: Arc<Search>, batch_bytes: usize) -> Policing {
         Policing {
             set,
             search,
-            compiled_bytes,
             batch_bytes,
             covers: Vec::new(),
             at_work: BTreeMap::new(),
@@ -106,34 +98,16 @@ impl Policing {
 
     /// The query's search, of what policies may change before the pattern decides.
     fn covered_search(&self, policies: &[usize]) -> Search {
-        let filters = || policies.iter().filter_map(|policy| self.loaded(*policy)).flat_map(|it| &it.filters);
-        // A filter that drops lines hides how many there are, so it sees all.
-        let changed = filters().map(|filter| match filter.binding.kind() {
-            weir_sandbox::Kind::Select => None,
-            _ => filter.prefilter.clone(),
-        });
-        let changed: Option<Vec<_>> = changed.collect();
-        let prefilters: usize =
-            filters().map(|filter| filter.binding.limits().prefilter_compiled_bytes).sum();
         let limits = self.search.limits;
-        let rewrites = Rewrites::new(
-            changed,
-            self.search.matcher.as_deref(),
-            limits.line_bytes,
-            self.compiled_bytes.saturating_add(prefilters),
-        );
+        let rewrites = Rewrites { changed: self.set.changed_by(policies), line_bytes: limits.line_bytes };
         // What a query wants cut is cut behind the policies.
         let line_bytes = limits.line_bytes.max(ScanLimits::default().line_bytes);
         Search {
-            rewrites: Some(Arc::new(rewrites)),
+            rewrites: Some(rewrites),
             messages: true,
             limits: ScanLimits { line_bytes, ..limits },
             ..Search::clone(&self.search)
         }
-    }
-
-    fn loaded(&self, policy: usize) -> Option<&Loaded> {
-        self.set.policies().get(policy)?.loaded()
     }
 
     fn put_to_work(&mut self, place: usize) {
@@ -143,7 +117,7 @@ impl Policing {
             PolicyFailure::Withhold => OnFailure::Drop,
             PolicyFailure::Refuse => OnFailure::End,
         };
-        let stage = |(index, filter): (u32, &crate::policy::LoadedFilter)| {
+        let stage = |(index, filter): (u32, &LoadedFilter)| {
             let plan = StagePlan {
                 binding: filter.binding.confidential(),
                 prefilter: filter.prefilter.clone().map(Prefilter::Here),

@@ -5,11 +5,11 @@
 //! refused; so does a set that isn't known yet. [`Engine::set_policies`] replaces the set as a whole.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use weir_sandbox::{Binding, Kind};
-use weir_scan::{MessageRegex, Source};
+use weir_scan::{AnyOf, MessageRegex, PatternLimits, Source};
 
 use crate::engine::Engine;
 use crate::gate::{self, GateError};
@@ -77,6 +77,8 @@ pub enum PolicyFailure {
 pub struct PolicySet {
     /// By name; or why they aren't known yet.
     policies: Result<Vec<Policy>, String>,
+    /// For policies that cover sources together: what they may change. Kept, since it takes a while to compile.
+    changed: Mutex<BTreeMap<Vec<usize>, Option<Arc<AnyOf>>>>,
 }
 
 /// One policy of a [`PolicySet`].
@@ -111,14 +113,14 @@ struct Scope {
 impl Default for PolicySet {
     /// No policies.
     fn default() -> PolicySet {
-        PolicySet { policies: Ok(Vec::new()) }
+        PolicySet { policies: Ok(Vec::new()), changed: Mutex::default() }
     }
 }
 
 impl PolicySet {
     /// Policies that aren't known yet, and why: everything is refused.
     pub fn not_synced(why: impl Into<String>) -> PolicySet {
-        PolicySet { policies: Err(why.into()) }
+        PolicySet { policies: Err(why.into()), changed: Mutex::default() }
     }
 
     /// The policies, by name; those that couldn't be loaded too. None while they aren't known.
@@ -129,6 +131,27 @@ impl PolicySet {
     /// Whether the policies are known.
     pub fn is_synced(&self) -> bool {
         self.policies.is_ok()
+    }
+
+    /// Messages that match none of these aren't changed by any of the policies at these places; `None` when any may be.
+    pub(crate) fn changed_by(&self, policies: &[usize]) -> Option<Arc<AnyOf>> {
+        let mut known = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(policies) {
+            return known.clone();
+        }
+        let loaded = policies.iter().filter_map(|policy| self.policies().get(*policy)?.loaded());
+        let filters: Vec<&LoadedFilter> = loaded.flat_map(|loaded| &loaded.filters).collect();
+        let each = filters.iter().map(|filter| match filter.binding.kind() {
+            // What drops lines hides how many there are, so it sees all.
+            Kind::Select => None,
+            Kind::Transform | Kind::Redact | Kind::Aggregate => filter.prefilter.clone(),
+        });
+        // On raw lines an expression is larger than on messages.
+        let compiled_bytes = PatternLimits::default().compiled_bytes
+            + filters.iter().map(|it| it.binding.limits().prefilter_compiled_bytes).sum::<usize>();
+        let changed = each.collect::<Option<Vec<_>>>().map(|each| Arc::new(AnyOf::new(each, compiled_bytes)));
+        known.insert(policies.to_vec(), changed.clone());
+        changed
     }
 
     /// The policies that cover a source, by their place in the set.
@@ -238,7 +261,7 @@ impl Engine {
             };
             Policy { name: spec.name.clone(), scope, loaded }
         });
-        PolicySet { policies: Ok(policies.collect()) }
+        PolicySet { policies: Ok(policies.collect()), changed: Mutex::default() }
     }
 
     /// Has every query that begins from now on go through these policies. Those that run keep theirs.

@@ -46,6 +46,15 @@ impl Candidate {
     }
 }
 
+/// What finds raw lines that may hold a message to be given.
+#[derive(Clone, Copy)]
+pub(crate) struct RawLines<'m> {
+    /// Those that may hold a wanted one.
+    pub(crate) wanted: &'m LineMatcher,
+    /// Those that may hold one that is rewritten before that is decided.
+    pub(crate) changed: Option<&'m LineMatcher>,
+}
+
 /// The pass, with its buffers.
 pub(crate) struct Candidates {
     partial: memmem::Finder<'static>,
@@ -64,7 +73,7 @@ impl Candidates {
     /// [`Run::end`] is to be called when they have been looked at.
     pub(crate) fn find<'m>(
         &mut self,
-        lines: Option<&'m LineMatcher>,
+        lines: Option<RawLines<'m>>,
         format: Format,
         block: &[u8],
         line_bytes: usize,
@@ -77,7 +86,11 @@ impl Candidates {
             found.pop_if(|last| last.start() == block.len());
             return None;
         };
-        let run = lines.each_line(block, |candidate| found.push(candidate));
+        if let Some(changed) = lines.changed {
+            let run = changed.each_line(block, |candidate| found.push(candidate));
+            run.into_iter().for_each(Run::end);
+        }
+        let run = lines.wanted.each_line(block, |candidate| found.push(candidate));
         let mut add = |start| found.push(Candidate::Unjudged(start));
         match format {
             Format::Plain => cri::each_escape(block, 0, &mut add),

@@ -70,7 +70,7 @@ pub use pattern::{Case, Matcher, MessageRegex, PatternError, PatternLimits, Patt
 pub use position::{FileId, Left, OpenRecord, Position};
 pub use reach::LogPath;
 pub use record::{Flags, Record, RecordBatch, Stream};
-pub use rewrites::Rewrites;
+pub use rewrites::{AnyOf, Rewrites};
 pub use scanner::{Scanner, Step};
 pub use search::{Context, Direction, ScanLimits, Search};
 pub use source::{Format, Input, LineHead, LogFile, LogSet, Source};

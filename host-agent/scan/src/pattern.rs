@@ -271,11 +271,6 @@ impl Matcher {
         self.decided_by_raw_match
     }
 
-    /// What a message must match to be wanted; `None` when nothing narrows the search.
-    pub(crate) fn narrowing(&self) -> Option<&Hir> {
-        self.narrowing.as_ref()
-    }
-
     /// What finds the raw lines of a format that may hold a wanted message; `None` when every line may.
     pub(crate) fn raw_line(&self, format: Format) -> Option<&LineMatcher> {
         let narrowing = self.narrowing.as_ref()?;

@@ -328,7 +328,7 @@ impl Scanner {
         let format = lines.format(file);
         let search = Arc::clone(&self.search);
         let limit = search.limits.line_bytes;
-        let run = candidates.find(search.raw_line(format), format, lines.block.bytes(), limit);
+        let run = candidates.find(search.raw_lines(format), format, lines.block.bytes(), limit);
         if lines.long.is_none() {
             let part = candidates.cut(lines.block.bytes(), most, backward);
             lines.narrow_block(part);
@@ -412,7 +412,7 @@ impl Scanner {
         if rewrites.is_some_and(|it| !is_whole || it.may_change(self.units.message(unit))) {
             return (true, true);
         }
-        let seen = rewrites.map_or(usize::MAX, |rewrites| rewrites.line_bytes());
+        let seen = rewrites.map_or(usize::MAX, |rewrites| rewrites.line_bytes);
         self.units.lines.cut |= self.units.message(unit).len() > seen;
         let Some(matcher) = &self.search.matcher else {
             return (true, true);

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::line_matcher::LineMatcher;
+use crate::candidates::RawLines;
 use crate::pattern::Matcher;
 use crate::rewrites::Rewrites;
 use crate::source::Format;
@@ -103,7 +103,7 @@ pub struct Search {
     /// What rewrites messages behind the scan, before the matcher may decide on them: what it may change, and lines that
     /// have no end, or are cut, are given in any case; the oldest line of a stream never is, where older files may be gone,
     /// since it may be the rest of one.
-    pub rewrites: Option<Arc<Rewrites>>,
+    pub rewrites: Option<Rewrites>,
     /// Nanoseconds since the epoch; half open. A line without a time is taken for as old as the line before
     /// it; one of unknown age passes where it is met.
     ///
@@ -130,11 +130,13 @@ pub struct Search {
 
 impl Search {
     /// What finds the raw lines of a format that may hold a message to be given; `None` when every line may.
-    pub(crate) fn raw_line(&self, format: Format) -> Option<&LineMatcher> {
-        match &self.rewrites {
-            Some(rewrites) => rewrites.raw_line(format),
-            None => self.matcher.as_ref()?.raw_line(format),
-        }
+    pub(crate) fn raw_lines(&self, format: Format) -> Option<RawLines<'_>> {
+        let wanted = self.matcher.as_ref()?.raw_line(format)?;
+        let changed = match &self.rewrites {
+            Some(rewrites) => Some(rewrites.changed.as_ref()?.raw_line(format)?),
+            None => None,
+        };
+        Some(RawLines { wanted, changed })
     }
 }
 
