@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use weir_query::{
     Difference, FilterFailure, FilterInfo, FilterList, FilterRef, FilterSpec, FilterStatus, FolderFile, Kind,
-    OnFailure, Outcome, SampleSide, ShadowSample, ShadowSpec, ShadowStatus,
+    OnFailure, Outcome, PolicyFilterStatus, PolicyStatus, SampleSide, ShadowSample, ShadowSpec, ShadowStatus,
 };
 
 use super::*;
