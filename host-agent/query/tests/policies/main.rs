@@ -53,7 +53,7 @@ fn cache() -> &'static Path {
 
 /// An engine on the logs below a folder, with the filters that ship with Weir.
 fn engine(root: &Path) -> Engine {
-    let mut config = EngineConfig::new(Inputs::Root(root.to_owned()), Compiler::InProcess);
+    let mut config = EngineConfig::new(Inputs::root(root), Compiler::InProcess);
     config.cache_dir = Some(cache().to_owned());
     let builtin: Vec<_> = weir_filters::all()
         .iter()
