@@ -136,7 +136,7 @@ fn calls() -> Vec<(&'static str, Vec<u8>)> {
     let selectors = || vec!["prod:web-*/nginx".to_owned(), "dev:".to_owned()];
     let list = v1::ListSourcesRequest { selectors: selectors(), times: true };
     let watch = v1::WatchSourcesRequest { selectors: selectors(), times: true };
-    let start = v1::UploadStart { digest: weir_query::digest(b"x"), size: 1 };
+    let start = v1::UploadStart { digest: weir_query::digest(b"x"), size: 1, signature: Vec::new() };
     let upload = v1::UploadFilterRequest { part: Some(v1::upload_filter_request::Part::Start(start)) };
     let describe = v1::DescribeFilterRequest { name: "redact".to_owned() };
     vec![

@@ -53,7 +53,7 @@ async fn upload(agent: &Agent, parts: Vec<Part>) -> Result<(), Status> {
 }
 
 fn start(digest: &str, size: usize) -> Part {
-    Part::Start(v1::UploadStart { digest: digest.to_owned(), size: size as u64 })
+    Part::Start(v1::UploadStart { digest: digest.to_owned(), size: size as u64, signature: Vec::new() })
 }
 
 fn chunk(bytes: &[u8]) -> Part {

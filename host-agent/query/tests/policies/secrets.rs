@@ -23,8 +23,14 @@ impl Kind {
                 let length = if any_length { [13, 16, 19][rng.usize(0..3)] } else { 16 };
                 card(rng, length)
             }
-            Kind::Password => word(rng, "QXZJKVW", if any_length { rng.usize(8..30) } else { 12 }),
-            Kind::Bearer => word(rng, "QXZJKVWqxzjkvw579", if any_length { rng.usize(24..60) } else { 32 }),
+            Kind::Password => {
+                let length = if any_length { rng.usize(8..30) } else { 12 };
+                word(rng, "QXZJKVW", length)
+            }
+            Kind::Bearer => {
+                let length = if any_length { rng.usize(24..60) } else { 32 };
+                format!("Q7{}", word(rng, "QXZJKVWqxzjkvw579", length))
+            }
             Kind::Email => {
                 let length = if any_length { rng.usize(8..20) } else { 10 };
                 format!("{}@{}.com", word(rng, "qxzjkvw", length), word(rng, "qxzjkvw", length))
@@ -45,13 +51,7 @@ impl Kind {
 
 fn word(rng: &mut Rng, letters: &str, length: usize) -> String {
     let letters: Vec<char> = letters.chars().collect();
-    let mut word: String = (0..length).map(|_| letters[rng.usize(0..letters.len())]).collect();
-    // A credential has both.
-    word.replace_range(
-        0..2,
-        if letters.len() > 10 { "Q7" } else { &letters[..2].iter().collect::<String>()[..2] },
-    );
-    word
+    (0..length).map(|_| letters[rng.usize(0..letters.len())]).collect()
 }
 
 /// A number with a valid Luhn digit that begins as a card's does.
