@@ -289,6 +289,10 @@ impl FilterStage {
     fn carry_out(&mut self, batch: &mut RecordBatch) {
         for place in 0..self.call.picked.len() {
             let index = self.call.picked[place];
+            if self.ended {
+                self.gone[index] = true;
+                continue;
+            }
             match self.verdicts.as_slice()[place].clone() {
                 Verdict::Keep => {}
                 Verdict::Drop => self.drop_record(batch, index),
@@ -296,7 +300,6 @@ impl FilterStage {
                     self.stopped = true;
                     self.gone[index] = true;
                 }
-                _ if self.ended => self.gone[index] = true,
                 Verdict::Replace(range) if batch.bytes.len() + range.len() > self.batch_bytes => {
                     self.too_large += 1;
                     self.fail(batch, index);

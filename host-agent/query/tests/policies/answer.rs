@@ -82,6 +82,8 @@ impl Answer {
                     time: Duration::ZERO,
                     compile_time: Duration::ZERO,
                     compile_cached: true,
+                    // Of how many records it was handed at once.
+                    peak_memory: 0,
                     ..status
                 });
             }

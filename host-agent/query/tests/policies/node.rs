@@ -105,7 +105,7 @@ impl Node {
             0 => pieces.push(Piece::UpToSplit(match kind {
                 Kind::Password => " password=".len() + 3,
                 Kind::Bearer => " Authorization: Bearer ".len() + 3,
-                Kind::Card | Kind::Email => 4,
+                Kind::Card | Kind::Email => " of ".len() + 3,
             })),
             1 if !json => pieces.push(Piece::Text(b"\xff\xfe raw \xc3 ".to_vec())),
             _ => pieces.push(text(lead)),
