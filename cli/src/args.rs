@@ -121,6 +121,10 @@ pub(crate) struct LogsArgs {
     pub(crate) filters: FilterArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    /// Search as an agent with this policy does: a file as docs/policies.md has it. Repeat it for more policies. Without
+    /// --dir, each holds for all that is searched
+    #[arg(long, value_name = "FILE", conflicts_with = "agent", help_heading = "Where to search")]
+    pub(crate) policy: Vec<PathBuf>,
     /// Search with N threads, where no agent does it [default: one for each processor, within the CPU quota]
     #[arg(short = 'j', long, value_name = "N", help_heading = "Where to search")]
     pub(crate) threads: Option<NonZeroUsize>,

@@ -10,6 +10,7 @@ use crate::target::Ended;
 pub(crate) fn run(args: &LogsArgs) -> Result<Exit, Failure> {
     let request = LogsRequest::new(args)?;
     let mut target = request.choice.open(request.threads)?;
+    target.set_policies(&args.policy)?;
     if let Some(note) = &request.note {
         report::say(note);
     }

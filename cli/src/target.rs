@@ -3,8 +3,10 @@
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
+use weir_config::{PolicyLimits, read_policy};
 use weir_query::{
     Builtin, Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, FilterLimits, FilterList, FilterRef,
     Flow, Inputs, QueryError, QueryLimits, QuerySpec, Scope, SourceInfo,
@@ -135,6 +137,29 @@ fn no_answer(NoAnswer(errors): NoAnswer, is_anonymous: bool) -> Failure {
 }
 
 impl Target {
+    /// Has all that is searched here go through the policies in these files.
+    pub(crate) fn set_policies(&mut self, files: &[PathBuf]) -> Result<(), Failure> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let Target::Local(engine) = self else {
+            return Err(Failure::refused("--policy is for a search here: an agent has policies of its own"));
+        };
+        let limits = PolicyLimits { component_bytes: engine.component_bytes(), ..PolicyLimits::default() };
+        let read = |path: &PathBuf| {
+            read_policy(path, &limits).map_err(|error| Failure::refused(format!("--policy {error}")))
+        };
+        let specs = files.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
+        let policies = engine.load_policies(&specs, &Cancel::default());
+        for policy in policies.policies() {
+            if let Some(problem) = policy.problem() {
+                return Err(Failure::refused(format!("--policy: '{}': {problem}", policy.name())));
+            }
+        }
+        engine.set_policies(Arc::new(policies));
+        Ok(())
+    }
+
     /// Runs a query; `sink` sees its events until it stops, or the user ends a query that follows.
     pub(crate) fn query(
         &mut self,

@@ -8,13 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use weir_query::{Builtin, Compiler, Engine, EngineConfig, FolderConfig, Inputs, LogRoot, QueryError};
+use weir_query::{
+    Builtin, Compiler, Engine, EngineConfig, FolderConfig, Inputs, LogRoot, PolicySet, QueryError,
+};
 use weir_rpc::{Ending, ListenError, Listener, ServeError, Server};
 
 use crate::Config;
 use crate::audit::AuditLog;
 use crate::filter_folder::FilterFolder;
 use crate::metrics::Metrics;
+use crate::policy_folder::PolicyFolder;
 use crate::probes::{Probes, State};
 
 /// How long a blocking thread that has nothing to do is kept.
@@ -62,12 +65,13 @@ pub struct Agent {
     metrics: Arc<Metrics>,
     folder: FilterFolder,
     audit: Arc<AuditLog>,
+    policies: PolicyFolder,
     drain: Duration,
 }
 
 impl Agent {
     /// Binds both ports and makes the engine, which reads no log yet, and compiles no filter but those of the folder of
-    /// filters. `compiler` is how filters are compiled.
+    /// filters and of policies. `compiler` is how filters are compiled.
     ///
     /// # Errors
     /// A port that can't be bound, a cache folder that can't be used.
@@ -76,6 +80,10 @@ impl Agent {
             .iter()
             .map(|filter| Builtin::new(filter.name, filter.digest, filter.size, weir_filters::component))
             .collect();
+        let policies = match &config.policies_folder {
+            Some(_) => PolicySet::not_synced("they are being loaded"),
+            None => PolicySet::default(),
+        };
         let engine = EngineConfig {
             cache_dir: config.cache_dir,
             limits: config.limits.query,
@@ -86,6 +94,7 @@ impl Agent {
             folder: config.filters_folder.map(|path| FolderConfig { path, limits: config.limits.folder }),
             trust: config.trust.trust,
             node: config.node,
+            policies: Arc::new(policies),
             ..EngineConfig::new(
                 Inputs::Root(LogRoot::beneath(config.logs_dir, config.logs_link_dirs)),
                 compiler,
@@ -95,6 +104,14 @@ impl Agent {
         let metrics = Metrics::new(filters.iter().map(Builtin::name).collect());
         let folder = FilterFolder::new(Arc::clone(&engine), Arc::clone(&metrics), config.filters_reload);
         folder.look().await;
+        let policies = PolicyFolder::new(
+            config.policies_folder,
+            config.policies_reload,
+            Arc::clone(&engine),
+            Arc::clone(&metrics),
+            folder.changed(),
+        );
+        policies.look().await;
         let observer = Arc::clone(&metrics) as Arc<dyn weir_rpc::Observer>;
         let audit = AuditLog::start(&config.audit, Arc::clone(&metrics)).map_err(AgentError::Audit)?;
         let audit = Arc::new(audit);
@@ -105,7 +122,7 @@ impl Agent {
         let probes = Probes::bind(config.health_listen)
             .await
             .map_err(|source| AgentError::Health { address: config.health_listen, source })?;
-        Ok(Agent { server, listener, probes, metrics, folder, audit, drain: config.drain })
+        Ok(Agent { server, listener, probes, metrics, folder, policies, audit, drain: config.drain })
     }
 
     /// Where the agent listens, as one line for whoever started it: `listening grpc=… health=…`.
@@ -139,6 +156,7 @@ impl Agent {
             ending = self.server.serve(self.listener, shutdown, cut) => ending,
             never = probes => match never {},
             never = self.folder.watch() => match never {},
+            never = self.policies.watch() => match never {},
         };
         self.audit.end();
         Ok(ending?)
@@ -153,8 +171,9 @@ impl Agent {
 pub fn runtime(config: &Config) -> io::Result<Runtime> {
     Builder::new_current_thread()
         .enable_all()
-        // And one for the folder of filters, and one that looks up the API server's name, which lookups may wait for.
-        .max_blocking_threads(config.limits.server.blocking_threads() + 2)
+        // And one for the folder of filters, one for that of policies, and one that looks up the API server's name, which
+        // lookups may wait for.
+        .max_blocking_threads(config.limits.server.blocking_threads() + 3)
         .thread_keep_alive(THREAD_KEEP_ALIVE)
         .thread_name("weir-blocking")
         .on_thread_start(stand_back)

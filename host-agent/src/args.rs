@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::config_file::ConfigFile;
-use crate::settings::{FiltersSettings, LogSettings, TlsSettings};
+use crate::settings::{FiltersSettings, LogSettings, PoliciesSettings, TlsSettings};
 use crate::{Config, ConfigError, Settings};
 
 /// Searches this node's container logs and streams them over gRPC.
@@ -58,6 +58,9 @@ pub struct ServeArgs {
     /// Folder with filters that every query can name.
     #[arg(long, value_name = "DIR")]
     pub filters_folder: Option<PathBuf>,
+    /// Folder with policies: filters that all queries of what they cover go through.
+    #[arg(long, value_name = "DIR")]
+    pub policies_folder: Option<PathBuf>,
     /// Name of this node, which filters are told.
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
@@ -111,6 +114,7 @@ impl ServeArgs {
             node: self.node,
             drain_seconds: self.drain_seconds,
             filters: FiltersSettings { folder: self.filters_folder, ..FiltersSettings::default() },
+            policies: PoliciesSettings { folder: self.policies_folder, reload_seconds: None },
             tls: TlsSettings {
                 cert: self.tls_cert,
                 key: self.tls_key,

@@ -11,7 +11,7 @@ use crate::access::AccessConfig;
 use crate::audit::AuditConfig;
 use crate::limits::Limits;
 use crate::logging::LogConfig;
-use crate::settings::{FiltersSettings, TlsSettings};
+use crate::settings::{FiltersSettings, PoliciesSettings, TlsSettings};
 use crate::trust::TrustConfig;
 use crate::{Settings, cache_dir};
 
@@ -30,7 +30,7 @@ const LOGS_LINK_DIR: &str = "/var/lib/docker/containers";
 /// Seconds to drain unless configured; below the 30 that Kubernetes gives a pod.
 const DRAIN_SECONDS: u64 = 20;
 
-/// Seconds between two looks at the files of `tls`, or at the folder of filters, unless configured.
+/// Seconds between two looks at the files of `tls`, or at the folder of filters or of policies, unless configured.
 const RELOAD_SECONDS: u64 = 10;
 
 /// Most seconds between them.
@@ -60,6 +60,10 @@ pub struct Config {
     pub filters_folder: Option<PathBuf>,
     /// Time between two looks at it.
     pub filters_reload: Duration,
+    /// Folder with policies; `None`: there are none.
+    pub policies_folder: Option<PathBuf>,
+    /// Time between two looks at it.
+    pub policies_reload: Duration,
     /// Which of the filters that don't ship with Weir may run.
     pub trust: TrustConfig,
     /// Name of this node; may be empty.
@@ -148,6 +152,7 @@ impl Config {
         let access = AccessConfig::new(settings.access, &listen, tls.as_ref())?;
         let trust = TrustConfig::new(&settings.filters)?;
         let (filters_folder, filters_reload) = filters(settings.filters)?;
+        let (policies_folder, policies_reload) = policies(settings.policies)?;
         let drain_seconds = settings.drain_seconds.unwrap_or(DRAIN_SECONDS);
         if drain_seconds > MAX_DRAIN_SECONDS {
             let reason = format!("{drain_seconds} is out of range; give 0 to {MAX_DRAIN_SECONDS}");
@@ -167,6 +172,8 @@ impl Config {
             allow_components: settings.allow_components.unwrap_or(false),
             filters_folder,
             filters_reload,
+            policies_folder,
+            policies_reload,
             trust,
             node: settings.node.unwrap_or_default(),
             drain: Duration::from_secs(drain_seconds),
@@ -189,6 +196,10 @@ impl Config {
                 folder: self.filters_folder.clone(),
                 reload_seconds: Some(self.filters_reload.as_secs()),
                 ..self.trust.settings()
+            },
+            policies: PoliciesSettings {
+                folder: self.policies_folder.clone(),
+                reload_seconds: Some(self.policies_reload.as_secs()),
             },
             tls: TlsSettings {
                 cert: tls.map(|tls| tls.cert.clone()),
@@ -220,6 +231,17 @@ fn filters(settings: FiltersSettings) -> Result<(Option<PathBuf>, Duration), Con
         let reason =
             format!("{} is not a folder; give the one that holds filters (*.wasm)", folder.display());
         return Err(ConfigError::value("filters.folder", reason));
+    }
+    Ok((settings.folder, reload))
+}
+
+/// The folder of policies, and how often to look at it.
+fn policies(settings: PoliciesSettings) -> Result<(Option<PathBuf>, Duration), ConfigError> {
+    let reload = reload("policies.reload_seconds", settings.reload_seconds)?;
+    if let Some(folder) = settings.folder.as_ref().filter(|folder| !folder.is_dir()) {
+        let reason =
+            format!("{} is not a folder; give the one that holds policies (*.yaml)", folder.display());
+        return Err(ConfigError::value("policies.folder", reason));
     }
     Ok((settings.folder, reload))
 }
@@ -309,6 +331,8 @@ mod tests {
             ("logs_link_dirs: [docker]", "logs_link_dirs", "docker is not absolute"),
             ("filters: {folder: /nowhere}", "filters.folder", "/nowhere"),
             ("filters: {reload_seconds: 0}", "filters.reload_seconds", "1 to 86400"),
+            ("policies: {folder: /nowhere}", "policies.folder", "/nowhere"),
+            ("policies: {reload_seconds: 0}", "policies.reload_seconds", "1 to 86400"),
             ("drain_seconds: 100000", "drain_seconds", "3600"),
             ("tls: {cert: a}", "tls.key", "tls.cert"),
             ("tls: {key: a}", "tls.cert", "tls.key"),

@@ -14,13 +14,21 @@ pub(crate) struct FilterFolder {
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
     every: Duration,
+    /// Set when a look has found something otherwise.
+    changed: Arc<AtomicBool>,
     /// The last look could not read it, which was told.
     is_unreadable: AtomicBool,
 }
 
 impl FilterFolder {
     pub(crate) fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, every: Duration) -> FilterFolder {
-        FilterFolder { engine, metrics, every, is_unreadable: AtomicBool::new(false) }
+        let changed = Arc::default();
+        FilterFolder { engine, metrics, every, changed, is_unreadable: AtomicBool::new(false) }
+    }
+
+    /// What is set when a look has found something otherwise, for whoever takes note of it to clear.
+    pub(crate) fn changed(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.changed)
     }
 
     /// Looks at it for as long as it is polled.
@@ -40,6 +48,7 @@ impl FilterFolder {
             Ok(Ok(changes)) => {
                 self.is_unreadable.store(false, Ordering::Relaxed);
                 changes.iter().for_each(|change| self.tell(change));
+                self.changed.fetch_or(!changes.is_empty(), Ordering::Relaxed);
             }
             Ok(Err(error)) if !self.is_unreadable.swap(true, Ordering::Relaxed) => {
                 tracing::error!(%error, "the folder of filters can't be read; its filters are used on as they are");

@@ -16,6 +16,7 @@ pub mod logging;
 mod metrics;
 pub mod panic;
 mod pod_memory;
+mod policy_folder;
 mod probes;
 mod settings;
 mod signals;

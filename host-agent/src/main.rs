@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -66,9 +67,20 @@ fn check(args: ServeArgs) -> anyhow::Result<()> {
         Some(_) => "with TLS and client certificates",
     };
     let access = config.access.told();
+    if let Some(folder) = &config.policies_folder {
+        check_policies(folder)?;
+    }
     let (listen, health, logs) = (&config.listen, config.health_listen, config.logs_dir.display());
     tell(&format!("ok: gRPC on {listen} {tls}, {access}, probes and metrics on {health}, logs in {logs}"))
         .context("standard output can't be written to")
+}
+
+/// What can be told of policies without the filters that they name.
+fn check_policies(folder: &Path) -> anyhow::Result<()> {
+    let policies = weir_config::read_policies(folder, &weir_config::PolicyLimits::default())
+        .with_context(|| format!("policies.folder: {}", folder.display()))?;
+    let wrong: Vec<String> = policies.into_iter().filter_map(|policy| policy.filters.err()).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(anyhow::anyhow!(wrong.join("\n"))) }
 }
 
 fn print_config(args: ServeArgs) -> anyhow::Result<()> {

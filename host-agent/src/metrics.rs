@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use weir_cluster::{Review, Verdict};
-use weir_query::FilterStatus;
+use weir_query::{FilterStatus, PolicyStatus};
 use weir_rpc::{Observer, Outcome};
 
 /// Stands for every filter that a query brings itself: its name is the client's choice, and each would be a
@@ -39,6 +39,8 @@ pub(crate) struct Metrics {
     reviews: Family<ReviewLabels, Counter>,
     known_reviews: Family<ReviewLabel, Counter>,
     audit_lost: Counter,
+    policies: Family<ResultLabel, Gauge>,
+    policy_records: Family<PolicyLabels, Counter>,
     read: Counter,
     sent: Counter,
     filter_records: Family<FilterLabels, Counter>,
@@ -118,6 +120,12 @@ struct CompileLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PolicyLabels {
+    policy: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabel {
     version: &'static str,
 }
@@ -140,6 +148,8 @@ impl Metrics {
             reviews: Family::default(),
             known_reviews: Family::default(),
             audit_lost: Counter::default(),
+            policies: Family::default(),
+            policy_records: Family::default(),
             read: Counter::default(),
             sent: Counter::default(),
             filter_records: Family::default(),
@@ -196,6 +206,16 @@ impl Metrics {
             metrics.known_reviews.clone(),
         );
         registry.register("audit_lost", "Audit records that were not written", metrics.audit_lost.clone());
+        registry.register(
+            "policies",
+            "Policies: ok, or refused, so that all that they may cover is",
+            metrics.policies.clone(),
+        );
+        registry.register(
+            "policy_records",
+            "Records that a policy let through rewritten, or withheld",
+            metrics.policy_records.clone(),
+        );
         registry.register_with_unit(
             "query_duration",
             "Time from a query's start to its end",
@@ -268,6 +288,14 @@ impl Metrics {
         self.audit_lost.inc();
     }
 
+    /// Notes how many policies are loaded, and how many can't be.
+    pub(crate) fn policies(&self, loaded: usize, refused: usize) {
+        for (is_loaded, count) in [(true, loaded), (false, refused)] {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.policies.get_or_create(&ResultLabel::of(is_loaded)).set(count);
+        }
+    }
+
     fn count(&self, outcome: &'static str) {
         self.queries.get_or_create(&OutcomeLabel { outcome }).inc();
     }
@@ -314,6 +342,13 @@ impl Observer for Metrics {
             [("same", shadow.compared - differ), ("differ", differ), ("left_out", shadow.left_out)]
         {
             self.shadow_records.get_or_create(&ShadowLabels { filter, result }).inc_by(records);
+        }
+    }
+
+    fn policy(&self, status: &PolicyStatus) {
+        for (result, records) in [("redacted", status.redacted), ("withheld", status.withheld)] {
+            let labels = PolicyLabels { policy: status.name.clone(), result };
+            self.policy_records.get_or_create(&labels).inc_by(records);
         }
     }
 

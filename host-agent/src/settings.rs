@@ -31,6 +31,8 @@ pub struct Settings {
     pub drain_seconds: Option<u64>,
     /// Filters besides those that ship with the agent.
     pub filters: FiltersSettings,
+    /// Filters that hold for all queries of what they cover.
+    pub policies: PoliciesSettings,
     /// TLS of the gRPC port.
     pub tls: TlsSettings,
     /// Who knows callers, and what they may read.
@@ -73,6 +75,16 @@ pub struct FiltersSettings {
     pub allowed_signers: Option<Vec<PathBuf>>,
 }
 
+/// The `policies` section.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoliciesSettings {
+    /// Folder with policies, one in each file.
+    pub folder: Option<PathBuf>,
+    /// Seconds between two looks at whether it has changed.
+    pub reload_seconds: Option<u64>,
+}
+
 /// The `log` section.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -106,6 +118,10 @@ impl Settings {
                 folder: self.filters.folder.or(below.filters.folder),
                 reload_seconds: self.filters.reload_seconds.or(below.filters.reload_seconds),
                 ..below.filters
+            },
+            policies: PoliciesSettings {
+                folder: self.policies.folder.or(below.policies.folder),
+                reload_seconds: self.policies.reload_seconds.or(below.policies.reload_seconds),
             },
             tls: TlsSettings {
                 cert: self.tls.cert.or(below.tls.cert),

@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use weir_query::{
-    FilterFailure, FilterStatus, Flags, Gap, Kind, Record, RecordBatch, ResumeToken, Stream, Summary,
+    FilterFailure, FilterStatus, Flags, Gap, Kind, PolicyFilterStatus, PolicyStatus, Record, RecordBatch,
+    ResumeToken, Stream, Summary,
 };
 
 use super::label::Label;
@@ -113,6 +114,31 @@ pub(crate) fn push_filter(out: &mut Vec<u8>, status: &FilterStatus, name: impl F
         .value("breaker_opened", status.breaker_opened)
         .json("failures", failures(&status.failures, name).to_string().as_bytes())
         .strings("diagnostics", &status.diagnostics)
+        .end();
+}
+
+/// Appends what one policy did.
+pub(crate) fn push_policy(out: &mut Vec<u8>, status: &PolicyStatus) {
+    let filter = |filter: &PolicyFilterStatus| {
+        json!({
+            "name": filter.name,
+            "version": filter.version,
+            "digest": filter.digest,
+            "kind": kind_name(filter.kind),
+            "records_in": filter.records_in,
+            "replaced": filter.replaced,
+            "dropped": filter.dropped,
+            "withheld": filter.withheld,
+            "time_ns": u64::try_from(filter.time.as_nanos()).unwrap_or(u64::MAX),
+        })
+    };
+    let filters: Value = status.filters.iter().map(filter).collect();
+    Object::new(out)
+        .string("type", "policy")
+        .string("name", &status.name)
+        .value("redacted", status.redacted)
+        .value("withheld", status.withheld)
+        .json("filters", filters.to_string().as_bytes())
         .end();
 }
 

@@ -17,7 +17,8 @@ use std::os::fd::AsFd as _;
 
 use clap::ValueEnum;
 use weir_query::{
-    Bucket, Count, Event, FilterStatus, Flags, Flow, Gap, Matcher, RecordBatch, ResumeToken, Summary,
+    Bucket, Count, Event, FilterStatus, Flags, Flow, Gap, Matcher, PolicyStatus, RecordBatch, ResumeToken,
+    Summary,
 };
 use weir_relay::Place;
 
@@ -132,6 +133,7 @@ pub(crate) struct View {
     counts: Vec<Count>,
     buckets: Vec<Bucket>,
     filters: Vec<FilterStatus>,
+    policies: Vec<PolicyStatus>,
     summary: Option<Summary>,
     error: Option<io::Error>,
 }
@@ -155,6 +157,7 @@ impl View {
             counts: Vec::new(),
             buckets: Vec::new(),
             filters: Vec::new(),
+            policies: Vec::new(),
             summary: None,
             error: None,
             look,
@@ -180,6 +183,7 @@ impl View {
             Event::Counts(counts) => self.counts.extend(counts),
             Event::Histogram(buckets) => self.buckets.extend(buckets),
             Event::Filter(status) => self.filters.push(status),
+            Event::Policy(status) => self.policies.push(status),
             Event::Summary(summary) => self.summary = Some(summary),
         }
         Flow::Continue
@@ -342,11 +346,13 @@ impl View {
             self.gaps.iter().for_each(|gap| jsonl::push_gap(out, gap, self.labels.get(&gap.source)));
             let name = |id: u32| self.labels.get(&id).map(|label| label.name.clone());
             self.filters.iter().for_each(|status| jsonl::push_filter(out, status, name));
+            self.policies.iter().for_each(|status| jsonl::push_policy(out, status));
             jsonl::push_summary(out, summary);
             return self.out.flush();
         }
         self.out.flush()?;
         self.gaps.iter().for_each(|gap| report::gap(gap, self.labels.get(&gap.source)));
+        self.policies.iter().for_each(|status| report::policy(status, self.look.stats));
         if self.look.stats {
             let name = |id: u32| self.labels.get(&id).map(|label| label.name.clone());
             self.filters.iter().for_each(|status| report::filter(status, name));

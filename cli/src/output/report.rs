@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use weir_query::{FilterStatus, Gap, Summary};
+use weir_query::{FilterStatus, Gap, PolicyStatus, Summary};
 
 use super::jsonl::kind_name;
 use super::label::Label;
@@ -67,6 +67,33 @@ pub(crate) fn filter(status: &FilterStatus, name: impl Fn(u32) -> Option<String>
     for failure in &status.failures {
         let whose = failure.source.and_then(&name).map(|name| format!(" in {name}")).unwrap_or_default();
         say(&format!("filter {}{whose}: {failure}", status.name));
+    }
+}
+
+/// What one policy did, in a line where it did something; with what each of its filters did if that is wanted.
+pub(crate) fn policy(status: &PolicyStatus, with_filters: bool) {
+    let PolicyStatus { name, redacted, withheld, filters } = status;
+    let dropped: u64 = filters.iter().map(|filter| filter.dropped).sum();
+    if redacted + withheld + dropped > 0 || with_filters {
+        let dropped = if dropped > 0 { format!(", {dropped} dropped") } else { String::new() };
+        say(&format!(
+            "policy {name}: {} redacted, {withheld} withheld{dropped}",
+            units::count(*redacted, "line")
+        ));
+    }
+    for filter in filters.iter().filter(|_| with_filters) {
+        say(&format!(
+            "policy {name}: filter {} {} ({}, {}): {} in, {} replaced, {} dropped, {} withheld; {} in the guest",
+            filter.name,
+            filter.version,
+            kind_name(filter.kind),
+            short_digest(&filter.digest),
+            filter.records_in,
+            filter.replaced,
+            filter.dropped,
+            filter.withheld,
+            units::duration(filter.time),
+        ));
     }
 }
 

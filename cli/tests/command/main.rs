@@ -20,6 +20,7 @@ mod guests;
 mod hostile;
 mod inputs;
 mod listings;
+mod policy;
 mod program;
 mod registry;
 mod sample;

@@ -48,13 +48,13 @@ struct Row<'a> {
 }
 
 /// A log, and a folder with nothing else in it.
-struct Logs {
+pub(crate) struct Logs {
     file: PathBuf,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 impl Logs {
-    fn new(dir: &Path, bytes: usize, message: Option<fn(u64) -> String>) -> Logs {
+    pub(crate) fn new(dir: &Path, bytes: usize, message: Option<fn(u64) -> String>) -> Logs {
         std::fs::create_dir_all(dir).expect("a folder");
         let file = dir.join("log");
         match message {
@@ -201,11 +201,13 @@ pub(crate) fn print_prefilter(setup: &Setup) {
 }
 
 /// What a query took, the best of some runs of each.
-struct Counted {
-    matched: u64,
-    cpu: Duration,
+pub(crate) struct Counted {
+    pub(crate) matched: u64,
+    pub(crate) cpu: Duration,
     sandbox: Duration,
     status: Option<FilterStatus>,
+    /// Records that policies rewrote.
+    pub(crate) redacted: u64,
 }
 
 /// Counts what a filter leaves of the logs, or all of them.
@@ -214,10 +216,11 @@ fn counted(agent: &Agent, filter: Option<FilterSpec>) -> Counted {
 }
 
 /// Counts what a query finds.
-fn counted_of(agent: &Agent, spec: QuerySpec) -> Counted {
+pub(crate) fn counted_of(agent: &Agent, spec: QuerySpec) -> Counted {
     let spec = QuerySpec { output: Output::Count { per_source: false }, ..spec };
     let mut connection = Connection::new(&agent.endpoint());
-    let mut best = Counted { matched: 0, cpu: Duration::MAX, sandbox: Duration::MAX, status: None };
+    let (cpu, sandbox) = (Duration::MAX, Duration::MAX);
+    let mut best = Counted { matched: 0, cpu, sandbox, status: None, redacted: 0 };
     for _ in 0..RUNS {
         let before = agent.cpu_time();
         connection.query(&spec, &mut |event| {
@@ -226,6 +229,7 @@ fn counted_of(agent: &Agent, spec: QuerySpec) -> Counted {
                     best.sandbox = best.sandbox.min(status.time);
                     best.status = Some(status);
                 }
+                Event::Policy(status) => best.redacted = status.redacted,
                 Event::Summary(summary) => {
                     assert!(summary.is_complete(), "{:?}", summary.incomplete);
                     best.matched = summary.matched;
@@ -270,7 +274,7 @@ impl Native {
     }
 }
 
-fn nanoseconds(time: Duration) -> f64 {
+pub(crate) fn nanoseconds(time: Duration) -> f64 {
     time.as_nanos() as f64
 }
 
@@ -313,7 +317,7 @@ fn json_message(number: u64) -> String {
 }
 
 /// The same, with a field that has one value in one line of a thousand.
-fn rare_message(number: u64) -> String {
+pub(crate) fn rare_message(number: u64) -> String {
     let order = if number.is_multiple_of(1000) { 77_777 } else { number % 70_000 };
     json_message(number).replacen('{', &format!(r#"{{"order":"ord-{order:05}","#), 1)
 }

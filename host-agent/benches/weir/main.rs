@@ -23,6 +23,7 @@ mod held;
 mod idle;
 #[path = "../logs/mod.rs"]
 mod logs;
+mod policies;
 mod serve;
 mod skip;
 mod soak;
@@ -56,7 +57,7 @@ struct Setup {
 type Print = fn(&Setup);
 
 /// Every table by its name.
-const TABLES: [(&str, Print); 14] = [
+const TABLES: [(&str, Print); 15] = [
     ("compare", compare::print),
     ("threads", threads::print),
     ("skip", skip::print),
@@ -68,6 +69,7 @@ const TABLES: [(&str, Print); 14] = [
     ("filters", filters::print),
     ("pass", filters::print_pass_through),
     ("prefilter", filters::print_prefilter),
+    ("policies", policies::print),
     ("first", first::print),
     ("idle", idle::print),
     (SOAK, soak::print),

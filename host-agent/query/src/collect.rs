@@ -93,6 +93,8 @@ pub struct Collector {
     is_block: bool,
     /// For each source: the place of the first match that the limit cut off.
     cut: Vec<Option<(u32, u64)>>,
+    /// For each source: the offsets of its records aren't told.
+    hides_offsets: Vec<bool>,
     /// When the first record in `out` is due to be given.
     due: Option<Instant>,
     /// Matches of each source.
@@ -126,6 +128,7 @@ impl Collector {
             last: (0, 0),
             is_block: false,
             cut: vec![None; config.sources],
+            hides_offsets: vec![false; config.sources],
             due: None,
             histogram: BTreeMap::new(),
             untimed: 0,
@@ -374,7 +377,10 @@ impl Collector {
             return;
         }
         (self.due, self.is_block) = (None, false);
-        let batch = std::mem::take(&mut self.out);
+        let mut batch = std::mem::take(&mut self.out);
+        for record in batch.records.iter_mut().filter(|it| self.hides_offsets[it.source as usize]) {
+            record.offset = 0;
+        }
         self.last = (batch.bytes.len(), batch.records.len());
         self.summary.records += batch.records.len() as u64;
         self.given_bytes += batch.records.iter().map(|record| record.len() as u64).sum::<u64>();
@@ -388,8 +394,14 @@ impl Collector {
         self.counts.push(0);
         self.is_given.push(false);
         self.cut.push(None);
+        self.hides_offsets.push(false);
         self.config.sources += 1;
         self.summary.sources += 1;
+    }
+
+    /// Has records of a source be given without their offsets, which tell how long those before them are.
+    pub(crate) fn hide_offsets_of(&mut self, source: u32) {
+        self.hides_offsets[source as usize] = true;
     }
 
     /// What is taken from now on is given as it comes. What was held back of the past is released before.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use weir_sandbox::{Binding, Compiler, FilterLimits, Sandbox, SandboxConfig, SandboxLimits};
 use weir_scan::{Input, LogRoot, LogSet, MessageRegex, PatternError, PatternLimits, SetTimes, Source};
@@ -12,6 +12,7 @@ use weir_trust::Trust;
 use crate::builtin::Builtin;
 use crate::folder::{Folder, FolderConfig};
 use crate::plan::{Plan, Planner};
+use crate::policy::PolicySet;
 use crate::prefilters::Prefilters;
 use crate::resume::ResumeKey;
 use crate::scope::Scope;
@@ -21,6 +22,9 @@ use crate::{Cancel, QueryError, QueryLimits, QuerySpec};
 
 /// Name of the file in the cache folder that holds the key of resume tokens.
 const RESUME_KEY_FILE: &str = "resume.key";
+
+/// Sizes of what policies cover are told in multiples of so many bytes.
+const COVERED_BYTES: u64 = 64 << 10;
 
 /// Where logs are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,10 +68,12 @@ pub struct EngineConfig {
     pub trust: Trust,
     /// Name of the node, which filters are told; may be empty.
     pub node: String,
+    /// The policies that hold from the beginning. Where they are still to be loaded, [`PolicySet::not_synced`].
+    pub policies: Arc<PolicySet>,
 }
 
 impl EngineConfig {
-    /// A config with every limit at its default, no cache, and every component allowed.
+    /// A config with every limit at its default, no cache, no policies, and every component allowed.
     pub fn new(inputs: Inputs, compiler: Compiler) -> EngineConfig {
         EngineConfig {
             inputs,
@@ -81,6 +87,7 @@ impl EngineConfig {
             folder: None,
             trust: Trust::default(),
             node: String::new(),
+            policies: Arc::default(),
         }
     }
 }
@@ -121,6 +128,7 @@ pub struct Engine {
     prefilters: Prefilters,
     pub(crate) builtin: BTreeMap<&'static str, Builtin>,
     pub(crate) folder: Option<Folder>,
+    pub(crate) policies: RwLock<Arc<PolicySet>>,
 }
 
 impl Engine {
@@ -144,11 +152,14 @@ impl Engine {
         }?;
         let builtin = builtin.iter().map(|builtin| (builtin.name(), *builtin)).collect();
         let folder = config.folder.clone().map(Folder::new);
-        Ok(Engine { config, sandbox, resume_key, prefilters: Prefilters::default(), builtin, folder })
+        let policies = RwLock::new(Arc::clone(&config.policies));
+        let prefilters = Prefilters::default();
+        Ok(Engine { config, sandbox, resume_key, prefilters, builtin, folder, policies })
     }
 
     /// The sources within `scope` that any of `selectors` takes (all, when there is none), by identity. With `times`,
-    /// each with the times of its oldest and newest record, which costs a few reads a source.
+    /// each with the times of its oldest and newest record, which costs a few reads a source. Sizes of what policies cover
+    /// are rounded up to 64 KiB: to the byte, they would tell how long what is taken out of a line is.
     ///
     /// # Errors
     /// A selector that can't be read, takes nothing, or names what may not be read; a folder that can't be listed.
@@ -160,7 +171,9 @@ impl Engine {
     ) -> Result<Vec<SourceInfo>, QueryError> {
         let selection = Selection::new(selectors, &self.config.limits, scope)?;
         let sets = self.select(&selection, selectors, None)?;
-        Ok(sets.iter().map(|set| source_info(set, times)).collect())
+        let policies = self.policies();
+        let is_covered = |set: &LogSet| policies.covering(&set.source) != Ok(Vec::new());
+        Ok(sets.iter().map(|set| source_info(set, times, is_covered(set))).collect())
     }
 
     /// The prefilter of an opened filter, compiled as queries match it.
@@ -252,14 +265,18 @@ pub(crate) fn set_bytes(set: &LogSet) -> u64 {
     set.files.iter().map(|file| file.size).sum()
 }
 
-fn source_info(set: &LogSet, times: bool) -> SourceInfo {
+fn source_info(set: &LogSet, times: bool, is_covered: bool) -> SourceInfo {
+    let told = |bytes: u64| if is_covered { bytes.next_multiple_of(COVERED_BYTES) } else { bytes };
     let times = if times { weir_scan::times(set) } else { SetTimes::default() };
-    let files =
-        set.files.iter().map(|file| FileInfo { name: file_name(&file.input), size: file.size }).collect();
+    let files = set
+        .files
+        .iter()
+        .map(|file| FileInfo { name: file_name(&file.input), size: told(file.size) })
+        .collect();
     SourceInfo {
         source: set.source.clone(),
         files,
-        bytes: set_bytes(set),
+        bytes: told(set_bytes(set)),
         oldest: times.oldest,
         newest: times.newest,
         problem: times.problem,

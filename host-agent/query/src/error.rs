@@ -57,6 +57,12 @@ pub enum QueryError {
         /// What can't be asked, and when to try again.
         message: String,
     },
+    /// It can't be answered yet: what it depends on isn't known.
+    #[error("{message}")]
+    NotReady {
+        /// What isn't known, and that asking again later helps.
+        message: String,
+    },
     /// It should have worked: the disk or the sandbox failed.
     #[error("{message}")]
     Failed {

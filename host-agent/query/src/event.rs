@@ -7,12 +7,13 @@ use std::time::Duration;
 use weir_sandbox::{Failure, Filter, Kind, SessionStats};
 use weir_scan::{RecordBatch, Source};
 
+use crate::policy_status::PolicyStatus;
 use crate::resume::SourcePosition;
 use crate::shadow_status::ShadowStatus;
 
 /// One thing a query tells, in this order: sources before their first record; records, gaps and
-/// progress as they come; counts or histogram; one status for each source and each filter; the [`Summary`]
-/// last.
+/// progress as they come; counts or histogram; one status for each source, each filter and each policy; the
+/// [`Summary`] last.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The number that later events use for a source.
@@ -47,6 +48,8 @@ pub enum Event {
     SourceEnd(SourceStatus),
     /// What one filter did.
     Filter(FilterStatus),
+    /// What one policy did; behind the filters, one for each that covers a source of the query.
+    Policy(PolicyStatus),
     /// The end of the query.
     Summary(Summary),
 }
@@ -72,12 +75,15 @@ pub struct Gap {
 /// How far a search is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Bytes read so far (decompressed).
+    /// Bytes read so far (decompressed), but for those of sources that policies cover.
     pub bytes_read: u64,
-    /// Bytes on disk of all selected files (compressed, for gzip).
+    /// Bytes on disk of all selected files (compressed, for gzip), but for those of sources that policies cover.
     pub bytes_total: u64,
     /// Matches so far.
     pub matched: u64,
+    /// Bytes read of sources that policies cover. For the operator of the process alone, so that no wire has it: how
+    /// long lines are may tell what was taken out of them.
+    pub untold_bytes: u64,
 }
 
 /// How many matches.
@@ -107,7 +113,7 @@ pub struct SourceStatus {
     pub source: u32,
     /// Matches in it, up to the query's limit.
     pub matched: u64,
-    /// Bytes read of it (decompressed), those that were read again included.
+    /// Bytes read of it (decompressed), those that were read again included; 0 where a policy covers it.
     pub bytes_read: u64,
     /// How many gaps were told for it; 0 when all that was looked for could be read.
     pub gaps: u64,
@@ -276,8 +282,10 @@ pub struct Summary {
     pub limited: bool,
     /// Sources selected.
     pub sources: u64,
-    /// Bytes read (decompressed).
+    /// Bytes read (decompressed), but for those of sources that policies cover.
     pub bytes_read: u64,
+    /// Those, as in [`Progress::untold_bytes`].
+    pub untold_bytes: u64,
     /// Lines that came out as they are because they aren't of their file's format.
     pub malformed: u64,
     /// Messages cut at the line limit.

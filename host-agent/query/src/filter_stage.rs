@@ -1,6 +1,7 @@
 //! One filter at work on the batches of a query: picks the records that must enter the sandbox, hands them
 //! over without copying where it can, and carries the verdicts out on the batch.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::shadow::{Done, Shadow, ShadowPlan};
 use crate::spec::OnFailure;
 
 /// Bytes of a batch from which on those of replaced and dropped messages are given back.
-const COMPACT_BYTES: usize = 1 << 20;
+pub(crate) const COMPACT_BYTES: usize = 1 << 20;
 
 /// What the stage knows about its filter before the query runs.
 pub(crate) struct StagePlan {
@@ -24,6 +25,9 @@ pub(crate) struct StagePlan {
     pub(crate) prefilter: Option<Prefilter>,
     pub(crate) on_failure: OnFailure,
     pub(crate) shadow: Option<ShadowPlan>,
+    /// It is a policy's: it sees neighbours of matches too, adds no fields, withholds what it fails on, and says nothing of
+    /// what it was handed.
+    pub(crate) of_policy: bool,
 }
 
 /// Where the filter's own regular expression is matched.
@@ -44,7 +48,11 @@ pub(crate) struct FilterStage {
     status: FilterStatus,
     /// Whether a record that a select drops is still of use as some match's neighbour.
     neighbours: bool,
-    skips: Vec<bool>,
+    of_policy: bool,
+    /// Sources of which the filter takes nothing.
+    skips: BTreeSet<u32>,
+    /// Sources that policies cover: where their records lie isn't told.
+    covered: BTreeSet<u32>,
     call: Call,
     verdicts: Verdicts,
     /// Of the batch at hand: which records leave it.
@@ -82,7 +90,9 @@ impl FilterStage {
             on_failure: plan.on_failure,
             status,
             neighbours,
-            skips: Vec::new(),
+            of_policy: plan.of_policy,
+            skips: BTreeSet::new(),
+            covered: BTreeSet::new(),
             call: Call::default(),
             verdicts: Verdicts::default(),
             gone: Vec::new(),
@@ -95,9 +105,8 @@ impl FilterStage {
         }
     }
 
-    /// Announces source number `id`; sources come in the order of their numbers. Whether any of its
-    /// records could be kept.
-    pub(crate) fn begin_source(&mut self, id: u32, source: &Source, node: &str) -> bool {
+    /// Announces source number `id`, which policies cover or don't. Whether any of its records could be kept.
+    pub(crate) fn begin_source(&mut self, id: u32, source: &Source, node: &str, covered: bool) -> bool {
         let meta = SourceMeta {
             namespace: source.namespace.clone(),
             pod: source.pod.clone(),
@@ -107,7 +116,12 @@ impl FilterStage {
             labels: Vec::new(),
         };
         let skip = self.session.begin_source(id, &meta) == SourceVerdict::Skip;
-        self.skips.push(skip);
+        if skip {
+            self.skips.insert(id);
+        }
+        if covered {
+            self.covered.insert(id);
+        }
         let shadowed = self.shadow.as_mut().is_some_and(|shadow| shadow.begin_source(id, &meta));
         !skip || self.kind == Kind::Aggregate || shadowed
     }
@@ -133,9 +147,17 @@ impl FilterStage {
         self.stopped
     }
 
+    /// Whether the query is to end since the filter failed.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Filters the records of one source, in place.
     pub(crate) fn apply(&mut self, source: u32, batch: &mut RecordBatch) {
-        let skip = self.skips.get(source as usize).copied().unwrap_or(false);
+        if self.stopped {
+            batch.records.clear();
+        }
+        let skip = self.skips.contains(&source);
         if skip {
             self.compare_skipped(source, batch);
         }
@@ -171,11 +193,14 @@ impl FilterStage {
 
     /// The filter takes none of a source's records; the one beside it may.
     fn compare_skipped(&mut self, source: u32, batch: &RecordBatch) {
-        let Some(shadow) = &mut self.shadow else { return };
+        if self.shadow.is_none() {
+            return;
+        }
         let done = if self.kind == Kind::Aggregate { Done::Kept } else { Done::Dropped };
-        let of = |record: &Record| if is_passed_by(record, self.kind) { Done::Unseen } else { done };
-        self.done.clear();
-        self.done.extend(batch.records.iter().map(of));
+        let of = |record: &Record| if self.passes_by(record) { Done::Unseen } else { done };
+        let all: Vec<Done> = batch.records.iter().map(of).collect();
+        self.done = all;
+        let Some(shadow) = &mut self.shadow else { return };
         shadow.compare(source, batch, 0, &self.done, &self.verdicts);
     }
 
@@ -186,17 +211,7 @@ impl FilterStage {
 
     /// Takes the records that are gone out of the batch, and bytes that no record needs, once they are many.
     fn take_out(&mut self, batch: &mut RecordBatch) {
-        let mut gone = self.gone.iter();
-        let mut broken = false;
-        batch.records.retain_mut(|record| {
-            // A break before a record that goes stands before the next one that stays.
-            broken |= record.flags.has(Flags::BREAK);
-            let stays = gone.next() == Some(&false);
-            if stays && std::mem::take(&mut broken) {
-                record.flags.set(Flags::BREAK);
-            }
-            stays
-        });
+        retain(&mut batch.records, |index, _| !self.gone[index]);
         if batch.bytes.len() > COMPACT_BYTES {
             let mut compact = RecordBatch::default();
             for record in &batch.records {
@@ -215,7 +230,7 @@ impl FilterStage {
         let mut index = first;
         while index < batch.records.len() && self.call.picked.len() < CALL_RECORDS {
             let record = batch.records[index];
-            if is_passed_by(&record, self.kind) {
+            if self.passes_by(&record) {
                 self.note(Done::Unseen);
                 index += 1;
                 continue;
@@ -274,6 +289,10 @@ impl FilterStage {
     fn carry_out(&mut self, batch: &mut RecordBatch) {
         for place in 0..self.call.picked.len() {
             let index = self.call.picked[place];
+            if self.ended {
+                self.gone[index] = true;
+                continue;
+            }
             match self.verdicts.as_slice()[place].clone() {
                 Verdict::Keep => {}
                 Verdict::Drop => self.drop_record(batch, index),
@@ -281,18 +300,21 @@ impl FilterStage {
                     self.stopped = true;
                     self.gone[index] = true;
                 }
-                _ if self.ended => self.gone[index] = true,
                 Verdict::Replace(range) if batch.bytes.len() + range.len() > self.batch_bytes => {
                     self.too_large += 1;
                     self.fail(batch, index);
                 }
                 Verdict::Replace(range) => {
                     let (start, end) = batch.append(self.verdicts.bytes(range));
-                    (batch.records[index].start, batch.records[index].end) = (start, end);
+                    let record = &mut batch.records[index];
+                    (record.start, record.end) = (start, end);
+                    if self.of_policy {
+                        record.flags.set(Flags::REWRITTEN);
+                    }
                 }
                 Verdict::Failed => self.fail(batch, index),
             }
-            if let Some(fields) = self.verdicts.fields(place)
+            if let Some(fields) = self.verdicts.fields(place).filter(|_| !self.of_policy)
                 && batch.bytes.len() + fields.len() <= self.batch_bytes
             {
                 let (start, end) = merge_fields(batch, index, fields);
@@ -303,9 +325,9 @@ impl FilterStage {
 
     /// A record that the filter failed on. A redaction withholds it, whatever else becomes of the query.
     fn fail(&mut self, batch: &mut RecordBatch, index: usize) {
-        self.status.withheld += u64::from(self.kind == Kind::Redact);
+        self.status.withheld += u64::from(self.withholds());
         match self.on_failure {
-            OnFailure::Kind if self.kind == Kind::Redact => self.gone[index] = true,
+            OnFailure::Kind if self.withholds() => self.gone[index] = true,
             OnFailure::Kind | OnFailure::Pass => batch.records[index].flags.set(Flags::UNFILTERED),
             OnFailure::Drop => self.gone[index] = true,
             OnFailure::End => {
@@ -314,6 +336,18 @@ impl FilterStage {
                 self.ended = true;
             }
         }
+    }
+
+    /// Whether a record that it fails on is withheld.
+    fn withholds(&self) -> bool {
+        self.kind == Kind::Redact || self.of_policy
+    }
+
+    /// Whether a record passes the filter by: a neighbour of a match is shown whether or not a filter of the query would keep
+    /// it, and counts nowhere.
+    fn passes_by(&self, record: &Record) -> bool {
+        let is_all_the_same = matches!(self.kind, Kind::Select | Kind::Aggregate) && !self.of_policy;
+        record.flags.has(Flags::CONTEXT) && is_all_the_same
     }
 
     fn drop_record(&mut self, batch: &mut RecordBatch, index: usize) {
@@ -326,8 +360,10 @@ impl FilterStage {
 
     /// Ends the filter's part in the query. Says what it did and, where that makes the answer incomplete, why.
     pub(crate) fn finish(mut self) -> (FilterStatus, Option<String>) {
-        self.status.summaries = self.session.finish();
-        self.status.diagnostics = self.session.diagnostics();
+        if !self.of_policy {
+            self.status.summaries = self.session.finish();
+            self.status.diagnostics = self.session.diagnostics();
+        }
         self.status.note(self.session.stats());
         self.status.replaced -= self.too_large;
         self.status.failed += self.too_large;
@@ -341,10 +377,27 @@ impl FilterStage {
                 place: None,
             });
         }
-        let incomplete = self.incomplete();
         let shadow = self.shadow.take().map(|shadow| Box::new(shadow.finish(&self.status.summaries)));
         self.status.shadow = shadow;
+        self.hide_places();
+        let incomplete = self.incomplete();
         (self.status, incomplete)
+    }
+
+    /// Takes out where records lie of sources that policies cover: it tells how long those before them are.
+    fn hide_places(&mut self) {
+        let FilterStatus { failures, shadow, .. } = &mut self.status;
+        let of_shadow = shadow.iter_mut().flat_map(|shadow| &mut shadow.status.failures);
+        for failure in failures.iter_mut().chain(of_shadow) {
+            if failure.source.is_some_and(|source| self.covered.contains(&source)) {
+                failure.place = None;
+            }
+        }
+        for sample in shadow.iter_mut().flat_map(|shadow| &mut shadow.samples) {
+            if self.covered.contains(&sample.source) {
+                sample.offset = 0;
+            }
+        }
     }
 
     fn incomplete(&self) -> Option<String> {
@@ -356,10 +409,10 @@ impl FilterStage {
             (OnFailure::End, _) if self.ended => {
                 "failed on a record, where the query ended as asked".to_owned()
             }
-            (_, Kind::Redact) => format!("withheld {} records that it failed on", self.status.withheld),
+            _ if self.withholds() => format!("withheld {} records that it failed on", self.status.withheld),
             (OnFailure::Drop, _) => format!("dropped {failed} records that it failed on, as asked"),
             (_, Kind::Aggregate) => format!("left out {failed} records that it failed on"),
-            (_, Kind::Select | Kind::Transform) => {
+            (_, Kind::Select | Kind::Transform | Kind::Redact) => {
                 format!("passed {failed} records on unfiltered, since it failed on them")
             }
         };
@@ -375,10 +428,19 @@ impl FilterStage {
     }
 }
 
-/// Whether a record passes a filter of this kind by: a neighbour of a match is shown whether or not a filter would keep it,
-/// and counts nowhere.
-fn is_passed_by(record: &Record, kind: Kind) -> bool {
-    record.flags.has(Flags::CONTEXT) && matches!(kind, Kind::Select | Kind::Aggregate)
+/// Leaves the records that `stays` wants, by their place. A break before one that goes stands before the next one that
+/// stays.
+pub(crate) fn retain(records: &mut Vec<Record>, mut stays: impl FnMut(usize, &Record) -> bool) {
+    let (mut broken, mut index) = (false, 0);
+    records.retain_mut(|record| {
+        broken |= record.flags.has(Flags::BREAK);
+        let stays = stays(index, record);
+        index += 1;
+        if stays && std::mem::take(&mut broken) {
+            record.flags.set(Flags::BREAK);
+        }
+        stays
+    });
 }
 
 /// Appends the record's fields with those of this filter added; of equal keys, the later filter's stands.

@@ -13,6 +13,7 @@ use weir_scan::{Direction, LogSet, Scanner, Source, list_again, live_name, resta
 use crate::collect::Live;
 use crate::event::{Event, Flow};
 use crate::lateness::Lateness;
+use crate::policing::Rule;
 use crate::polled::Polled;
 use crate::run::Run;
 use crate::selection::Selection;
@@ -240,14 +241,19 @@ impl Run {
             self.collector.hand_on_all(sink);
         }
         let context = self.context;
+        let regroups = [self.regroups(false), self.regroups(true)];
         self.collector.go_live(Live { lead: context.before, trail: context.after });
         self.flush();
         self.direction = Direction::Forward;
         let Some(follow) = &mut self.follow else { return };
         follow.is_live = true;
         for (lane, source) in self.lanes.iter_mut().zip(&mut follow.sources) {
+            if lane.rule == Rule::Refused {
+                source.live = None;
+            }
             if let Some(live) = source.live.take() {
-                lane.go_live(live, self.regroup.map(|most_bytes| (context, most_bytes)));
+                let most_bytes = regroups[usize::from(lane.rule != Rule::Open)];
+                lane.go_live(live, most_bytes.map(|most_bytes| (context, most_bytes)));
             }
         }
         for lane in &mut self.lanes {

@@ -5,7 +5,8 @@ use weir_scan::{Context, Direction, Flags, Gap, OpenRecord, Position, Record, Re
 use crate::feed::Feed;
 use crate::filter_stage::FilterStage;
 use crate::neighbours::Neighbours;
-use crate::resume::Signer;
+use crate::policing::{Policing, Rule};
+use crate::resume::Sealer;
 use crate::spares::Spares;
 
 /// Most bytes of records that are taken at once, unless one alone is longer: with what has gathered before,
@@ -16,10 +17,12 @@ const TAKEN_BYTES: usize = 256 << 10;
 pub(crate) struct Lane {
     pub(crate) feed: Feed,
     pub(crate) source: u32,
+    /// What policies have to say about it.
+    pub(crate) rule: Rule,
     /// Whose log it is.
     pub(crate) whose: Source,
-    /// Signs where its search stands.
-    pub(crate) signer: Signer,
+    /// Seals where its search stands.
+    pub(crate) sealer: Sealer,
     /// The same for messages.
     pub(crate) name: String,
     /// Whether its end was told.
@@ -44,7 +47,7 @@ impl Lane {
     pub(crate) fn new(
         scanner: Scanner,
         source: u32,
-        signer: Signer,
+        sealer: Sealer,
         direction: Direction,
         neighbours: Option<Neighbours>,
         positions: bool,
@@ -56,13 +59,14 @@ impl Lane {
         Lane {
             name: name(scanner.source()),
             whose: scanner.source().clone(),
-            signer,
+            sealer,
             may_wait: scanner.may_wait(),
             feed: Feed::new(scanner, positions),
             is_told: false,
             stopped_at: None,
             is_in_line: false,
             source,
+            rule: Rule::Open,
             gaps: 0,
             pending: RecordBatch::default(),
             next: 0,
@@ -184,13 +188,20 @@ impl Lane {
         Some(Position { file, offset, open, time: first.time, ..behind })
     }
 
-    /// Accepts the result that is next and filters its records; returns the gaps that were met. To be called when
-    /// no record is waiting.
-    pub(crate) fn accept(&mut self, stages: &mut [FilterStage], spares: &Spares) -> Vec<Gap> {
+    /// Accepts the result that is next and filters its records, by policies first; returns the gaps that were met. To be
+    /// called when no record is waiting.
+    pub(crate) fn accept(
+        &mut self,
+        policing: &mut Policing,
+        stages: &mut [FilterStage],
+        spares: &Spares,
+    ) -> Vec<Gap> {
         self.let_go(spares);
         let gaps = self.feed.accept(&mut self.pending);
+        policing.apply(self.rule, self.source, &mut self.pending, self.neighbours.is_some());
         if let Some(first) = stages.first_mut()
             && first.prefilter_in_scan()
+            && self.rule == Rule::Open
         {
             let skipped = self.feed.stats().skipped_by_prefilter;
             first.skipped_in_scan(skipped - self.skipped);

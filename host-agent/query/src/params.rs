@@ -6,6 +6,7 @@
 //! whatever a schema that takes too much work would say.
 
 use serde_json::{Map, Value};
+use weir_sandbox::{Filter, FilterLimits};
 
 use crate::schema::{choices, resolve, type_name};
 
@@ -41,6 +42,14 @@ pub fn check_params(schema: &str, params: &str) -> Result<(), String> {
     let mut check = Check { root: &schema, steps: STEPS, trials: 0, found: 0, told: Vec::new() };
     check.object(&schema, &params, "", DEPTH);
     if check.told.is_empty() { Ok(()) } else { Err(check.told.join("; ")) }
+}
+
+/// Checks parameters against the filter's schema; those over the limit are left to it to refuse.
+pub(crate) fn check_within(filter: &Filter, params: &str, limits: &FilterLimits) -> Result<(), String> {
+    match params.len() > limits.params_bytes {
+        true => Ok(()),
+        false => check_params(&filter.description().params_schema, params),
+    }
 }
 
 struct Check<'a> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_sandbox::{Binding, Filter, FilterLimits, Kind};
+use weir_sandbox::{Binding, FilterLimits, Kind};
 use weir_scan::{
     Direction, LogSet, Matcher, MessageRegex, PatternError, Position, ScanLimits, Search, Source,
 };
@@ -12,7 +12,8 @@ use weir_scan::{
 use crate::engine::Engine;
 use crate::filter_stage::{Prefilter, StagePlan};
 use crate::follow::{FollowPlan, Instance};
-use crate::params::check_params;
+use crate::params::check_within;
+use crate::policing::Policing;
 use crate::resume::{self, ResumeKey};
 use crate::scope::Scope;
 use crate::selection::Selection;
@@ -35,6 +36,7 @@ pub struct Plan {
     /// Signs where the search stands.
     pub(crate) key: ResumeKey,
     pub(crate) search: Arc<Search>,
+    pub(crate) policing: Policing,
     pub(crate) stages: Vec<StagePlan>,
     pub(crate) limit: Limit,
     /// Order in which records are given; the scan's order is in `search`.
@@ -119,8 +121,13 @@ impl Planner<'_> {
         let tail = spec.follow && direction == Direction::Backward;
         let direction = if tail { Direction::Forward } else { direction };
         let messages = spec.output == Output::Records || !stages.is_empty();
-        let search = Search { matcher, time, direction, context: spec.context, messages, limits };
+        let (context, rewrites) = (spec.context, None);
+        let search =
+            Search { matcher: matcher.map(Arc::new), rewrites, time, direction, context, messages, limits };
         let search = Arc::new(search);
+        let batch_bytes = engine.config.limits.batch_bytes;
+        let mut policing = Policing::new(engine.policies(), Arc::clone(&search), batch_bytes);
+        check_some_are_served(&mut policing, &sets)?;
         let follow = watcher.map(|watcher| FollowPlan {
             watcher,
             inputs: engine.config.inputs.clone(),
@@ -135,12 +142,13 @@ impl Planner<'_> {
             follow,
             key: engine.resume_key,
             search,
+            policing,
             stages,
             limit,
             direction: spec.direction,
             output: spec.output,
             held_bytes: engine.config.limits.held_bytes,
-            batch_bytes: engine.config.limits.batch_bytes,
+            batch_bytes,
             histogram_buckets: engine.config.limits.histogram_buckets,
             node: engine.config.node.clone(),
             threads: engine.config.limits.threads.max(1),
@@ -274,7 +282,8 @@ impl Planner<'_> {
             ));
         }
         let shadow = spec.shadow.as_ref().map(|shadow| self.shadow(shadow, &binding, field)).transpose()?;
-        Ok(StagePlan { binding, prefilter: None, on_failure: spec.on_failure, shadow })
+        let on_failure = spec.on_failure;
+        Ok(StagePlan { binding, prefilter: None, on_failure, shadow, of_policy: false })
     }
 
     /// A filter with its parameters.
@@ -334,12 +343,16 @@ impl Planner<'_> {
     }
 }
 
-/// Checks parameters against the filter's schema; those over the limit are left to it to refuse.
-fn check_within(filter: &Filter, params: &str, limits: &FilterLimits) -> Result<(), String> {
-    match params.len() > limits.params_bytes {
-        true => Ok(()),
-        false => check_params(&filter.description().params_schema, params),
+/// Refuses a query of which nothing may be given.
+fn check_some_are_served(policing: &mut Policing, sets: &[LogSet]) -> Result<(), QueryError> {
+    let mut refused = None;
+    for set in sets {
+        match policing.cover(&set.source) {
+            Ok(_) => return Ok(()),
+            Err(why) => refused = Some(why),
+        }
     }
+    refused.map_or(Ok(()), |why| Err(why.into()))
 }
 
 fn pattern_error(error: PatternError) -> QueryError {

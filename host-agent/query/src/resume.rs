@@ -1,35 +1,34 @@
 //! Resume tokens: where a search stood in each of its sources, so that it can go on from there.
 //!
-//! A [`SourcePosition`] comes with the records that lead up to it. It is signed with a key of whoever searches
-//! the logs, so that one that was changed, or that another node made, is refused and not misread. A
+//! A [`SourcePosition`] comes with the records that lead up to it. It is sealed with a key of whoever searches
+//! the logs: one that was changed, or that another node made, is refused and not misread; and nobody else can read in it
+//! where lines begin and how files do, which says something about what policies take out. A
 //! [`ResumeToken`] is a client's collection of the newest position of each source, as one text.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::hash::Hasher as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use serde::{Deserialize, Serialize};
-use siphasher::sip128::{Hasher128 as _, SipHasher24};
 use weir_scan::{Direction, Position, Source};
 
 use crate::QueryError;
 
-/// Version of what is signed.
-const FORMAT: u8 = 1;
+/// Version of what is sealed.
+const FORMAT: u8 = 2;
 
-/// Bytes of a signature: SipHash-2-4 with 128 bits, made to tell whether a short message was forged.
-const SIGNATURE_BYTES: usize = 16;
+/// What is sealed is filled up to a multiple of so many bytes, so that its length tells nothing of the numbers in it.
+/// Most positions take one: two files, and no record whose end is still to be written.
+const UNIT_BYTES: usize = 128;
 
-/// Bytes of most sealed positions: two files, and no record whose end is still to be written.
-const SEALED_BYTES: usize = 128;
-
-/// Signs positions. Whoever is to go on after a restart must keep it.
+/// Seals positions. Whoever is to go on after a restart must keep it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ResumeKey([u8; 16]);
 
@@ -76,28 +75,51 @@ impl ResumeKey {
         }
     }
 
-    /// What signs positions of `source`.
-    pub(crate) fn signer(&self, source: &Source) -> Signer {
-        let mut hasher = SipHasher24::new_with_key(&self.0);
+    /// What seals positions of `source`.
+    pub(crate) fn sealer(&self, source: &Source) -> Sealer {
+        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), b"weir resume positions");
+        let key = UnboundKey::new(&CHACHA20_POLY1305, derived.as_ref());
+        let key = LessSafeKey::new(key.expect("HMAC-SHA256 gives the 32 bytes that the cipher wants"));
+        let mut whose = Vec::new();
         let Source { namespace, pod, container, restart, uid, container_id: _ } = source;
         for part in [namespace, pod, container, uid] {
-            hasher.write_u64(part.len() as u64);
-            hasher.write(part.as_bytes());
+            whose.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            whose.extend_from_slice(part.as_bytes());
         }
-        hasher.write_u32(*restart);
-        Signer(hasher)
+        whose.extend_from_slice(&restart.to_le_bytes());
+        Sealer { key, whose }
     }
 }
 
-/// Signs positions of one source: a key that has taken in whose they are.
-#[derive(Clone, Copy)]
-pub(crate) struct Signer(SipHasher24);
+/// Seals positions of one source.
+#[derive(Clone)]
+pub(crate) struct Sealer {
+    key: LessSafeKey,
+    /// Goes into the seal: the position of one source can't be taken for another's.
+    whose: Vec<u8>,
+}
 
-impl Signer {
-    fn sign(&self, body: &[u8]) -> [u8; SIGNATURE_BYTES] {
-        let mut hasher = self.0;
-        hasher.write(body);
-        hasher.finish128().as_bytes()
+impl Sealer {
+    /// A new nonce, what was sealed with it, and the tag.
+    fn seal(&self, mut body: Vec<u8>) -> Vec<u8> {
+        body.resize(body.len().next_multiple_of(UNIT_BYTES), 0);
+        let mut nonce = [0; NONCE_LEN];
+        getrandom::fill(&mut nonce).expect("a kernel that opens files beneath a folder gives random bytes");
+        let sealed = self.key.seal_in_place_append_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(&self.whose),
+            &mut body,
+        );
+        sealed.expect("a position is far shorter than what the cipher takes");
+        [nonce.as_slice(), &body].concat()
+    }
+
+    fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, body) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let (nonce, mut body) = (Nonce::assume_unique_for_key(*nonce), body.to_vec());
+        let length = self.key.open_in_place(nonce, Aad::from(&self.whose), &mut body).ok()?.len();
+        body.truncate(length);
+        Some(body)
     }
 }
 
@@ -124,13 +146,9 @@ struct Body {
 }
 
 /// Makes a position of a source one that can be given away.
-pub(crate) fn seal(signer: &Signer, direction: Direction, position: Position) -> Vec<u8> {
+pub(crate) fn seal(sealer: &Sealer, direction: Direction, position: Position) -> Vec<u8> {
     let body = Body { format: FORMAT, backward: direction == Direction::Backward, position };
-    let room = Vec::with_capacity(SEALED_BYTES);
-    let mut sealed = postcard::to_extend(&body, room).expect("numbers and lists can be written");
-    let signature = signer.sign(&sealed);
-    sealed.extend_from_slice(&signature);
-    sealed
+    sealer.seal(postcard::to_allocvec(&body).expect("numbers and lists can be written"))
 }
 
 /// Reads what [`seal`] made.
@@ -144,21 +162,13 @@ pub(crate) fn open(
         let name = format!("{}:{}/{}", source.namespace, source.pod, source.container);
         QueryError::invalid("resume", format!("the token's position in {name} {what}"))
     };
-    let foreign = || {
+    let body = key.sealer(source).open(sealed).ok_or_else(|| {
         refused(
-            "was made by another agent or node, or was changed on the way: hand back a whole token to the one that \
-             made it, or search without",
+            "was made by another agent or node, or by another version of it, or was changed on the way: hand back a \
+             whole token to the one that made it, or search without",
         )
-    };
-    let (body, signature) = sealed
-        .split_last_chunk::<SIGNATURE_BYTES>()
-        .ok_or_else(|| refused("is too short: hand back the whole token"))?;
-    let forged =
-        key.signer(source).sign(body).iter().zip(signature).fold(0, |sum, (a, b)| sum | (a ^ b)) != 0;
-    if forged {
-        return Err(foreign());
-    }
-    let body: Body = postcard::from_bytes(body)
+    })?;
+    let (body, _): (Body, _) = postcard::take_from_bytes(&body)
         .map_err(|_| refused("is of another version of the agent; search without the token"))?;
     if body.format != FORMAT {
         return Err(refused("is of another version of the agent; search without the token"));

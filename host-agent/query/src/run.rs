@@ -20,11 +20,15 @@ use crate::job::Hand;
 use crate::lane::Lane;
 use crate::neighbours::Neighbours;
 use crate::plan::Plan;
+use crate::policing::{Covered, Policing, Rule};
 use crate::resume::{self, ResumeKey, SourcePosition};
 use crate::{Cancel, Limit, Output};
 
 /// Least time between two progress events.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// Reason of the gap that a source is of which nothing may be given.
+const NO_POLICY: &str = "policy";
 
 impl Plan {
     /// Runs the query, blocking, and hands what it tells to `sink`. The last event is the summary, unless
@@ -141,9 +145,10 @@ pub(crate) struct Run {
     pub(crate) ends_early: bool,
     pub(crate) follow: Option<Follow>,
     pub(crate) context: Context,
-    /// Bytes of neighbours that are kept where filters drop matches; `None` when nothing is to be regrouped.
-    pub(crate) regroup: Option<usize>,
+    /// Bytes of neighbours that are kept where filters drop matches; `None` when none are wanted.
+    neighbour_bytes: Option<usize>,
     search: Arc<Search>,
+    policing: Policing,
     /// Ends reads early.
     pub(crate) interrupt: Interrupt,
     key: ResumeKey,
@@ -156,6 +161,8 @@ pub(crate) struct Run {
     pub(crate) ordered: bool,
     pub(crate) collector: Collector,
     pub(crate) bytes_total: u64,
+    /// Of sources that no policy covers.
+    told_total: u64,
     /// Bytes that were read for what was accepted.
     pub(crate) bytes_accepted: u64,
     /// Whether a pattern or filter decides on what the lines hold.
@@ -206,10 +213,11 @@ impl Run {
             ends_early: plan.limit != Limit::All || plan.follow.is_some(),
             follow: plan.follow.map(Follow::new),
             context,
-            regroup: (wants_context && !stages.is_empty()).then_some(plan.search.limits.context_bytes),
+            neighbour_bytes: wants_context.then_some(plan.search.limits.context_bytes),
             searches: plan.search.matcher.is_some() || !stages.is_empty(),
             line_bytes: plan.search.limits.line_bytes,
             search: plan.search,
+            policing: plan.policing,
             // From the beginning: of a compressed file that is read backward, the end is looked for with its lane.
             interrupt: cancel.interrupt(),
             key: plan.key,
@@ -220,6 +228,7 @@ impl Run {
             ordered: plan.ordered,
             collector,
             bytes_total: plan.sets.iter().map(set_bytes).sum(),
+            told_total: 0,
             bytes_accepted: 0,
             started,
             spending: Spending::new(Budget::default(), started),
@@ -227,7 +236,11 @@ impl Run {
             progress_at: started + PROGRESS_EVERY,
         };
         for (set, resume) in plan.sets.into_iter().zip(plan.resume) {
+            let bytes = set_bytes(&set);
             run.add_lane(set, resume.as_ref());
+            if run.lanes.last().is_some_and(|lane| lane.rule == Rule::Open) {
+                run.told_total += bytes;
+            }
         }
         for (source, position) in plan.gone {
             run.tell_gone(source, &position);
@@ -240,8 +253,17 @@ impl Run {
         let source = u32::try_from(self.lanes.len()).expect("a node has far fewer than 2^32 logs");
         self.collector.add_source();
         self.collector.give(Event::Source { id: source, source: set.source.clone() });
-        let wanted = begin_source(&mut self.stages, source, &set.source, &self.node);
-        let mut scanner = Scanner::new(set.clone(), source, Arc::clone(&self.search));
+        let (covered, refused) = match self.policing.cover(&set.source) {
+            Ok(covered) => (covered, None),
+            Err(why) => {
+                (Covered { rule: Rule::Refused, search: Arc::clone(&self.search) }, Some(why.message))
+            }
+        };
+        self.policing.begin_source(covered.rule, source, &set.source, &self.node);
+        let is_covered = covered.rule != Rule::Open;
+        let wanted =
+            refused.is_none() && begin_source(&mut self.stages, source, &set.source, &self.node, is_covered);
+        let mut scanner = Scanner::new(set.clone(), source, covered.search);
         scanner.interrupted_by(self.interrupt.clone());
         if let Some(follow) = &mut self.follow {
             scanner = follow.begin(set, scanner, resume.is_some());
@@ -250,14 +272,37 @@ impl Run {
             scanner.resume(position);
         }
         let (lead, trail) = self.context.in_scan_order(self.direction);
-        let neighbours = self.regroup.map(|most_bytes| Neighbours::new(lead, trail, most_bytes));
-        let signer = self.key.signer(scanner.source());
-        let mut lane = Lane::new(scanner, source, signer, self.direction, neighbours, self.positions);
+        let most_bytes = self.regroups(is_covered);
+        let neighbours = most_bytes.map(|most_bytes| Neighbours::new(lead, trail, most_bytes));
+        let sealer = self.key.sealer(scanner.source());
+        let mut lane = Lane::new(scanner, source, sealer, self.direction, neighbours, self.positions);
         lane.feed.interrupted_by(self.interrupt.clone());
+        lane.rule = covered.rule;
+        if is_covered {
+            self.collector.hide_offsets_of(source);
+        }
         if !wanted {
             lane.close(self.direction);
         }
         self.lanes.push(lane);
+        if let Some(why) = refused {
+            self.tell_refused(source, why);
+        }
+    }
+
+    /// Tells that nothing may be given of a source.
+    fn tell_refused(&mut self, source: u32, why: String) {
+        let lane = &mut self.lanes[source as usize];
+        lane.gaps += 1;
+        self.collector.incomplete(format!("{}: {why}", lane.name));
+        let (reason, file) = (NO_POLICY.to_owned(), String::new());
+        self.collector.give(Event::Gap(Gap { source, file, reason, detail: why, from: None, to: None }));
+    }
+
+    /// Bytes of neighbours that are kept of a source, which policies cover or don't; `None` when none are to be
+    /// regrouped, since nothing drops a match behind the scan.
+    pub(crate) fn regroups(&self, is_covered: bool) -> Option<usize> {
+        self.neighbour_bytes.filter(|_| is_covered || !self.stages.is_empty())
     }
 
     /// Tells that a source in which an earlier search stood isn't there any more.
@@ -265,8 +310,8 @@ impl Run {
         let id = u32::try_from(self.lanes.len()).expect("a node has far fewer than 2^32 logs");
         let set = LogSet { source, files: Vec::new(), dirs: Vec::new() };
         let scanner = Scanner::new(set, id, Arc::clone(&self.search));
-        let signer = self.key.signer(scanner.source());
-        let mut lane = Lane::new(scanner, id, signer, self.direction, None, false);
+        let sealer = self.key.sealer(scanner.source());
+        let mut lane = Lane::new(scanner, id, sealer, self.direction, None, false);
         lane.end();
         self.collector.add_source();
         self.collector.give(Event::Source { id, source: lane.whose.clone() });
@@ -372,11 +417,12 @@ impl Run {
         self.fetch(index);
         let lane = &mut self.lanes[index];
         let spares = self.crew.bench().spares();
-        let gaps = self.waiting.change(lane, |lane| lane.accept(&mut self.stages, spares));
+        let gaps =
+            self.waiting.change(lane, |lane| lane.accept(&mut self.policing, &mut self.stages, spares));
         self.bytes_accepted += lane.feed.stats().bytes_read - before;
         self.line_up(index);
         self.tell_gaps(index, gaps);
-        if self.stages.iter().any(FilterStage::stopped) {
+        if self.policing.has_ended() || self.stages.iter().any(FilterStage::stopped) {
             (0..self.lanes.len()).for_each(|index| self.end(index));
         }
         if Instant::now() >= self.progress_at {
@@ -447,7 +493,7 @@ impl Run {
     fn position(&self, index: usize) -> Option<SourcePosition> {
         let lane = &self.lanes[index];
         let position = lane.position(self.direction)?;
-        let position = resume::seal(&lane.signer, self.direction, position);
+        let position = resume::seal(&lane.sealer, self.direction, position);
         Some(SourcePosition { source: lane.source, position })
     }
 
@@ -460,7 +506,7 @@ impl Run {
         let status = SourceStatus {
             source: lane.source,
             matched: self.collector.matched(lane.source),
-            bytes_read: lane.feed.bytes_read(),
+            bytes_read: if lane.rule == Rule::Open { lane.feed.bytes_read() } else { 0 },
             gaps: lane.gaps,
         };
         self.collector.give(Event::SourceEnd(status));
@@ -469,14 +515,17 @@ impl Run {
     /// How far the query has come.
     fn progress(&self) -> Progress {
         Progress {
-            bytes_read: self.bytes_read(),
-            bytes_total: self.bytes_total,
+            bytes_read: self.bytes_read(false),
+            bytes_total: self.told_total,
             matched: self.collector.summary.matched,
+            untold_bytes: self.bytes_read(true),
         }
     }
 
-    fn bytes_read(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.feed.bytes_read()).sum()
+    /// Bytes read of the sources that policies cover, or of the others.
+    fn bytes_read(&self, covered: bool) -> u64 {
+        let lanes = self.lanes.iter().filter(|lane| (lane.rule != Rule::Open) == covered);
+        lanes.map(|lane| lane.feed.bytes_read()).sum()
     }
 
     /// Ends the reading; what was held back is given next.
@@ -498,7 +547,12 @@ impl Run {
             incomplete.into_iter().for_each(|why| self.collector.incomplete(why));
             self.collector.give(Event::Filter(status));
         }
-        if self.searches && self.lanes.iter().any(|lane| lane.feed.stats().met_long_line) {
+        let (statuses, incomplete) = self.policing.finish();
+        incomplete.into_iter().for_each(|why| self.collector.incomplete(why));
+        statuses.into_iter().for_each(|status| self.collector.give(Event::Policy(status)));
+        let met_long_line =
+            self.policing.met_long_line() || self.lanes.iter().any(|lane| lane.feed.stats().met_long_line);
+        if self.searches && met_long_line {
             self.collector.incomplete(format!(
                 "some lines are longer than {} bytes (limit line_bytes), and what stands behind that was not \
                  searched; ask with a larger limit",
@@ -510,7 +564,8 @@ impl Run {
                           ask for fewer lines of context";
             self.collector.incomplete(reason.to_owned());
         }
-        self.collector.summary.bytes_read = self.bytes_read();
+        self.collector.summary.bytes_read = self.bytes_read(false);
+        self.collector.summary.untold_bytes = self.bytes_read(true);
         self.collector.summary.elapsed = self.started.elapsed();
         let summary = std::mem::take(&mut self.collector.summary);
         self.collector.give(Event::Summary(summary));
@@ -519,12 +574,12 @@ impl Run {
 
 /// Announces a source to every filter. A filter that wants none of it ends its part for all, unless an
 /// aggregate before that filter must see its records.
-fn begin_source(stages: &mut [FilterStage], id: u32, source: &weir_scan::Source, node: &str) -> bool {
+fn begin_source(stages: &mut [FilterStage], id: u32, source: &Source, node: &str, covered: bool) -> bool {
     let mut wanted = true;
     let mut aggregates = false;
     for stage in stages {
         aggregates |= stage.kind() == Kind::Aggregate;
-        let scan = stage.begin_source(id, source, node);
+        let scan = stage.begin_source(id, source, node, covered);
         wanted &= scan || aggregates;
     }
     wanted

@@ -59,7 +59,8 @@ impl Answer {
             | Event::Progress(_)
             | Event::Positions(_)
             | Event::Notice(_)
-            | Event::Filter(_) => {}
+            | Event::Filter(_)
+            | Event::Policy(_) => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A second filter beside one of a query: it sees the same records, and what it would have done is compared with what the
 //! other did. It changes nothing: not the batch, not the answer, not the time that the query may take.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,8 @@ pub(crate) enum Done {
 pub(crate) struct Shadow {
     session: Session,
     plan: ShadowPlan,
-    skips: Vec<bool>,
+    /// Sources of which it takes nothing.
+    skips: BTreeSet<u32>,
     picked: Vec<usize>,
     records: CallRecords,
     verdicts: Verdicts,
@@ -68,7 +70,7 @@ impl Shadow {
             session: plan.binding.session(),
             found: ShadowStatus::of(FilterStatus::of(index, &plan.binding.filter())),
             plan,
-            skips: Vec::new(),
+            skips: BTreeSet::new(),
             picked: Vec::new(),
             records: CallRecords::default(),
             verdicts: Verdicts::default(),
@@ -80,7 +82,9 @@ impl Shadow {
     pub(crate) fn begin_source(&mut self, id: u32, meta: &SourceMeta) -> bool {
         let start = Instant::now();
         let skip = self.is_spent() || self.session.begin_source(id, meta) == SourceVerdict::Skip;
-        self.skips.push(skip);
+        if skip {
+            self.skips.insert(id);
+        }
         self.time += start.elapsed();
         !skip
     }
@@ -144,7 +148,7 @@ impl Shadow {
     }
 
     fn skips(&self, source: u32) -> bool {
-        self.skips.get(source as usize).copied().unwrap_or(false)
+        self.skips.contains(&source)
     }
 
     /// Hands the guest the records of one call, and says which was not looked at.

@@ -28,6 +28,9 @@ impl Merge<'_> {
         for status in self.joined.take_filters() {
             self.collector.give(Event::Filter(status));
         }
+        for status in self.joined.take_policies() {
+            self.collector.give(Event::Policy(status));
+        }
         self.tell_unfinished();
         for lane in &self.lanes {
             let reasons = lane.summary.iter().flat_map(|summary| summary.incomplete.iter().cloned());

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use weir_query::{
-    Bucket, Count, Event, FilterStatus, Output, Progress, ShadowStatus, Summary, merge_summaries,
+    Bucket, Count, Event, FilterStatus, Output, PolicyStatus, Progress, ShadowStatus, Summary,
+    merge_summaries,
 };
 
 /// Failures and diagnostics that are kept of one filter: as many as of one on a single agent.
@@ -22,6 +23,7 @@ pub(crate) struct Joined {
     counts: BTreeMap<Option<u32>, u64>,
     buckets: BTreeMap<(Option<u32>, Option<i64>), u64>,
     filters: Vec<FilterStatus>,
+    policies: BTreeMap<String, PolicyStatus>,
     progress_at: Option<Instant>,
 }
 
@@ -75,6 +77,19 @@ impl Joined {
         filters
     }
 
+    /// Adds what a policy did on one more agent: of one name, they are taken for one.
+    pub(crate) fn policy(&mut self, status: PolicyStatus) {
+        match self.policies.get_mut(&status.name) {
+            Some(known) => known.add(status),
+            None => drop(self.policies.insert(status.name.clone(), status)),
+        }
+    }
+
+    /// What each policy did, by name.
+    pub(crate) fn take_policies(&mut self) -> impl Iterator<Item = PolicyStatus> + use<> {
+        std::mem::take(&mut self.policies).into_values()
+    }
+
     /// The sum of the agents' progress, when it is time for one.
     pub(crate) fn progress(&mut self, of: impl Iterator<Item = Progress>) -> Option<Progress> {
         let now = Instant::now();
@@ -86,6 +101,7 @@ impl Joined {
             bytes_read: sum.bytes_read + one.bytes_read,
             bytes_total: sum.bytes_total + one.bytes_total,
             matched: sum.matched + one.matched,
+            untold_bytes: sum.untold_bytes + one.untold_bytes,
         }))
     }
 }

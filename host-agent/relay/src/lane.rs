@@ -157,7 +157,11 @@ impl Lane {
                 let samples = shadow.samples.iter_mut().map(|sample| &mut sample.source);
                 beside.chain(samples).try_for_each(change)
             }
-            Event::Source { .. } | Event::Notice(_) | Event::Progress(_) | Event::Summary(_) => Ok(()),
+            Event::Source { .. }
+            | Event::Notice(_)
+            | Event::Progress(_)
+            | Event::Policy(_)
+            | Event::Summary(_) => Ok(()),
         }
     }
 

@@ -244,6 +244,7 @@ impl<'a> Merge<'a> {
             Event::SourceEnd(status) if self.is_live => self.collector.give(Event::SourceEnd(status)),
             Event::SourceEnd(status) => lane.ends.push(status),
             Event::Filter(status) => self.joined.filter(status),
+            Event::Policy(status) => self.joined.policy(status),
             Event::Summary(summary) => lane.summary = Some(summary),
         }
     }

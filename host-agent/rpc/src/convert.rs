@@ -13,6 +13,7 @@ use weir_query::{
 
 use crate::batch;
 use crate::convert_filters::{FindUpload, filter_spec, filter_status, wire_filter_spec, wire_filter_status};
+use crate::policy::{policy_status, wire_policy_status};
 use crate::wire::v1;
 use v1::query_response::Event as WireEvent;
 
@@ -157,7 +158,7 @@ pub(crate) fn response(event: Event) -> v1::QueryResponse {
         Event::Gap(Gap { source, file, reason, detail, from, to }) => {
             WireEvent::Gap(v1::Gap { source, file, reason, detail, from, to })
         }
-        Event::Progress(Progress { bytes_read, bytes_total, matched }) => {
+        Event::Progress(Progress { bytes_read, bytes_total, matched, untold_bytes: _ }) => {
             WireEvent::Progress(v1::Progress { bytes_read, bytes_total, matched })
         }
         Event::Counts(counts) => WireEvent::Counts(v1::Counts {
@@ -176,6 +177,7 @@ pub(crate) fn response(event: Event) -> v1::QueryResponse {
             WireEvent::SourceEnd(v1::SourceStatus { source, matched, bytes_read, gaps })
         }
         Event::Filter(status) => WireEvent::Filter(wire_filter_status(status)),
+        Event::Policy(status) => WireEvent::Policy(wire_policy_status(status)),
         Event::Summary(summary) => WireEvent::Summary(wire_summary(summary)),
     };
     v1::QueryResponse { event: Some(event) }
@@ -204,7 +206,7 @@ pub(crate) fn event(wire: v1::QueryResponse) -> Result<Option<Event>, String> {
             Event::Gap(Gap { source, file, reason, detail, from, to })
         }
         WireEvent::Progress(v1::Progress { bytes_read, bytes_total, matched }) => {
-            Event::Progress(Progress { bytes_read, bytes_total, matched })
+            Event::Progress(Progress { bytes_read, bytes_total, matched, untold_bytes: 0 })
         }
         WireEvent::Counts(wire) => Event::Counts(
             wire.counts.into_iter().map(|v1::Count { source, matched }| Count { source, matched }).collect(),
@@ -219,6 +221,7 @@ pub(crate) fn event(wire: v1::QueryResponse) -> Result<Option<Event>, String> {
             Event::SourceEnd(SourceStatus { source, matched, bytes_read, gaps })
         }
         WireEvent::Filter(wire) => Event::Filter(filter_status(wire)?),
+        WireEvent::Policy(wire) => Event::Policy(policy_status(wire)?),
         WireEvent::Summary(wire) => Event::Summary(summary(wire)),
     }))
 }
@@ -301,6 +304,7 @@ fn summary(wire: v1::Summary) -> Summary {
         limited: wire.limited,
         sources: wire.sources,
         bytes_read: wire.bytes_read,
+        untold_bytes: 0,
         malformed: wire.malformed,
         truncated: wire.truncated,
         oldest: wire.oldest,

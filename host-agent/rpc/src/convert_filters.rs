@@ -246,7 +246,7 @@ pub(crate) fn filter_status(wire: v1::FilterStatus) -> Result<FilterStatus, Stri
     })
 }
 
-fn wire_kind(kind: Kind) -> v1::FilterKind {
+pub(crate) fn wire_kind(kind: Kind) -> v1::FilterKind {
     match kind {
         Kind::Select => v1::FilterKind::Select,
         Kind::Transform => v1::FilterKind::Transform,
@@ -255,7 +255,7 @@ fn wire_kind(kind: Kind) -> v1::FilterKind {
     }
 }
 
-fn kind(value: i32) -> Result<Kind, String> {
+pub(crate) fn kind(value: i32) -> Result<Kind, String> {
     match v1::FilterKind::try_from(value) {
         Ok(v1::FilterKind::Select) => Ok(Kind::Select),
         Ok(v1::FilterKind::Transform) => Ok(Kind::Transform),

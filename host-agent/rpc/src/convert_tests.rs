@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use weir_query::{
     Difference, FilterFailure, FilterInfo, FilterList, FilterRef, FilterSpec, FilterStatus, FolderFile, Kind,
-    OnFailure, Outcome, SampleSide, ShadowSample, ShadowSpec, ShadowStatus,
+    OnFailure, Outcome, PolicyFilterStatus, PolicyStatus, SampleSide, ShadowSample, ShadowSpec, ShadowStatus,
 };
 
 use super::*;
@@ -254,6 +254,7 @@ fn a_summary() -> impl Strategy<Value = Summary> {
             limited,
             sources: numbers[2],
             bytes_read: numbers[3],
+            untold_bytes: 0,
             malformed: numbers[4],
             truncated: numbers[5],
             oldest,
@@ -261,6 +262,24 @@ fn a_summary() -> impl Strategy<Value = Summary> {
             trace_id,
         },
     )
+}
+
+fn a_policy_status() -> impl Strategy<Value = PolicyStatus> {
+    let filter = (any::<[String; 3]>(), a_kind(), any::<[u64; 5]>()).prop_map(
+        |([name, version, digest], kind, numbers)| PolicyFilterStatus {
+            name,
+            version,
+            digest,
+            kind,
+            records_in: numbers[0],
+            replaced: numbers[1],
+            dropped: numbers[2],
+            withheld: numbers[3],
+            time: Duration::from_nanos(numbers[4]),
+        },
+    );
+    (".{0,8}", any::<[u64; 2]>(), vec(filter, 0..3))
+        .prop_map(|(name, [redacted, withheld], filters)| PolicyStatus { name, redacted, withheld, filters })
 }
 
 fn gap() -> impl Strategy<Value = Gap> {
@@ -279,7 +298,8 @@ fn an_event() -> impl Strategy<Value = Event> {
         any::<[u64; 3]>().prop_map(|[bytes_read, bytes_total, matched]| Event::Progress(Progress {
             bytes_read,
             bytes_total,
-            matched
+            matched,
+            untold_bytes: 0,
         })),
         any::<(u32, [u64; 3])>().prop_map(|(source, [matched, bytes_read, gaps])| Event::SourceEnd(
             SourceStatus { source, matched, bytes_read, gaps }
@@ -287,6 +307,7 @@ fn an_event() -> impl Strategy<Value = Event> {
         vec(count, 0..4).prop_map(Event::Counts),
         vec(bucket, 0..4).prop_map(Event::Histogram),
         shadowed_status().prop_map(Event::Filter),
+        a_policy_status().prop_map(Event::Policy),
         a_summary().prop_map(Event::Summary),
     ]
 }

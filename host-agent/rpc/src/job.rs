@@ -320,14 +320,15 @@ impl Figures {
             }
             Event::Progress(progress) => {
                 self.matched = self.matched.max(progress.matched);
-                progress.bytes_read
+                progress.bytes_read + progress.untold_bytes
             }
             Event::Summary(end) => {
                 (self.matched, self.records) = (end.matched, end.records);
                 self.summary = Some(end.clone());
-                end.bytes_read
+                end.bytes_read + end.untold_bytes
             }
             Event::Filter(status) => return observer.filter(status),
+            Event::Policy(status) => return observer.policy(status),
             _ => return,
         };
         observer.read(read.saturating_sub(self.bytes_read));

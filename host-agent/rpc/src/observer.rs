@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir_query::FilterStatus;
+use weir_query::{FilterStatus, PolicyStatus};
 
 /// Is told what queries do. Called from the threads that run them: keep it short. What isn't implemented isn't
 /// counted.
@@ -18,6 +18,9 @@ pub trait Observer: Send + Sync + 'static {
 
     /// A filter's part in a query is over.
     fn filter(&self, _status: &FilterStatus) {}
+
+    /// A policy's part in a query is over.
+    fn policy(&self, _status: &PolicyStatus) {}
 
     /// A query that had started is over; `trace_id` is its id in logs.
     fn ended(&self, _outcome: Outcome, _elapsed: Duration, _trace_id: &str) {}

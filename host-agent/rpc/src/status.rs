@@ -36,6 +36,7 @@ pub(crate) fn from_error(error: &QueryError) -> Status {
         QueryError::LimitExceeded { .. } => (Code::ResourceExhausted, "LIMIT_EXCEEDED"),
         QueryError::ComponentNeeded { .. } => (Code::FailedPrecondition, "COMPONENT_NEEDED"),
         QueryError::Unavailable { .. } => (Code::Unavailable, UNAVAILABLE),
+        QueryError::NotReady { .. } => (Code::Unavailable, "NOT_READY"),
         _ => (Code::Internal, "FAILED"),
     };
     let text = cut(&error.to_string());
@@ -63,7 +64,9 @@ pub(crate) fn from_error(error: &QueryError) -> Status {
             tell("digest", digest);
             tell("message", &text);
         }
-        QueryError::Failed { message } | QueryError::Unavailable { message } => {
+        QueryError::Failed { message }
+        | QueryError::Unavailable { message }
+        | QueryError::NotReady { message } => {
             tell("message", message);
         }
         other => {
@@ -184,6 +187,7 @@ pub(crate) fn to_error(status: &Status) -> ClientError {
             "NOT_FOUND" => QueryError::NotFound { field, message },
             "REFUSED" => QueryError::Refused { field, message },
             UNAUTHENTICATED => QueryError::Refused { field: "token".to_owned(), message },
+            "NOT_READY" => QueryError::NotReady { message },
             "COMPONENT_NEEDED" => QueryError::ComponentNeeded { field, digest: get("digest") },
             "LIMIT_EXCEEDED" => {
                 QueryError::LimitExceeded { field, limit: get("limit"), value: get("value"), message }
@@ -247,6 +251,7 @@ mod tests {
                     digest: "sha256:12".to_owned(),
                 },
             ),
+            (Code::Unavailable, QueryError::NotReady { message: message.clone() }),
             (Code::Internal, QueryError::Failed { message }),
         ];
         for (code, error) in cases {

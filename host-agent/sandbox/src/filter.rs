@@ -109,6 +109,7 @@ impl Filter {
                 limits: limits.clone(),
                 plan,
                 breaker: Breaker::new(limits.failures, limits.breaker_pause),
+                is_confidential: false,
                 opened: Mutex::new(Some(guest)),
             }))),
         }
@@ -140,6 +141,8 @@ pub(crate) struct BindingInner {
     pub(crate) limits: FilterLimits,
     pub(crate) plan: Plan,
     pub(crate) breaker: Breaker,
+    /// See [`Binding::confidential`].
+    pub(crate) is_confidential: bool,
     /// The instance that gave the plan; the first session uses it.
     opened: Mutex<Option<Guest>>,
 }
@@ -168,6 +171,23 @@ impl Binding {
     /// The limits as given.
     pub fn limits(&self) -> &FilterLimits {
         &self.0.limits
+    }
+
+    /// The same filter with the same parameters and limits, for records of which nobody may learn more than the filter
+    /// gives: what it says while it fails on them, which may hold parts of them, is neither kept nor logged. Its failures
+    /// count apart from those of other bindings.
+    #[must_use]
+    pub fn confidential(&self) -> Binding {
+        let BindingInner { filter, params, limits, plan, .. } = &*self.0;
+        Binding(Arc::new(BindingInner {
+            filter: Arc::clone(filter),
+            params: params.clone(),
+            limits: limits.clone(),
+            plan: plan.clone(),
+            breaker: Breaker::new(limits.failures, limits.breaker_pause),
+            is_confidential: true,
+            opened: Mutex::new(None),
+        }))
     }
 
     /// One worker's use of the filter in one query. Makes no instance yet.

@@ -18,6 +18,9 @@ use crate::verdicts::{RawVerdicts, Verdict, Verdicts, validate};
 /// Time after which a session may spend [`FilterLimits::query_time`](crate::FilterLimits::query_time) anew.
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// Stands for what a filter says of records that are confidential.
+const CONFIDENTIAL: &str = "what it says is kept back, since it may hold what the filter was handed";
+
 /// One worker's use of a filter in one query. Holds at most one instance, made when it is first needed,
 /// kept over batches and sources, and replaced after a failure.
 pub struct Session {
@@ -155,12 +158,12 @@ impl Session {
         match self.call(Guest::finish) {
             Ok((records, breach)) => {
                 if let Some(breach) = breach {
-                    self.stats.note(breach, None, None);
+                    self.tell(breach, None, None);
                 }
                 records
             }
             Err(failure) => {
-                self.stats.note(failure, None, None);
+                self.tell(failure, None, None);
                 Vec::new()
             }
         }
@@ -172,7 +175,7 @@ impl Session {
             return Vec::new();
         }
         self.call(Guest::diagnostics).unwrap_or_else(|failure| {
-            self.stats.note(failure, None, None);
+            self.tell(failure, None, None);
             Vec::new()
         })
     }
@@ -372,13 +375,22 @@ impl Session {
     }
 
     fn note(&mut self, failure: FilterFailure, source: Option<u32>, record: Option<u64>) {
-        self.stats.note(failure, source, record);
+        self.tell(failure, source, record);
         let opened = self.binding.breaker.failed(Instant::now());
         self.opened(opened, Paused::Failures);
     }
 
+    fn tell(&mut self, failure: FilterFailure, source: Option<u32>, record: Option<u64>) {
+        let of_records = !matches!(failure.call, GuestCall::Instantiate | GuestCall::Open);
+        let detail = match self.binding.is_confidential && of_records {
+            true => CONFIDENTIAL.to_owned(),
+            false => failure.detail,
+        };
+        self.stats.note(FilterFailure { detail, ..failure }, source, record);
+    }
+
     fn no_instance(&mut self, failure: FilterFailure) {
-        self.stats.note(failure, None, None);
+        self.tell(failure, None, None);
         let opened = self.binding.breaker.trip(Instant::now());
         self.opened(opened, Paused::NoInstance);
     }

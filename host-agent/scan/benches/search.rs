@@ -164,7 +164,7 @@ impl Row {
     fn scan(&self, files: &[PathBuf]) -> u64 {
         let case = if self.insensitive { Case::Insensitive } else { Case::Sensitive };
         let spec = PatternSpec { patterns: vec![self.pattern.to_owned()], case, ..PatternSpec::default() };
-        let matcher = Matcher::new(&spec, &PatternLimits::default()).expect("a valid pattern");
+        let matcher = Matcher::new(&spec, &PatternLimits::default()).expect("a valid pattern").map(Arc::new);
         let search = Arc::new(Search { matcher, messages: !self.counts, ..Search::default() });
         let mut batch = RecordBatch::default();
         let mut records = 0;

@@ -6,10 +6,9 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 
-use crate::line_matcher::Hit;
-use crate::pattern::Matcher;
+use crate::line_matcher::{Hit, LineMatcher};
 use crate::source::Format;
 use crate::trial::Run;
 use crate::{cri, json_guard};
@@ -47,6 +46,15 @@ impl Candidate {
     }
 }
 
+/// What finds raw lines that may hold a message to be given.
+#[derive(Clone, Copy)]
+pub(crate) struct RawLines<'m> {
+    /// Those that may hold a wanted one.
+    pub(crate) wanted: &'m LineMatcher,
+    /// Those that may hold one that is rewritten before that is decided.
+    pub(crate) changed: Option<&'m LineMatcher>,
+}
+
 /// The pass, with its buffers.
 pub(crate) struct Candidates {
     partial: memmem::Finder<'static>,
@@ -60,30 +68,38 @@ impl Candidates {
         Candidates { partial, escape, found: Vec::new() }
     }
 
-    /// Finds the lines of `block`, a run of whole lines, that may hold a wanted message:
-    /// [`Candidates::found`], ascending.
+    /// Finds the lines of `block`, a run of whole lines, that may hold a message to be given, which `lines` finds, or
+    /// nothing narrows down: [`Candidates::found`], ascending.
     /// [`Run::end`] is to be called when they have been looked at.
     pub(crate) fn find<'m>(
         &mut self,
-        matcher: Option<&'m Matcher>,
+        lines: Option<RawLines<'m>>,
         format: Format,
         block: &[u8],
         line_bytes: usize,
     ) -> Option<Run<'m>> {
         let found = &mut self.found;
         found.clear();
-        let Some(lines) = matcher.and_then(|matcher| matcher.raw_line(format)) else {
+        let Some(lines) = lines else {
             found.extend((!block.is_empty()).then_some(Candidate::Unjudged(0)));
             found.extend(memchr_iter(b'\n', block).map(|newline| Candidate::Unjudged(newline + 1)));
             found.pop_if(|last| last.start() == block.len());
             return None;
         };
-        let run = lines.each_line(block, |candidate| found.push(candidate));
+        if let Some(changed) = lines.changed {
+            let run = changed.each_line(block, |candidate| found.push(candidate));
+            run.into_iter().for_each(Run::end);
+        }
+        let run = lines.wanted.each_line(block, |candidate| found.push(candidate));
         let mut add = |start| found.push(Candidate::Unjudged(start));
         match format {
             Format::Plain => cri::each_escape(block, 0, &mut add),
             Format::Cri => cri::each_unjudged(&self.partial, block, &mut add),
             Format::JsonFile => json_guard::each_unjudged(&self.escape, block, &mut add),
+        }
+        // What is written so far of a line may not match yet.
+        if !block.is_empty() && !block.ends_with(b"\n") {
+            add(memrchr(b'\n', block).map_or(0, |newline| newline + 1));
         }
         // A cut message ends where its line doesn't.
         if block.len() > line_bytes {

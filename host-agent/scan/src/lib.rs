@@ -44,6 +44,7 @@ mod probe;
 mod reach;
 mod reader;
 mod record;
+mod rewrites;
 mod scanner;
 mod search;
 mod source;
@@ -69,6 +70,7 @@ pub use pattern::{Case, Matcher, MessageRegex, PatternError, PatternLimits, Patt
 pub use position::{FileId, Left, OpenRecord, Position};
 pub use reach::LogPath;
 pub use record::{Flags, Record, RecordBatch, Stream};
+pub use rewrites::{AnyOf, Rewrites};
 pub use scanner::{Scanner, Step};
 pub use search::{Context, Direction, ScanLimits, Search};
 pub use source::{Format, Input, LineHead, LogFile, LogSet, Source};

@@ -160,6 +160,9 @@ impl Scanner {
                 continue;
             }
             let mut unit = self.units.open(line);
+            if self.is_rest(&unit) {
+                continue;
+            }
             if self.units.gather(&mut unit) == Run::Open {
                 self.open_runs.wait_for(line, time);
                 continue;

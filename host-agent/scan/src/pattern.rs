@@ -304,6 +304,11 @@ impl MessageRegex {
         self.regex.is_match(message)
     }
 
+    /// The expression as parsed.
+    pub(crate) fn hir(&self) -> &Hir {
+        &self.hir
+    }
+
     /// Calls `f` with every match in the message, from left to right; they don't overlap.
     pub fn for_each_match(&self, message: &[u8], mut f: impl FnMut(Range<usize>)) {
         for found in self.regex.find_iter(message) {

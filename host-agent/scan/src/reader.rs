@@ -208,7 +208,7 @@ impl Plain {
         loop {
             match self.file.read_at(&mut buf[..wanted], self.base + offset) {
                 Ok(0) => {
-                    let fault = self.shrunk_fault(offset);
+                    let fault = self.shrunk_fault();
                     self.len = offset;
                     return fault.map_or(Ok(0), Err);
                 }
@@ -228,7 +228,7 @@ impl Plain {
         }
         let now = self.file_len().map_err(Some)?;
         if now < self.len {
-            return Err(self.shrunk_fault(now));
+            return Err(self.shrunk_fault());
         }
         self.len = now;
         Ok(now)
@@ -242,12 +242,12 @@ impl Plain {
 
     fn check_shrunk(&mut self) -> Result<(), Fault> {
         let now = self.file_len()?;
-        if now < self.len { self.shrunk_fault(now).map_or(Ok(()), Err) } else { Ok(()) }
+        if now < self.len { self.shrunk_fault().map_or(Ok(()), Err) } else { Ok(()) }
     }
 
-    fn shrunk_fault(&mut self, now: u64) -> Option<Fault> {
-        let detail = format!("had {} bytes when opened, then only {now}", self.len);
+    /// Says nothing of lengths: how long a line is may be more than whoever is told may know.
+    fn shrunk_fault(&mut self) -> Option<Fault> {
         let first = !std::mem::replace(&mut self.shrunk, true);
-        first.then(|| Fault::new(GapReason::Shrunk, detail))
+        first.then(|| Fault::new(GapReason::Shrunk, "it is shorter than when it was opened"))
     }
 }

@@ -36,6 +36,9 @@ impl Flags {
     /// Only while following: a record that belongs behind this one was given before it.
     pub const LATE: Flags = Flags(1 << 6);
 
+    /// The message isn't as it was written. Set and taken away behind the scan; on no wire.
+    pub const REWRITTEN: Flags = Flags(1 << 7);
+
     /// Whether every mark of `other` is set.
     pub fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0
@@ -54,7 +57,7 @@ impl Flags {
     /// The marks as bits, for the wire: bit 0 truncated, 1 malformed, 2 context, 3 unfinished,
     /// 4 break, 5 unfiltered, 6 late.
     pub fn bits(self) -> u8 {
-        self.0
+        self.0 & 0x7f
     }
 
     /// The marks from bits; unknown ones are dropped.

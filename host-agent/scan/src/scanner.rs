@@ -13,7 +13,7 @@ use crate::line_count::line_count;
 use crate::lines::{Line, Lines};
 use crate::open_runs::OpenRuns;
 use crate::reader::Keep;
-use crate::record::{Record, RecordBatch};
+use crate::record::{Flags, Record, RecordBatch};
 use crate::search::{Direction, Search};
 use crate::source::{Format, Input, LogSet, Source};
 use crate::units::{Run, Unit, Units};
@@ -327,8 +327,8 @@ impl Scanner {
         let lines = &mut self.units.lines;
         let format = lines.format(file);
         let search = Arc::clone(&self.search);
-        let (matcher, limit) = (search.matcher.as_ref(), search.limits.line_bytes);
-        let run = candidates.find(matcher, format, lines.block.bytes(), limit);
+        let limit = search.limits.line_bytes;
+        let run = candidates.find(search.raw_lines(format), format, lines.block.bytes(), limit);
         if lines.long.is_none() {
             let part = candidates.cut(lines.block.bytes(), most, backward);
             lines.narrow_block(part);
@@ -356,7 +356,7 @@ impl Scanner {
     /// whether its message got past the required expressions.
     fn consider(&mut self, line: Line, candidate: &Candidate, batch: &mut RecordBatch) -> bool {
         let mut unit = self.units.open(line);
-        if !self.in_time(&unit) {
+        if !self.in_time(&unit) || self.is_rest(&unit) {
             return false;
         }
         if let Some(head) = unit.head
@@ -387,21 +387,38 @@ impl Scanner {
         required
     }
 
+    /// Whether a unit may be the rest of one whose beginning is gone, in which what rewrites messages would have found more.
+    pub(crate) fn is_rest(&mut self, unit: &Unit) -> bool {
+        let head = unit.head.filter(|_| self.search.rewrites.is_some());
+        head.is_some_and(|head| self.units.may_lack_its_beginning(unit.line, head.stream))
+    }
+
     /// Whether the match in the raw line is one in the message, so that nothing is left to confirm.
     fn is_decided(&self, unit: &Unit, candidate: &Candidate) -> bool {
-        let (Candidate::Match(hit), Some(message)) = (candidate, unit.raw_start()) else {
+        let (Candidate::Match(hit), Some(message), None) =
+            (candidate, unit.raw_start(), &self.search.rewrites)
+        else {
             return false;
         };
         let longest = self.search.matcher.as_ref().and_then(|matcher| matcher.decided_by_raw_match());
         longest.is_some_and(|longest| hit.match_end - hit.start >= message + longest)
     }
 
-    /// Whether the message matches what is required, and all that is asked for.
+    /// Whether the message matches what is required, and all that is asked for; or whether that is to be found out
+    /// behind the scan.
     pub(crate) fn confirm(&mut self, unit: &Unit) -> (bool, bool) {
+        let rewrites = self.search.rewrites.as_ref();
+        let is_whole = !unit.flags.has(Flags::TRUNCATED) && !unit.flags.has(Flags::UNFINISHED);
+        if rewrites.is_some_and(|it| !is_whole || it.may_change(self.units.message(unit))) {
+            return (true, true);
+        }
+        let seen = rewrites.map_or(usize::MAX, |rewrites| rewrites.line_bytes);
+        self.units.lines.cut |= self.units.message(unit).len() > seen;
         let Some(matcher) = &self.search.matcher else {
             return (true, true);
         };
         let message = self.units.message(unit);
+        let message = &message[..message.len().min(seen)];
         let required = matcher.matches_required(message);
         (required, required && matcher.matches_patterns(message))
     }
@@ -422,8 +439,8 @@ impl Scanner {
 
     pub(crate) fn count_flags(&mut self, records: &[Record]) {
         for record in records {
-            self.stats.malformed += u64::from(record.flags.has(crate::Flags::MALFORMED));
-            self.stats.truncated += u64::from(record.flags.has(crate::Flags::TRUNCATED));
+            self.stats.malformed += u64::from(record.flags.has(Flags::MALFORMED));
+            self.stats.truncated += u64::from(record.flags.has(Flags::TRUNCATED));
         }
     }
 }

@@ -2,8 +2,12 @@
 //! the scanners of all its sources.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use crate::candidates::RawLines;
 use crate::pattern::Matcher;
+use crate::rewrites::Rewrites;
+use crate::source::Format;
 
 /// Named bounds of a scan. Each has a default that [`ScanLimits::default`] gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,10 +96,14 @@ impl Context {
 }
 
 /// One search, shared by the scanners of all sources.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Search {
     /// What a message must match; `None` takes all.
-    pub matcher: Option<Matcher>,
+    pub matcher: Option<Arc<Matcher>>,
+    /// What rewrites messages behind the scan, before the matcher may decide on them: what it may change, and lines that
+    /// have no end, or are cut, are given in any case; the oldest line of a stream never is, where older files may be gone,
+    /// since it may be the rest of one.
+    pub rewrites: Option<Rewrites>,
     /// Nanoseconds since the epoch; half open. A line without a time is taken for as old as the line before
     /// it; one of unknown age passes where it is met.
     ///
@@ -120,10 +128,23 @@ pub struct Search {
     pub limits: ScanLimits,
 }
 
+impl Search {
+    /// What finds the raw lines of a format that may hold a message to be given; `None` when every line may.
+    pub(crate) fn raw_lines(&self, format: Format) -> Option<RawLines<'_>> {
+        let wanted = self.matcher.as_ref()?.raw_line(format)?;
+        let changed = match &self.rewrites {
+            Some(rewrites) => Some(rewrites.changed.as_ref()?.raw_line(format)?),
+            None => None,
+        };
+        Some(RawLines { wanted, changed })
+    }
+}
+
 impl Default for Search {
     fn default() -> Search {
         Search {
             matcher: None,
+            rewrites: None,
             time: None,
             direction: Direction::default(),
             context: Context::default(),

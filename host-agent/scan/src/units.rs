@@ -50,6 +50,17 @@ pub(crate) enum Run {
     Open,
 }
 
+/// What stands before a line on its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    /// A partial line, which it continues.
+    Partial,
+    /// A whole line, or none that is near enough to be continued.
+    Whole,
+    /// Nothing, as far as there are files.
+    Nothing,
+}
+
 /// What follows a partial line on its stream.
 enum Next {
     Part(Line, LineHead),
@@ -182,28 +193,38 @@ impl Units {
 
     /// Whether a line of `stream` is the continuation of an earlier one.
     pub(crate) fn is_continuation(&mut self, line: Line, stream: Stream) -> bool {
+        self.before(line, stream) == Before::Partial
+    }
+
+    /// Whether a line of `stream` may be the continuation of one that was in a file which isn't there any more.
+    pub(crate) fn may_lack_its_beginning(&mut self, line: Line, stream: Stream) -> bool {
+        self.lines.files.count() > 1 && self.before(line, stream) == Before::Nothing
+    }
+
+    fn before(&mut self, line: Line, stream: Stream) -> Before {
+        let known = |is_partial: bool| if is_partial { Before::Partial } else { Before::Whole };
         if self.passed.next == line.place() {
-            let known = self.passed.last[stream as usize];
-            if let Some((end, partial)) = known {
-                return partial && line.start - end <= self.limits.join_bytes;
+            let last = self.passed.last[stream as usize];
+            if let Some((end, partial)) = last {
+                return known(partial && line.start - end <= self.limits.join_bytes);
             }
             if line.start - self.passed.since.1 > self.limits.join_bytes {
-                return false;
+                return Before::Whole;
             }
         }
         let mut between = 0;
         let mut at = line;
         while let Some(prev) = self.lines.prev(at) {
             if between > self.limits.join_bytes {
-                return false;
+                return Before::Whole;
             }
             if let Some(head) = self.lines.head(prev).filter(|head| head.stream == stream) {
-                return head.partial;
+                return known(head.partial);
             }
             between += prev.next - prev.start;
             at = prev;
         }
-        false
+        Before::Nothing
     }
 
     /// Notes that a line was looked at and the next one may follow.

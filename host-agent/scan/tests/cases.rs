@@ -22,9 +22,9 @@ fn set(inputs: Vec<Input>) -> LogSet {
     LogSet { source: Source::default(), files, dirs: Vec::new() }
 }
 
-fn matcher(pattern: &str) -> Option<Matcher> {
+fn matcher(pattern: &str) -> Option<Arc<Matcher>> {
     let spec = PatternSpec { patterns: vec![pattern.to_owned()], ..PatternSpec::default() };
-    Matcher::new(&spec, &PatternLimits::default()).unwrap()
+    Matcher::new(&spec, &PatternLimits::default()).unwrap().map(Arc::new)
 }
 
 fn search(pattern: &str, direction: Direction) -> Arc<Search> {
@@ -279,7 +279,7 @@ fn lines_that_the_prefilter_rules_out_are_counted() {
     fs::write(&path, lines.concat()).unwrap();
     let limits = PatternLimits::default();
     let required = MessageRegex::new("keep|other", &limits).unwrap();
-    let matcher = Some(Matcher::everything(&limits).requiring(Arc::new(required)));
+    let matcher = Some(Arc::new(Matcher::everything(&limits).requiring(Arc::new(required))));
     let search = Arc::new(Search { matcher, ..Search::default() });
     let mut scanner = Scanner::new(file_set(&path).unwrap(), 0, search);
     let mut batch = RecordBatch::default();

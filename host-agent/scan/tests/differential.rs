@@ -187,7 +187,7 @@ fn search(asked: &Asked, direction: Direction) -> Arc<Search> {
         matcher = Some(matching.requiring(Arc::new(required)));
     }
     let time = asked.window.map(|(from, length)| from..from + length);
-    let (context, limits) = (asked.context, asked.limits);
+    let (context, limits, matcher) = (asked.context, asked.limits, matcher.map(Arc::new));
     Arc::new(Search { matcher, time, direction, context, limits, ..Search::default() })
 }
 
@@ -253,7 +253,7 @@ proptest! {
         };
         let case = if insensitive { Case::Insensitive } else { Case::Sensitive };
         let spec = PatternSpec { patterns: vec![pattern], case, ..PatternSpec::default() };
-        let matcher = Matcher::new(&spec, &PatternLimits::default()).unwrap();
+        let matcher = Matcher::new(&spec, &PatternLimits::default()).unwrap().map(Arc::new);
         let search = Arc::new(Search { matcher, ..Search::default() });
         let message = pieces.concat().into_bytes();
         let (delta, stream) = (1, Stream::Stdout);

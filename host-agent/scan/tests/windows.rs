@@ -161,9 +161,9 @@ fn whole(search: Search) -> Search {
     Search { limits: ScanLimits { bisect_bytes: u64::MAX, ..search.limits }, ..search }
 }
 
-fn matcher(pattern: &str) -> Option<Matcher> {
+fn matcher(pattern: &str) -> Option<Arc<Matcher>> {
     let spec = PatternSpec { patterns: vec![pattern.to_owned()], ..PatternSpec::default() };
-    Matcher::new(&spec, &PatternLimits::default()).unwrap()
+    Matcher::new(&spec, &PatternLimits::default()).unwrap().map(Arc::new)
 }
 
 proptest! {

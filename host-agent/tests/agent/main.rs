@@ -17,10 +17,18 @@ mod guests;
 mod hostile;
 mod limits;
 mod logs;
+#[path = "../../query/tests/policies/node.rs"]
+#[allow(dead_code, reason = "the queries' own tests use more of it")]
+mod node;
+mod policies;
 mod process;
+#[path = "../../query/tests/policies/queries.rs"]
+mod queries;
 mod raw;
 mod reload;
 mod requests;
+#[path = "../../query/tests/policies/secrets.rs"]
+mod secrets;
 mod shadow;
 mod transport;
 mod upload;

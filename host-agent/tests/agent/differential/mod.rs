@@ -46,7 +46,8 @@ impl Answer {
             | Event::Progress(_)
             | Event::Positions(_)
             | Event::Notice(_)
-            | Event::Filter(_) => {}
+            | Event::Filter(_)
+            | Event::Policy(_) => {}
             Event::Gap(gap) => panic!("nothing is missing on disk: {gap:?}"),
             Event::Counts(counts) => self.counts = counts,
             Event::Histogram(buckets) => self.histogram = buckets,
