@@ -76,6 +76,6 @@ pub use weir_sandbox::{
     SandboxLimits, Session, SourceMeta, SourceVerdict, Verdict, Verdicts, compile_child_main, digest,
 };
 pub use weir_scan::{
-    Case, Context, Direction, Flags, Matcher, MessageRegex, PatternError, PatternLimits, PatternSpec, Record,
-    RecordBatch, ScanLimits, Source, Stream, raise_open_file_limit,
+    Case, Context, Direction, Flags, LogRoot, Matcher, MessageRegex, PatternError, PatternLimits,
+    PatternSpec, Record, RecordBatch, ScanLimits, Source, Stream, raise_open_file_limit,
 };
