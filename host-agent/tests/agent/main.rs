@@ -17,6 +17,7 @@ mod guests;
 mod hostile;
 mod limits;
 mod logs;
+mod permissions;
 #[path = "../../query/tests/policies/node.rs"]
 #[allow(dead_code, reason = "the queries' own tests use more of it")]
 mod node;
