@@ -17,10 +17,10 @@ mod guests;
 mod hostile;
 mod limits;
 mod logs;
-mod permissions;
 #[path = "../../query/tests/policies/node.rs"]
 #[allow(dead_code, reason = "the queries' own tests use more of it")]
 mod node;
+mod permissions;
 mod policies;
 mod process;
 #[path = "../../query/tests/policies/queries.rs"]
