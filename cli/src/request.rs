@@ -12,10 +12,10 @@ use weir_query::{
     available_threads, time::parse_step, time::parse_time,
 };
 
-use crate::args::{ColorChoice, Format, LogsArgs, OutputArgs, PatternArgs, RangeArgs};
+use crate::args::{Around, ColorChoice, Format, LogsArgs, OutputArgs, PatternArgs, RangeArgs};
+use crate::choice::{Choice, Typed};
 use crate::failure::Failure;
 use crate::output::{Column, Look};
-use crate::target::Choice;
 
 /// Records given when nothing says which.
 const DEFAULT_TAIL: u64 = 10;
@@ -38,14 +38,29 @@ pub(crate) struct LogsRequest {
 impl LogsRequest {
     /// Checks what was typed.
     pub(crate) fn new(args: &LogsArgs) -> Result<LogsRequest, Failure> {
-        let choice = Choice::new(&args.target)?;
+        let kube_context = match &args.pattern.context {
+            Some(Around::Context(name)) if args.target.cluster.kube_context.is_none() => Some(name.as_str()),
+            Some(Around::Context(name)) => {
+                return Err(Failure::refused(format!(
+                    "--context {name}: give a number of records, as --kube-context names the context already"
+                )));
+            }
+            _ => None,
+        };
+        let choice = Choice::new(&Typed {
+            target: &args.target,
+            cluster: &args.target.cluster.with_context(kube_context),
+            sources: &args.sources,
+            all_namespaces: args.pattern.after_context == Some(None),
+            follow: args.range.follow,
+        })?;
         if let (Some(source), false) = (args.sources.first(), args.target.file.is_empty()) {
             return Err(Failure::refused(format!(
                 "'{source}': with --file there are no sources to choose from; repeat --file for each file, \
                  and give a pattern with -e"
             )));
         }
-        if matches!(choice, Choice::Agents(_)) && args.threads.is_some() {
+        if !matches!(choice, Choice::Local(_)) && args.threads.is_some() {
             return Err(Failure::refused(
                 "--threads is for a search in this process; an agent's config says how many threads it has \
                  (limits.query.threads)",
@@ -118,8 +133,12 @@ fn context(args: &PatternArgs, quiet: bool) -> Context {
     if quiet {
         return Context::default();
     }
-    let around = args.context.unwrap_or(0);
-    Context { before: args.before_context.unwrap_or(around), after: args.after_context.unwrap_or(around) }
+    let around = match args.context {
+        Some(Around::Records(count)) => count,
+        _ => 0,
+    };
+    let after = args.after_context.flatten();
+    Context { before: args.before_context.unwrap_or(around), after: after.unwrap_or(around) }
 }
 
 fn pattern(args: &PatternArgs, files: &[PathBuf]) -> Result<PatternSpec, Failure> {
