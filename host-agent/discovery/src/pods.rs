@@ -18,7 +18,7 @@ use crate::kind::Kind;
 use crate::nearest::hint;
 
 /// A pod, as far as it matters here.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PodPlace {
     pub(crate) namespace: String,
     pub(crate) name: String,
@@ -69,16 +69,14 @@ impl Cluster {
                 Ok(vec![Taking::Name(name.to_owned())])
             }
             Kind::Deployment => {
-                by(self.object::<Deployment>(kind, name, namespace).await?.spec.map(|spec| spec.selector))
+                by(Some(self.object::<Deployment>(kind, name, namespace).await?.spec.selector))
             }
             Kind::StatefulSet => {
-                by(self.object::<StatefulSet>(kind, name, namespace).await?.spec.map(|spec| spec.selector))
+                by(Some(self.object::<StatefulSet>(kind, name, namespace).await?.spec.selector))
             }
-            Kind::DaemonSet => {
-                by(self.object::<DaemonSet>(kind, name, namespace).await?.spec.map(|spec| spec.selector))
-            }
+            Kind::DaemonSet => by(Some(self.object::<DaemonSet>(kind, name, namespace).await?.spec.selector)),
             Kind::ReplicaSet => {
-                by(self.object::<ReplicaSet>(kind, name, namespace).await?.spec.map(|spec| spec.selector))
+                by(Some(self.object::<ReplicaSet>(kind, name, namespace).await?.spec.selector))
             }
             Kind::Job => {
                 by(self.object::<Job>(kind, name, namespace).await?.spec.and_then(|spec| spec.selector))
