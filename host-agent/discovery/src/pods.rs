@@ -115,9 +115,13 @@ impl Cluster {
         taking: &Taking,
     ) -> Result<Vec<PodPlace>, DiscoveryError> {
         let (api, place) = self.pod_api(namespace);
+        let what = match taking {
+            Taking::Name(name) => format!("pod {name}"),
+            Taking::Labels(labels) => format!("pods with labels '{labels}'"),
+        };
         let pods = api.list(&taking.params()).await;
         let pods =
-            pods.map_err(|error| DiscoveryError::of(format!("can't list the pods of {place}"), &error))?;
+            pods.map_err(|error| DiscoveryError::of(format!("can't list {what} of {place}"), &error))?;
         Ok(pods.items.iter().filter_map(place_of).collect())
     }
 

@@ -1,5 +1,8 @@
 //! What is in the cluster: nodes, agents that are real processes, and pods whose logs they read.
 
+use std::fs::File;
+use std::io::Write as _;
+
 use serde_json::{Value, json};
 
 use super::plane::Plane;
@@ -32,6 +35,13 @@ impl Node {
         plane.lead(&format!("weir/{pod}"), &agent.address);
         agent_pod(plane, pod, self.name, true);
         self.agent = Some(agent);
+    }
+
+    /// Appends to the log of a pod's container `web`.
+    pub(crate) fn append(&self, pod: &str, time: &str, message: &str) {
+        let path = self.tree.path().join(format!("shop_{pod}_uid-{pod}/web/0.log"));
+        let mut file = File::options().append(true).open(path).expect("the live file");
+        writeln!(file, "2026-11-24T{time}Z stdout F {message}").expect("written");
     }
 
     /// Writes a pod's log, as kubelet does.

@@ -118,13 +118,17 @@ impl Plane {
             command.arg(format!("--{name}={value}"));
         }
         self.spawn("kube-apiserver", command);
-        let started = Instant::now();
-        loop {
+        self.wait_for("kube-apiserver", || {
             let ready = Request::get("/readyz").body(Vec::new()).expect("a request");
-            match self.runtime.block_on(self.client.request_text(ready)) {
-                Ok(_) => return,
-                Err(error) => assert!(started.elapsed() < START, "kube-apiserver: {error}\n{}", self.log()),
-            }
+            self.runtime.block_on(self.client.request_text(ready)).is_ok()
+        });
+    }
+
+    /// Looks again and again until something is so.
+    pub(crate) fn wait_for(&self, what: &str, is_so: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !is_so() {
+            assert!(started.elapsed() < START, "{what}: not in time\n{}", self.log());
             std::thread::sleep(LOOK);
         }
     }
