@@ -145,7 +145,7 @@ pub(crate) struct PatternArgs {
     pub(crate) before_context: Option<usize>,
     /// Give N records around each match. With a name in place of a number, --context is --kube-context
     #[arg(short = 'C', long, value_name = "N")]
-    pub(crate) context: Option<Around>,
+    pub(crate) context: Vec<Around>,
 }
 
 /// What stands behind --context.

@@ -16,6 +16,7 @@ use crate::args::{Around, ColorChoice, Format, LogsArgs, OutputArgs, PatternArgs
 use crate::choice::{Choice, Typed};
 use crate::failure::Failure;
 use crate::output::{Column, Look};
+use crate::target_args::ClusterArgs;
 
 /// Records given when nothing says which.
 const DEFAULT_TAIL: u64 = 10;
@@ -38,15 +39,7 @@ pub(crate) struct LogsRequest {
 impl LogsRequest {
     /// Checks what was typed.
     pub(crate) fn new(args: &LogsArgs) -> Result<LogsRequest, Failure> {
-        let kube_context = match &args.pattern.context {
-            Some(Around::Context(name)) if args.target.cluster.kube_context.is_none() => Some(name.as_str()),
-            Some(Around::Context(name)) => {
-                return Err(Failure::refused(format!(
-                    "--context {name}: give a number of records, as --kube-context names the context already"
-                )));
-            }
-            _ => None,
-        };
+        let kube_context = kube_context(&args.pattern.context, &args.target.cluster)?;
         let choice = Choice::new(&Typed {
             target: &args.target,
             cluster: &args.target.cluster.with_context(kube_context),
@@ -102,6 +95,20 @@ impl LogsRequest {
     }
 }
 
+/// The kubeconfig's context, where --context names it.
+fn kube_context<'a>(typed: &'a [Around], cluster: &ClusterArgs) -> Result<Option<&'a str>, Failure> {
+    let mut names = typed.iter().filter_map(|around| match around {
+        Around::Records(_) => None,
+        Around::Context(name) => Some(name.as_str()),
+    });
+    match (names.next(), names.next().or(cluster.kube_context.as_deref())) {
+        (Some(one), Some(other)) => Err(Failure::refused(format!(
+            "--context {one}: the kubeconfig's context is {other} already; records around a match are a number"
+        ))),
+        (name, _) => Ok(name),
+    }
+}
+
 /// Reads a token, or the file that it names.
 fn resume(text: &str) -> Result<ResumeToken, Failure> {
     let token = match text.strip_prefix('@') {
@@ -133,10 +140,11 @@ fn context(args: &PatternArgs, quiet: bool) -> Context {
     if quiet {
         return Context::default();
     }
-    let around = match args.context {
-        Some(Around::Records(count)) => count,
-        _ => 0,
-    };
+    let records = args.context.iter().filter_map(|around| match around {
+        Around::Records(count) => Some(*count),
+        Around::Context(_) => None,
+    });
+    let around = records.last().unwrap_or(0);
     let after = args.after_context.flatten();
     Context { before: args.before_context.unwrap_or(around), after: after.unwrap_or(around) }
 }

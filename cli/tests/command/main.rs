@@ -20,6 +20,7 @@ mod formats;
 mod guests;
 mod hostile;
 mod inputs;
+mod kubeconfig;
 mod listings;
 mod program;
 mod registry;
