@@ -49,7 +49,7 @@ impl Agent {
         let place = ready.split_whitespace().find_map(|word| word.strip_prefix("grpc="));
         let url = format!("https://{}", place.unwrap_or_else(|| panic!("no place in '{ready}'")));
         let server_name = Some("localhost".to_owned());
-        Agent { child, endpoint: Endpoint { url, ca: Some(ca), server_name, ..Endpoint::default() } }
+        Agent { child, endpoint: Endpoint { url, ca: ca.into(), server_name, ..Endpoint::default() } }
     }
 
     /// Where it serves.

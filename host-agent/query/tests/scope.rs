@@ -32,7 +32,7 @@ fn tree() -> (TempDir, Arc<Engine>) {
         write(dir.path(), namespace, pod, &format!("from {pod}"));
     }
     let compiler = Compiler::Child { program: "/nowhere".into(), args: Vec::new() };
-    let config = EngineConfig::new(Inputs::Root(dir.path().to_owned()), compiler);
+    let config = EngineConfig::new(Inputs::root(dir.path().to_owned()), compiler);
     (dir, Arc::new(Engine::new(config, &[]).expect("an engine")))
 }
 
