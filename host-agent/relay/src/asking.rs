@@ -211,10 +211,12 @@ impl Asking {
 
 /// Waits until there is more to ask of an agent.
 async fn changed(own: &mut Option<watch::Receiver<Vec<String>>>) {
-    match own {
-        Some(own) if own.changed().await.is_ok() => {}
-        _ => std::future::pending().await,
+    if let Some(own) = own
+        && own.changed().await.is_ok()
+    {
+        return;
     }
+    std::future::pending().await
 }
 
 /// Whether an agent refuses since a selector takes nothing there.
