@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use weir_agent::args::{Command, ServeArgs};
-use weir_agent::{Agent, Args, Ending, logging, panic, runtime, signals};
+use weir_agent::{Agent, Args, Ending, logging, panic, runtime, self_check, signals};
 use weir_query::Compiler;
 
 /// How long threads that don't end with their queries are waited for.
@@ -40,6 +40,7 @@ fn serve(args: ServeArgs) -> anyhow::Result<()> {
     if let Err(error) = weir_query::raise_open_file_limit() {
         tracing::warn!(%error, "the limit on open files can't be raised");
     }
+    self_check(&config);
     let runtime = runtime(&config).context("threads can't be started")?;
     let ending = runtime.block_on(async {
         let signals = signals().context("signals can't be listened for")?;

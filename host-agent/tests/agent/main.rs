@@ -16,6 +16,7 @@ mod guests;
 mod hostile;
 mod limits;
 mod logs;
+mod permissions;
 mod process;
 mod raw;
 mod reload;

@@ -59,6 +59,15 @@ pub(crate) fn command(dir: &Path, command: &str, args: &[&str]) -> Command {
     agent
 }
 
+/// A command that another program starts.
+fn under(wrapper: &[&str], agent: Command) -> Command {
+    let [program, args @ ..] = wrapper else { return agent };
+    let mut command = Command::new(program);
+    command.args(args).arg(agent.get_program()).args(agent.get_args());
+    command.envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
+}
+
 /// A figure of `/proc/PID/status`.
 fn figure(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("our child's figures");
@@ -80,10 +89,16 @@ impl Agent {
     /// Starts an agent on the logs of `dir`, on a free loopback port unless `args` say otherwise, with `config`
     /// as its config file.
     pub(crate) fn start(dir: TempDir, args: &[&str], config: &str) -> Agent {
+        Agent::start_under(&[], dir, args, config)
+    }
+
+    /// The same, started by another program: its name and arguments, which the agent's come behind.
+    pub(crate) fn start_under(wrapper: &[&str], dir: TempDir, args: &[&str], config: &str) -> Agent {
         let file = dir.path().join("agent.yaml");
         fs::write(&file, format!("listen: 127.0.0.1:0\n{config}")).expect("a config");
         let file = file.to_str().expect("a path of ours").to_owned();
-        let mut child = command(dir.path(), "serve", &[&["--config", &file], args].concat())
+        let agent = command(dir.path(), "serve", &[&["--config", &file], args].concat());
+        let mut child = under(wrapper, agent)
             .stdout(Stdio::piped())
             .stderr(fs::File::create(dir.path().join("agent.log")).expect("a file"))
             .spawn()
