@@ -1,0 +1,94 @@
+{{/* Name of the chart's objects. */}}
+{{- define "weir.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 48 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 48 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "weir.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: agent
+{{- end -}}
+
+{{- define "weir.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "weir.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "weir.fullname" .) -}}
+{{- end -}}
+
+{{- define "weir.priorityClass" -}}
+{{- .Values.priorityClass.name | default (ternary (include "weir.fullname" .) "" .Values.priorityClass.create) -}}
+{{- end -}}
+
+{{- define "weir.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The Secret with the agents' certificate. */}}
+{{- define "weir.tlsSecret" -}}
+{{- if eq .Values.tls.mode "existingSecret" -}}
+{{- .Values.tls.existingSecret -}}
+{{- else -}}
+{{- printf "%s-tls" (include "weir.fullname" .) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The name that clients expect in that certificate. */}}
+{{- define "weir.serverName" -}}
+{{- printf "%s.%s.svc" (include "weir.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
+{{/* The Service that leads to the agent of the caller's own node. */}}
+{{- define "weir.localService" -}}
+{{- printf "%s-local" (include "weir.fullname" .) -}}
+{{- end -}}
+
+{{/* All names in the certificate, as a YAML list. */}}
+{{- define "weir.tlsNames" -}}
+{{- $names := list (include "weir.serverName" .) (printf "%s.%s.svc" (include "weir.localService" .) .Release.Namespace) -}}
+{{- toYaml (concat $names .Values.tls.extraNames | uniq) -}}
+{{- end -}}
+
+{{/* The agents' config file: the value `config`, and what follows from other values. */}}
+{{- define "weir.config" -}}
+{{- $tls := dict "cert" "/etc/weir/tls/tls.crt" "key" "/etc/weir/tls/tls.key" -}}
+{{- if .Values.tls.clientCASecret -}}
+{{- $_ := set $tls "client_ca" "/etc/weir/client-ca/ca.crt" -}}
+{{- end -}}
+{{- $own := dict
+  "listen" (printf "%s:%d" .Values.bindAddress (int .Values.ports.grpc))
+  "health_listen" (printf "%s:%d" .Values.bindAddress (int .Values.ports.health))
+  "logs_dir" .Values.hostPaths.pods
+  "cache_dir" "/var/cache/weir/compiled"
+  "tls" $tls -}}
+{{- if .Values.hostPaths.docker -}}
+{{- $_ := set $own "logs_link_dirs" (list .Values.hostPaths.docker) -}}
+{{- end -}}
+{{- if .Values.policies -}}
+{{- $_ := set $own "policies" (dict "folder" "/etc/weir/policies") -}}
+{{- end -}}
+{{- mustMergeOverwrite (deepCopy .Values.config) $own | toYaml -}}
+{{- end -}}
+
+{{/* Seconds that queries have to end, and after that a pod. */}}
+{{- define "weir.graceSeconds" -}}
+{{- add (.Values.config.drain_seconds | default 20 | int) 10 -}}
+{{- end -}}
