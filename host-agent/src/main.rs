@@ -41,7 +41,7 @@ fn serve(args: ServeArgs) -> anyhow::Result<()> {
     if let Err(error) = weir_query::raise_open_file_limit() {
         tracing::warn!(%error, "the limit on open files can't be raised");
     }
-    self_check(&config.logs_dir);
+    self_check(&config);
     let runtime = runtime(&config).context("threads can't be started")?;
     let ending = runtime.block_on(async {
         let signals = signals().context("signals can't be listened for")?;

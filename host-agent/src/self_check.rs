@@ -9,12 +9,15 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use weir_query::LogRoot;
 
+use crate::Config;
+
 /// How many of the files that can't be read are named.
 const NAMED: usize = 3;
 
-/// Looks at every log below `logs_dir`, reads none, and logs what was found in one line.
-pub fn self_check(logs_dir: &Path) {
-    let (files, denied) = look(logs_dir);
+/// Looks at every log below the folder of logs, reads none, and logs what was found in one line.
+pub fn self_check(config: &Config) {
+    let root = LogRoot::beneath(config.logs_dir.clone(), config.logs_link_dirs.clone());
+    let (files, denied) = look(&root);
     if denied.is_empty() {
         tracing::info!(files, "every log there is may be read");
         return;
@@ -26,18 +29,18 @@ pub fn self_check(logs_dir: &Path) {
 }
 
 /// How many files and closed directories there are, and which of them may not be read.
-fn look(logs_dir: &Path) -> (usize, Vec<PathBuf>) {
-    // The root itself, where it is closed, is the one file that there is.
-    let paths = match LogRoot::new(logs_dir).list() {
+fn look(root: &LogRoot) -> (usize, Vec<PathBuf>) {
+    let paths: Vec<PathBuf> = match root.list() {
         Ok(sets) => {
             let files = sets.iter().flat_map(|set| &set.files);
-            files.filter_map(|file| file.input.path()).map(Path::to_owned).collect()
+            files.filter_map(|file| Some(file.input.path()?.to_path_buf())).collect()
         }
-        Err(_) => vec![logs_dir.to_owned()],
+        // The root itself is the one that there is.
+        Err(_) => vec![root.dir().to_path_buf()],
     };
-    let files = paths.len();
-    let denied = |path: &PathBuf| matches!(access(path, Access::READ_OK), Err(Errno::ACCESS | Errno::PERM));
-    (files, paths.into_iter().filter(denied).collect())
+    let denied =
+        |path: &PathBuf| matches!(access(path.as_path(), Access::READ_OK), Err(Errno::ACCESS | Errno::PERM));
+    (paths.len(), paths.into_iter().filter(denied).collect())
 }
 
 /// A path with its mode and owner, where these can be seen.
@@ -87,6 +90,6 @@ mod tests {
 
     #[test]
     fn a_root_that_is_not_there_is_not_denied() {
-        assert_eq!(look(Path::new("/nowhere")), (1, Vec::new()));
+        assert_eq!(look(&LogRoot::new("/nowhere")), (1, Vec::new()));
     }
 }

@@ -79,6 +79,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   "logs_dir" .Values.hostPaths.pods
   "cache_dir" "/var/cache/weir/compiled"
   "tls" $tls -}}
+{{- if .Values.hostPaths.docker -}}
+{{- $_ := set $own "logs_link_dirs" (list .Values.hostPaths.docker) -}}
+{{- end -}}
 {{- if .Values.policies -}}
 {{- $_ := set $own "policies" (dict "folder" "/etc/weir/policies") -}}
 {{- end -}}
