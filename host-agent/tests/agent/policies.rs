@@ -19,6 +19,8 @@ use crate::queries::{query, spy};
 const CARD: &str = "4929420573595709";
 const POD: &str = "shop_web-1_11111111-1111-1111-1111-111111111111/app";
 const OTHER: &str = "open_db-1_22222222-2222-2222-2222-222222222222/app";
+/// What the queries ask for.
+const LIMITS: &str = "limits: {filter_max: {failures: 1000000}}";
 const LOADED: &str = "weir_policies{result=\"ok\"}";
 const REFUSED: &str = "weir_policies{result=\"refused\"}";
 
@@ -184,7 +186,7 @@ async fn nothing_that_the_process_writes_holds_a_part_of_a_secret() {
         let (node, dir) = (Node::new(&mut rng), folder());
         let secrets = node.secrets(&mut rng, true);
         node.write(&logs(&dir), &secrets, rng.u64(..));
-        let (agent, _) = start(dir, &["--allow-components", "--log-level", "debug"], "", |dir| {
+        let (agent, _) = start(dir, &["--allow-components", "--log-level", "debug"], LIMITS, |dir| {
             place(dir, "all.yaml", b"namespaces: [shop]\nfilters: [{name: redact}]");
             place(dir, "puppet.wasm", &Puppet::default().build());
             place(dir, "puppet.yaml", b"namespaces: [sh*]\nfilters: [{file: puppet.wasm}]");
