@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use weir_query::{Compiler, Engine, EngineConfig, Event, Flow, Inputs, QuerySpec};
 use weir_relay::{Fleet, Member, NoAnswer, Reach};
-use weir_rpc::{Endpoint, Listener, Server, ServerLimits, Unobserved};
+use weir_rpc::{Endpoint, Guard, Listener, Server, ServerLimits, Unobserved};
 
 /// How long something may take that is waited for.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ impl Agent {
         let listen = "127.0.0.1:0".parse().expect("an address");
         let listener = Listener::bind(&listen, None).await.expect("a port");
         let url = format!("http://{}", listener.local());
-        let server = Server::new(engine, ServerLimits::default(), Arc::new(Unobserved));
+        let server = Server::new(engine, ServerLimits::default(), Guard::open(), Arc::new(Unobserved));
         tokio::spawn(server.serve(listener, std::future::pending(), std::future::pending()));
         Agent { dir, url }
     }
@@ -113,7 +113,7 @@ async fn a_follow_takes_up_what_comes() {
     let ((first, more_of_one), (second, more_of_two)) =
         (one.member("one", &["shop:a"]), two.member("two", &[]));
     let (send, mut given) = unbounded_channel();
-    tokio::spawn(async move {
+    let following = async move {
         let mut fleet =
             Fleet::connect(vec![first, second], Default::default()).await.expect("both are there");
         let spec = QuerySpec { follow: true, ..QuerySpec::default() };
@@ -126,21 +126,27 @@ async fn a_follow_takes_up_what_comes() {
             Flow::Continue
         });
         ended.await
-    });
-    next(&mut given, "first of a").await;
-    one.write("a", "second of a");
-    next(&mut given, "second of a").await;
-    // One that had nothing to do, and one that goes on where it stood.
-    two.write("b", "first of b");
-    more_of_two.send_replace(vec!["shop:b".to_owned()]);
-    next(&mut given, "first of b").await;
-    one.write("c", "first of c");
-    more_of_one.send_replace(vec!["shop:{a,c}".to_owned()]);
-    next(&mut given, "first of c").await;
-    one.write("a", "third of a");
-    next(&mut given, "third of a").await;
-    two.write("b", "second of b");
-    next(&mut given, "second of b").await;
+    };
+    let seeing = async {
+        next(&mut given, "first of a").await;
+        one.write("a", "second of a");
+        next(&mut given, "second of a").await;
+        // One that had nothing to do, and one that goes on where it stood.
+        two.write("b", "first of b");
+        more_of_two.send_replace(vec!["shop:b".to_owned()]);
+        next(&mut given, "first of b").await;
+        one.write("c", "first of c");
+        more_of_one.send_replace(vec!["shop:{a,c}".to_owned()]);
+        next(&mut given, "first of c").await;
+        one.write("a", "third of a");
+        next(&mut given, "third of a").await;
+        two.write("b", "second of b");
+        next(&mut given, "second of b").await;
+    };
+    tokio::select! {
+        ended = following => panic!("it has ended: {ended:?}"),
+        () = seeing => {}
+    }
 }
 
 fn tell(send: &tokio::sync::mpsc::UnboundedSender<String>, text: String) {

@@ -192,7 +192,9 @@ impl Callee {
         for header in ["content-type: application/grpc", "te: trailers"].into_iter().map(str::to_owned) {
             command.args(["--header", &header]);
         }
-        who.headers.iter().for_each(|header| drop(command.args(["--header", header])));
+        for header in &who.headers {
+            command.args(["--header", header]);
+        }
         command.arg("--data-binary").arg(format!("@{}", request.display()));
         command.arg("--dump-header").arg(&headers).arg("--output").arg(&answer);
         command.arg(format!("{}/{}", self.url, call.method));
