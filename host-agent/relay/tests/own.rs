@@ -117,15 +117,15 @@ async fn a_follow_takes_up_what_comes() {
         let mut fleet =
             Fleet::connect(vec![first, second], Default::default()).await.expect("both are there");
         let spec = QuerySpec { follow: true, ..QuerySpec::default() };
-        let ended = fleet.query(&spec, &mut |event| {
+        let mut sink = |event| {
             match event {
                 Event::Records { batch, .. } => texts(&batch).into_iter().for_each(|text| tell(&send, text)),
                 Event::Gap(gap) => tell(&send, format!("gap: {}", gap.detail)),
                 _ => {}
             }
             Flow::Continue
-        });
-        ended.await
+        };
+        fleet.query(&spec, &mut sink).await
     };
     let seeing = async {
         next(&mut given, "first of a").await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use weir_query::{
     Budget, Cancel, Engine, Event, FilterRef, FilterSpec, Flow, Limit, Output, PatternSpec, PolicyFailure,
-    PolicyScope, PolicySet, PolicySpec, QueryError, QuerySpec, UploadedComponent,
+    PolicyScope, PolicySet, PolicySpec, QueryError, QuerySpec, Scope, UploadedComponent,
 };
 
 use crate::answer::{Answer, ask};
@@ -266,9 +266,9 @@ fn no_limit_of_a_query_cuts_what_a_policy_sees() {
 #[test]
 fn sizes_of_what_is_covered_are_rounded() {
     let (_dir, engine) = of_messages(&["one"]);
-    let exact = engine.sources(&[], false).expect("a listing")[0].bytes;
+    let exact = engine.sources(&[], false, &Scope::everything()).expect("a listing")[0].bytes;
     assert!((1..1000).contains(&exact));
     load(&engine, &[policy("pci", "shop", vec![filter("redact", "")])]);
-    let listed = &engine.sources(&[], false).expect("a listing")[0];
+    let listed = &engine.sources(&[], false, &Scope::everything()).expect("a listing")[0];
     assert_eq!((listed.bytes, listed.files[0].size), (64 << 10, 64 << 10));
 }

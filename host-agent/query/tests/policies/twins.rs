@@ -41,7 +41,8 @@ fn compare(any_length: bool) {
         let engines = [twin(dirs[0].path()), twin(dirs[1].path())];
         for _ in 0..10 {
             // Half of the guesses are right for one of the two.
-            let spec = query(&mut rng, &node, if rng.bool() { &one } else { &other });
+            let half = if rng.bool() { &one } else { &other };
+            let spec = query(&mut rng, &node, half);
             let mut answers = engines.each_ref().map(|engine| ask(engine, &spec).expect("a query"));
             if any_length && spec.limit != Limit::All {
                 // How far was read when the limit was reached is a matter of whole blocks.
