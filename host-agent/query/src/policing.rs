@@ -77,6 +77,12 @@ impl Policing {
         }
     }
 
+    /// Has sources that no policy covers searched in another way.
+    #[cfg(test)]
+    pub(crate) fn search_otherwise(&mut self, search: Arc<Search>) {
+        self.search = search;
+    }
+
     /// How a source is to be searched.
     ///
     /// # Errors

@@ -150,12 +150,14 @@ fn engine(root: &Path) -> Engine {
 
 fn plan(engine: &Engine, spec: &QuerySpec, way: Way) -> Plan {
     let mut plan = engine.plan(spec).unwrap();
-    let search = Arc::get_mut(&mut plan.search).expect("nothing runs yet");
+    let mut search = Search::clone(&plan.search);
     let Way { threads, block_bytes, stripe_bytes } = way;
     // Blocks that shrink and grow again.
     let batch_bytes = (block_bytes / 2).max(1);
     search.limits = ScanLimits { block_bytes, batch_bytes, stripe_bytes, ..search.limits };
-    Plan { threads, ..plan }
+    let search = Arc::new(search);
+    plan.policing.search_otherwise(Arc::clone(&search));
+    Plan { threads, search, ..plan }
 }
 
 fn answer(engine: &Engine, spec: &QuerySpec, way: Way) -> Answer {

@@ -176,7 +176,7 @@ async fn what_a_callers_filter_is_handed_holds_nothing_of_the_original() {
     };
     assert_eq!(given("shop").await, format!("{long}card [REDACTED:card]"));
     let all = given("open").await;
-    assert!(all.contains(&format!("stdout F card {CARD}")), "what lies between is handed over: {all}");
+    assert!(all.contains(&format!("card {CARD}")), "it tells what it is handed: {all}");
 }
 
 #[tokio::test]

@@ -44,10 +44,12 @@ fn each_seed(case: impl Fn(u64)) {
     }
 }
 
-/// Where filters are kept compiled, for all tests of a run.
+/// Where filters are kept compiled, for all tests of a run: nobody else may write there.
 fn cache() -> &'static Path {
-    static CACHE: std::sync::LazyLock<tempfile::TempDir> =
-        std::sync::LazyLock::new(|| tempfile::tempdir().expect("a folder"));
+    static CACHE: std::sync::LazyLock<tempfile::TempDir> = std::sync::LazyLock::new(|| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        tempfile::Builder::new().permissions(mode).tempdir().expect("a folder")
+    });
     CACHE.path()
 }
 
