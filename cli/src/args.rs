@@ -6,9 +6,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cluster_names;
 use crate::filter::FilterCommand;
 use crate::filter_args::FilterArgs;
 use crate::output::Column;
+use crate::target_args::{AgentArgs, ClusterArgs, ContextArgs, TargetArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -18,7 +20,8 @@ Exit codes:
   3  the answer is incomplete, or there is none: something could not be read or reached
 
 Examples:
-  weir logs                                        the last 10 records of this node
+  weir logs                                        the last 10 records of this node, or of the cluster
+  weir logs deployments/web -n prod -e error       of the pods of a deployment, on whatever nodes they run
   weir logs 'shop:checkout-*' -e timeout -C 3      a pattern, with context
   weir logs --since 1h --filter 'json-match:where=status >= 500' -o jsonl
   weir logs --histogram 5m -e ERROR                how many in each 5 minutes
@@ -26,7 +29,7 @@ Examples:
   weir logs --agent https://node-1:7411 --agent https://node-2:7411 --count -e OOM
   kubectl logs web-0 | weir logs --file - --filter redact";
 
-/// Searches container logs, on this node or through an agent, and filters them with WebAssembly.
+/// Searches container logs, on this node, through agents or all over a cluster, and filters them with WebAssembly.
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -42,6 +45,8 @@ pub(crate) enum Command {
     Sources(SourcesArgs),
     /// List filters, or describe one with its parameters
     Filters(FiltersArgs),
+    /// List the agents of a cluster by node: version, state, oldest record
+    Nodes(NodesArgs),
     /// Write, test and measure a filter of your own
     Filter {
         #[command(subcommand)]
@@ -65,51 +70,13 @@ pub(crate) enum Command {
     Compile,
 }
 
-/// Where to look.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Where to search")]
-pub(crate) struct TargetArgs {
-    /// Folder of logs in kubelet's layout, or Docker's [default: /var/log/pods]
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "agent"])]
-    pub(crate) dir: Option<PathBuf>,
-    /// Search this file; `-` is standard input. Repeat it for more files. Gzip is recognised by content
-    #[arg(long, value_name = "PATH", conflicts_with = "agent")]
-    pub(crate) file: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(crate) agent: AgentArgs,
-}
-
-/// How to reach an agent.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Agent")]
-pub(crate) struct AgentArgs {
-    /// Ask the agent at this address: https://HOST:PORT, http:// on loopback, or unix:///PATH. Repeat it to ask
-    /// several as if they were one [env: WEIR_AGENT, with commas between several]
-    #[arg(long, value_name = "URL")]
-    pub(crate) agent: Vec<String>,
-    /// Certificate authorities to trust, PEM
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tls_ca: Option<PathBuf>,
-    /// Client certificate, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// Private key of the client certificate, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub(crate) tls_key: Option<PathBuf>,
-    /// Name to expect in the agent's certificate, when it isn't the URL's host
-    #[arg(long, value_name = "NAME")]
-    pub(crate) tls_server_name: Option<String>,
-    /// File with a bearer token
-    #[arg(long, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
-}
-
 /// `weir logs`.
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
     /// Sources to search, as `namespace:pod/container` with globs, each part optional: `shop:`, `web-*`,
-    /// `shop:web-*/nginx`, `/nginx` [default: all]
-    #[arg(value_name = "SOURCE")]
+    /// `shop:web-*/nginx`, `/nginx`. Of a cluster also `kind/name`: deployments/web, sts/db, cronjob/backup, svc/api,
+    /// pod/web-0 [default: all]
+    #[arg(value_name = "SOURCE", add = cluster_names::sources())]
     pub(crate) sources: Vec<String>,
     #[command(flatten)]
     pub(crate) target: TargetArgs,
@@ -170,15 +137,32 @@ pub(crate) struct PatternArgs {
     /// Give the messages that don't match
     #[arg(short = 'v', long)]
     pub(crate) invert_match: bool,
-    /// Give N records after each match
-    #[arg(short = 'A', long, value_name = "N")]
-    pub(crate) after_context: Option<usize>,
+    /// Give N records after each match. Without a number, -A is --all-namespaces
+    #[arg(short = 'A', long, value_name = "N", num_args = 0..=1, value_parser = parse_after)]
+    pub(crate) after_context: Option<Option<usize>>,
     /// Give N records before each match
     #[arg(short = 'B', long, value_name = "N")]
     pub(crate) before_context: Option<usize>,
-    /// Give N records around each match
+    /// Give N records around each match. With a name in place of a number, --context is --kube-context
     #[arg(short = 'C', long, value_name = "N")]
-    pub(crate) context: Option<usize>,
+    pub(crate) context: Vec<Around>,
+}
+
+/// What stands behind --context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Around {
+    /// Records around each match, as for ripgrep.
+    Records(usize),
+    /// A context of the kubeconfig, as for kubectl.
+    Context(String),
+}
+
+impl std::str::FromStr for Around {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Around, Self::Err> {
+        Ok(text.parse().map_or_else(|_| Around::Context(text.to_owned()), Around::Records))
+    }
 }
 
 /// Which part of the logs.
@@ -284,11 +268,17 @@ pub(crate) enum ListFormat {
 /// `weir sources`.
 #[derive(Debug, Args)]
 pub(crate) struct SourcesArgs {
-    /// Sources to list, as `namespace:pod/container` with globs, each part optional [default: all]
-    #[arg(value_name = "SOURCE")]
+    /// Sources to list, as `namespace:pod/container` with globs, each part optional; of a cluster also `kind/name`
+    /// [default: all]
+    #[arg(value_name = "SOURCE", add = cluster_names::sources())]
     pub(crate) sources: Vec<String>,
+    /// The same as --all-namespaces
+    #[arg(short = 'A', help_heading = "Where to search")]
+    pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) context: ContextArgs,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
     pub(crate) output: ListFormat,
@@ -300,6 +290,24 @@ pub(crate) struct FiltersArgs {
     /// Filter to describe, by its name or as `./mine.wasm` [default: list all]
     #[arg(value_name = "NAME", add = crate::completion::filters())]
     pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(crate) context: ContextArgs,
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    pub(crate) output: ListFormat,
+}
+
+/// `weir nodes`.
+#[derive(Debug, Args)]
+pub(crate) struct NodesArgs {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(crate) context: ContextArgs,
     #[command(flatten)]
     pub(crate) agent: AgentArgs,
     /// Form of the output
@@ -328,6 +336,13 @@ pub(crate) struct DemoArgs {
     /// Time of the newest record, written as for `logs --since`
     #[arg(long, value_name = "TIME", default_value = "now")]
     pub(crate) end: String,
+}
+
+/// Reads what stands behind -A.
+fn parse_after(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| {
+        "give a number of records; for all namespaces, -A stands last or is --all-namespaces".to_owned()
+    })
 }
 
 /// Reads a size in bytes with an optional K or M (powers of 1024).

@@ -3,9 +3,10 @@
 use std::io;
 use std::process::ExitCode;
 
+use weir_discovery::DiscoveryError;
 use weir_query::QueryError;
 use weir_query::time::TimeError;
-use weir_rpc::client::ClientError;
+use weir_rpc::ClientError;
 
 /// What the exit code tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +111,17 @@ impl From<ClientError> for Failure {
     }
 }
 
-/// The flag that fills a field of [`Endpoint`](weir_rpc::client::Endpoint).
+impl From<DiscoveryError> for Failure {
+    fn from(error: DiscoveryError) -> Failure {
+        let message = error.to_string();
+        match error {
+            DiscoveryError::Failed { .. } => Failure::Failed(message),
+            _ => Failure::Refused(message),
+        }
+    }
+}
+
+/// The flag that fills a field of [`Endpoint`](weir_rpc::Endpoint).
 fn flag(field: &str) -> &str {
     match field {
         "url" => "--agent",

@@ -4,6 +4,7 @@ use weir_query::{FilterInfo, FilterList, FolderFile};
 use weir_relay::Listing;
 
 use crate::args::{FiltersArgs, ListFormat};
+use crate::choice::Choice;
 use crate::failure::{Exit, Failure};
 use crate::filter::{describe, push_json, read_component};
 use crate::filter_text::is_path;
@@ -11,13 +12,15 @@ use crate::json::Object;
 use crate::output::Out;
 use crate::output::jsonl::kind_name;
 use crate::output::report;
-use crate::target::{Choice, here};
+use crate::target::here;
 use crate::units;
 use crate::visible;
 
 /// Lists filters, or describes one.
 pub(crate) fn run(args: &FiltersArgs) -> Result<Exit, Failure> {
-    let mut target = Choice::for_filters(&args.agent)?.open(1)?;
+    let mut target =
+        Choice::for_filters(&args.agent, &args.cluster.with_context(args.context.context.as_deref()))?
+            .open(1)?;
     let mut out = Out::stdout().map_err(Failure::Output)?;
     let one = |info: FilterInfo| FilterList { filters: vec![info], files: Vec::new() };
     let Listing { found, problems } = match &args.name {

@@ -1,9 +1,12 @@
-//! `weir`: searches container logs, on this node or through an agent.
+//! `weir`: searches container logs, on this node, through agents or all over a cluster.
 //!
 //! This file is the way from the command line to an exit code. What was typed is [`args`]; what is ready
-//! to run, [`request`]; whom to ask, [`target`]; how to show the answer, [`output`].
+//! to run, [`request`]; whom to ask, [`choice`]; who answers, [`target`]; how to show the answer, [`output`].
 
 mod args;
+mod choice;
+mod cluster;
+mod cluster_names;
 mod completion;
 mod demo;
 mod failure;
@@ -13,11 +16,13 @@ mod filter_text;
 mod filters;
 mod json;
 mod logs;
+mod nodes;
 mod output;
 mod pages;
 mod request;
 mod sources;
 mod target;
+mod target_args;
 mod timestamp;
 mod units;
 mod visible;
@@ -39,6 +44,7 @@ fn main() -> ExitCode {
         Command::Logs(args) => logs::run(&args),
         Command::Sources(args) => sources::run(&args),
         Command::Filters(args) => filters::run(&args),
+        Command::Nodes(args) => nodes::run(&args),
         Command::Filter { command } => filter::run(&command),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => pages::completions(shell),

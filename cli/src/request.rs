@@ -12,10 +12,11 @@ use weir_query::{
     available_threads, time::parse_step, time::parse_time,
 };
 
-use crate::args::{ColorChoice, Format, LogsArgs, OutputArgs, PatternArgs, RangeArgs};
+use crate::args::{Around, ColorChoice, Format, LogsArgs, OutputArgs, PatternArgs, RangeArgs};
+use crate::choice::{Choice, Typed};
 use crate::failure::Failure;
 use crate::output::{Column, Look};
-use crate::target::Choice;
+use crate::target_args::ClusterArgs;
 
 /// Records given when nothing says which.
 const DEFAULT_TAIL: u64 = 10;
@@ -38,14 +39,21 @@ pub(crate) struct LogsRequest {
 impl LogsRequest {
     /// Checks what was typed.
     pub(crate) fn new(args: &LogsArgs) -> Result<LogsRequest, Failure> {
-        let choice = Choice::new(&args.target)?;
+        let kube_context = kube_context(&args.pattern.context, &args.target.cluster)?;
+        let choice = Choice::new(&Typed {
+            target: &args.target,
+            cluster: &args.target.cluster.with_context(kube_context),
+            sources: &args.sources,
+            all_namespaces: args.pattern.after_context == Some(None),
+            follow: args.range.follow,
+        })?;
         if let (Some(source), false) = (args.sources.first(), args.target.file.is_empty()) {
             return Err(Failure::refused(format!(
                 "'{source}': with --file there are no sources to choose from; repeat --file for each file, \
                  and give a pattern with -e"
             )));
         }
-        if matches!(choice, Choice::Agents(_)) && args.threads.is_some() {
+        if !matches!(choice, Choice::Local(_)) && args.threads.is_some() {
             return Err(Failure::refused(
                 "--threads is for a search in this process; an agent's config says how many threads it has \
                  (limits.query.threads)",
@@ -87,6 +95,20 @@ impl LogsRequest {
     }
 }
 
+/// The kubeconfig's context, where --context names it.
+fn kube_context<'a>(typed: &'a [Around], cluster: &ClusterArgs) -> Result<Option<&'a str>, Failure> {
+    let mut names = typed.iter().filter_map(|around| match around {
+        Around::Records(_) => None,
+        Around::Context(name) => Some(name.as_str()),
+    });
+    match (names.next(), names.next().or(cluster.kube_context.as_deref())) {
+        (Some(one), Some(other)) => Err(Failure::refused(format!(
+            "--context {one}: the kubeconfig's context is {other} already; records around a match are a number"
+        ))),
+        (name, _) => Ok(name),
+    }
+}
+
 /// Reads a token, or the file that it names.
 fn resume(text: &str) -> Result<ResumeToken, Failure> {
     let token = match text.strip_prefix('@') {
@@ -118,8 +140,13 @@ fn context(args: &PatternArgs, quiet: bool) -> Context {
     if quiet {
         return Context::default();
     }
-    let around = args.context.unwrap_or(0);
-    Context { before: args.before_context.unwrap_or(around), after: args.after_context.unwrap_or(around) }
+    let records = args.context.iter().filter_map(|around| match around {
+        Around::Records(count) => Some(*count),
+        Around::Context(_) => None,
+    });
+    let around = records.last().unwrap_or(0);
+    let after = args.after_context.flatten();
+    Context { before: args.before_context.unwrap_or(around), after: after.unwrap_or(around) }
 }
 
 fn pattern(args: &PatternArgs, files: &[PathBuf]) -> Result<PatternSpec, Failure> {

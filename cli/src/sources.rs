@@ -4,19 +4,26 @@ use weir_query::SourceInfo;
 use weir_relay::Listing;
 
 use crate::args::{ListFormat, SourcesArgs};
+use crate::choice::{Choice, Typed};
 use crate::failure::{Exit, Failure};
 use crate::json::{self, Object};
 use crate::output::Out;
 use crate::output::label::{source_members, source_name};
 use crate::output::report;
-use crate::target::Choice;
 use crate::timestamp;
 use crate::units;
 use crate::visible;
 
 /// Lists sources.
 pub(crate) fn run(args: &SourcesArgs) -> Result<Exit, Failure> {
-    let mut target = Choice::new(&args.target)?.open(1)?;
+    let typed = Typed {
+        target: &args.target,
+        cluster: &args.target.cluster.with_context(args.context.context.as_deref()),
+        sources: &args.sources,
+        all_namespaces: args.all,
+        follow: false,
+    };
+    let mut target = Choice::new(&typed)?.open(1)?;
     let Listing { found, problems } = target.sources(&args.sources)?;
     let mut sources: Vec<(&str, &SourceInfo)> = Vec::new();
     for (agent, of_agent) in &found {

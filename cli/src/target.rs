@@ -1,4 +1,4 @@
-//! Where a question goes: to an engine in this process, or to an agent. What comes back is the same.
+//! Who answers a question: an engine in this process, or agents. What comes back is the same.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -10,78 +10,11 @@ use weir_query::{
     Flow, Inputs, QueryError, QueryLimits, QuerySpec, Scope, SourceInfo,
 };
 use weir_relay::{Fleet, Listing, Member, NoAnswer, Reach};
-use weir_rpc::client::{ClientError, Endpoint};
+use weir_rpc::{ClientError, Endpoint};
 
-use crate::args::{AgentArgs, TargetArgs};
+use crate::cluster::Later;
 use crate::failure::Failure;
 use crate::output::report;
-
-/// Where kubelet keeps the logs of a node.
-pub(crate) const DEFAULT_DIR: &str = "/var/log/pods";
-
-/// Names agents, with commas between them, when the command line names no target.
-pub(crate) const AGENT_VARIABLE: &str = "WEIR_AGENT";
-
-/// The place that was chosen.
-#[derive(Debug)]
-pub(crate) enum Choice {
-    /// Search here.
-    Local(Inputs),
-    /// Ask these agents; at least one.
-    Agents(Vec<Endpoint>),
-}
-
-impl Choice {
-    /// Reads what was typed: an explicit place before the environment, that before the default folder.
-    pub(crate) fn new(args: &TargetArgs) -> Result<Choice, Failure> {
-        let local = args.dir.is_some() || !args.file.is_empty();
-        if let (true, Some(flag)) = (local, agent_flag(&args.agent)) {
-            return Err(for_an_agent(flag));
-        }
-        if let Some(dir) = &args.dir {
-            return Ok(Choice::Local(Inputs::root(dir.clone())));
-        }
-        if !args.file.is_empty() {
-            return Ok(Choice::Local(Inputs::Files(args.file.clone())));
-        }
-        match endpoints(&args.agent)? {
-            endpoints if endpoints.is_empty() => Ok(Choice::Local(Inputs::root(PathBuf::from(DEFAULT_DIR)))),
-            endpoints => Ok(Choice::Agents(endpoints)),
-        }
-    }
-
-    /// Where to ask about filters: no logs are involved.
-    pub(crate) fn for_filters(args: &AgentArgs) -> Result<Choice, Failure> {
-        match endpoints(args)? {
-            endpoints if endpoints.is_empty() => Ok(Choice::Local(Inputs::Files(Vec::new()))),
-            endpoints => Ok(Choice::Agents(endpoints)),
-        }
-    }
-
-    /// Makes it ready to be asked. What is searched here is searched by `threads`.
-    pub(crate) fn open(self, threads: usize) -> Result<Target, Failure> {
-        match self {
-            Choice::Local(inputs) => Ok(Target::Local(Box::new(local_engine(inputs, threads)?))),
-            Choice::Agents(endpoints) => {
-                let runtime = Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .map_err(|error| Failure::failed(format!("cannot start the network runtime: {error}")))?;
-                let member = |endpoint: &Endpoint| Member {
-                    name: endpoint.url.clone(),
-                    reach: Reach::Endpoint(endpoint.clone()),
-                };
-                let members = endpoints.iter().map(member).collect();
-                let fleet = runtime
-                    .block_on(Fleet::connect(members, QueryLimits::default()))
-                    .map_err(|error| no_answer(error, false))?;
-                let is_anonymous =
-                    endpoints.iter().any(|agent| agent.url.starts_with("https:") && agent.cert.is_none());
-                Ok(Target::Agents(Box::new(Remote { runtime, fleet, is_anonymous })))
-            }
-        }
-    }
-}
 
 /// Something that answers.
 pub(crate) enum Target {
@@ -97,17 +30,59 @@ pub(crate) struct Remote {
     fleet: Fleet,
     /// An agent is asked over TLS without a certificate of ours.
     is_anonymous: bool,
+    /// Of a cluster's agents: what else is known.
+    cluster: Option<ClusterPart>,
+}
+
+/// What is known of a cluster's agents beside the connections.
+pub(crate) struct ClusterPart {
+    /// Selectors that all agents are asked, in place of what was typed.
+    pub(crate) globs: Vec<String>,
+    /// Pods that come while an answer is followed.
+    pub(crate) later: Option<Later>,
 }
 
 impl Remote {
+    /// Connects to agents at these addresses.
+    pub(crate) fn at(endpoints: &[Endpoint]) -> Result<Remote, Failure> {
+        let runtime = runtime()?;
+        let member = |endpoint: &Endpoint| Member {
+            name: endpoint.url.clone(),
+            reach: Reach::Endpoint(endpoint.clone()),
+            own: None,
+        };
+        let members = endpoints.iter().map(member).collect();
+        let fleet = runtime.block_on(Fleet::connect(members, QueryLimits::default()));
+        let fleet = fleet.map_err(|error| no_answer(error, false))?;
+        let is_anonymous =
+            endpoints.iter().any(|agent| agent.url.starts_with("https:") && agent.cert.is_none());
+        Ok(Remote { runtime, fleet, is_anonymous, cluster: None })
+    }
+
+    /// Connected agents of a cluster.
+    pub(crate) fn of_cluster(runtime: Runtime, fleet: Fleet, part: ClusterPart) -> Remote {
+        Remote { runtime, fleet, is_anonymous: false, cluster: Some(part) }
+    }
+
+    /// The selectors that all are asked, for what was typed.
+    fn selectors(&self, typed: &[String]) -> Vec<String> {
+        self.cluster.as_ref().map_or_else(|| typed.to_vec(), |cluster| cluster.globs.clone())
+    }
+
     /// Makes one call, and says which agent failed where that is no answer of its own.
     fn call<T>(&mut self, call: impl AsyncFnOnce(&mut Fleet) -> Result<T, NoAnswer>) -> Result<T, Failure> {
         self.runtime.block_on(call(&mut self.fleet)).map_err(|error| no_answer(error, self.is_anonymous))
     }
 }
 
+/// What network calls are made on.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    let built = Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| Failure::failed(format!("cannot start the network runtime: {error}")))
+}
+
 /// Why no agent answers. Where any refuses, the question is wrong, whether or not others can be reached.
-fn no_answer(NoAnswer(errors): NoAnswer, is_anonymous: bool) -> Failure {
+pub(crate) fn no_answer(NoAnswer(errors): NoAnswer, is_anonymous: bool) -> Failure {
     let is_alone = errors.len() == 1;
     let (mut messages, mut is_refused) = (Vec::new(), false);
     for (name, error) in errors {
@@ -151,12 +126,17 @@ impl Target {
                 plan.run(&cancel, sink);
                 Ok(if cancel.is_cancelled() { Ended::Interrupted } else { Ended::ByItself })
             }
-            Target::Agents(remote) => remote.call(async |fleet| {
-                tokio::select! {
-                    ended = fleet.query(spec, sink) => ended.map(|()| Ended::ByItself),
-                    _ = tokio::signal::ctrl_c(), if spec.follow => Ok(Ended::Interrupted),
-                }
-            }),
+            Target::Agents(remote) => {
+                let spec = &QuerySpec { sources: remote.selectors(&spec.sources), ..spec.clone() };
+                let later = remote.cluster.as_mut().and_then(|cluster| cluster.later.take());
+                remote.call(async |fleet| {
+                    tokio::select! {
+                        ended = fleet.query(spec, sink) => ended.map(|()| Ended::ByItself),
+                        _ = tokio::signal::ctrl_c(), if spec.follow => Ok(Ended::Interrupted),
+                        never = Later::take_up(later) => match never {},
+                    }
+                })
+            }
         }
     }
 
@@ -174,7 +154,10 @@ impl Target {
     pub(crate) fn sources(&mut self, selectors: &[String]) -> Result<Listing<Vec<SourceInfo>>, Failure> {
         match self {
             Target::Local(engine) => Ok(here(engine.sources(selectors, true, &Scope::everything())?)),
-            Target::Agents(remote) => remote.call(async |fleet| fleet.sources(selectors).await),
+            Target::Agents(remote) => {
+                let selectors = remote.selectors(selectors);
+                remote.call(async |fleet| fleet.sources(&selectors).await)
+            }
         }
     }
 
@@ -233,51 +216,6 @@ fn cancel_on_interrupt(cancel: &Cancel) -> Result<(), Failure> {
     Ok(())
 }
 
-fn endpoints(args: &AgentArgs) -> Result<Vec<Endpoint>, Failure> {
-    let mut urls = args.agent.clone();
-    if urls.is_empty() {
-        let variable = std::env::var(AGENT_VARIABLE).unwrap_or_default();
-        urls.extend(variable.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned));
-    }
-    if urls.is_empty() {
-        return agent_flag(args).map_or(Ok(Vec::new()), |flag| Err(for_an_agent(flag)));
-    }
-    let token = args.token_file.as_deref().map(read_token).transpose()?;
-    let endpoint = |url: String| Endpoint {
-        url,
-        ca: args.tls_ca.clone(),
-        cert: args.tls_cert.clone(),
-        key: args.tls_key.clone(),
-        server_name: args.tls_server_name.clone(),
-        token: token.clone(),
-    };
-    Ok(urls.into_iter().map(endpoint).collect())
-}
-
-/// A flag that was given and means something only with an agent.
-fn agent_flag(args: &AgentArgs) -> Option<&'static str> {
-    let flags = [
-        ("--tls-ca", args.tls_ca.is_some()),
-        ("--tls-cert", args.tls_cert.is_some()),
-        ("--tls-server-name", args.tls_server_name.is_some()),
-        ("--token-file", args.token_file.is_some()),
-    ];
-    flags.into_iter().find_map(|(flag, given)| given.then_some(flag))
-}
-
-fn for_an_agent(flag: &str) -> Failure {
-    Failure::refused(format!("{flag} is for an agent: name it with --agent URL"))
-}
-
-fn read_token(path: &Path) -> Result<String, Failure> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| Failure::refused(format!("--token-file {}: {error}", path.display())))?;
-    match text.trim() {
-        "" => Err(Failure::refused(format!("--token-file {}: the file is empty", path.display()))),
-        token => Ok(token.to_owned()),
-    }
-}
-
 /// An engine in this process, with the filters that ship with Weir.
 pub(crate) fn local_engine(inputs: Inputs, threads: usize) -> Result<Engine, Failure> {
     if let Inputs::Root(root) = &inputs {
@@ -306,7 +244,8 @@ pub(crate) fn local_engine(inputs: Inputs, threads: usize) -> Result<Engine, Fai
 }
 
 fn check_dir(dir: &Path) -> Result<(), Failure> {
-    let hint = "name a folder of logs with --dir, files with --file, or an agent with --agent";
+    let hint = "name a folder of logs with --dir, files with --file, an agent with --agent, or a cluster with \
+                --kubeconfig";
     match fs::metadata(dir) {
         Ok(metadata) if metadata.is_dir() => Ok(()),
         Ok(_) => Err(Failure::refused(format!(

@@ -16,8 +16,8 @@ use jiff::ZonedDateTime;
 use weir_query::time::parse_time;
 
 use crate::args::DemoArgs;
+use crate::choice::AGENT_VARIABLE;
 use crate::failure::{Exit, Failure};
-use crate::target::AGENT_VARIABLE;
 use crate::units;
 use agent::DemoAgent;
 use tour::{STEPS, command_line, quoted};

@@ -228,14 +228,14 @@ fn pages_add_up_to_the_whole() {
 }
 
 /// `weir logs` at work, its output line by line.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: Receiver<String>,
     said: Receiver<String>,
 }
 
 impl Running {
-    fn start(agents: &[String], question: &[&str]) -> Running {
+    pub(crate) fn start(agents: &[String], question: &[&str]) -> Running {
         let args =
             ["logs"].into_iter().chain(agents.iter().map(String::as_str)).chain(question.iter().copied());
         let mut command = Weir::new(args).into_command();
@@ -247,12 +247,12 @@ impl Running {
     }
 
     #[track_caller]
-    fn wait_for(&self, what: &str) {
+    pub(crate) fn wait_for(&self, what: &str) {
         wait(&self.lines, what);
     }
 
     #[track_caller]
-    fn wait_for_word(&self, what: &str) {
+    pub(crate) fn wait_for_word(&self, what: &str) {
         wait(&self.said, what);
     }
 }

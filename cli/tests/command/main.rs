@@ -4,6 +4,7 @@ mod agent;
 #[path = "../../../host-agent/sandbox/tests/sandbox/bombs.rs"]
 #[allow(dead_code, reason = "the agent's own tests use the rest")]
 mod bombs;
+mod cluster;
 mod counts;
 mod demo;
 mod exit_codes;
@@ -19,6 +20,7 @@ mod formats;
 mod guests;
 mod hostile;
 mod inputs;
+mod kubeconfig;
 mod listings;
 mod program;
 mod registry;

@@ -15,13 +15,15 @@ pub(crate) struct Weir {
 }
 
 impl Weir {
-    /// `weir` with these arguments, in an environment that says nothing about colours, agents or zones.
+    /// `weir` with these arguments, in an environment that says nothing about colours, agents, clusters or zones.
     /// Compiled filters are kept between tests.
     pub(crate) fn new<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Weir {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command
             .args(args)
             .env_remove("WEIR_AGENT")
+            .env_remove("WEIR_AGENT_NAMESPACE")
+            .env_remove("KUBECONFIG")
             .env_remove("NO_COLOR")
             .env("TERM", "xterm")
             .env("TZ", "UTC")

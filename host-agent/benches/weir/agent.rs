@@ -49,7 +49,7 @@ impl Agent {
         let place = ready.split_whitespace().find_map(|word| word.strip_prefix("grpc="));
         let url = format!("https://{}", place.unwrap_or_else(|| panic!("no place in '{ready}'")));
         let server_name = Some("localhost".to_owned());
-        Agent { child, endpoint: Endpoint { url, ca: Some(ca), server_name, ..Endpoint::default() } }
+        Agent { child, endpoint: Endpoint { url, ca: ca.into(), server_name, ..Endpoint::default() } }
     }
 
     /// Where it serves.
@@ -171,9 +171,9 @@ pub(crate) fn query(endpoint: &Endpoint, pattern: &str, sink: &mut dyn FnMut(Eve
     Connection::new(endpoint).query(&matching(pattern), sink);
 }
 
-/// A folder of logs in kubelet's layout with one file, which is `log`.
+/// A folder of logs in kubelet's layout with one file, a copy of `log`: an agent reads no file that has two names.
 pub(crate) fn folder_of(log: &Path, dir: &Path) -> PathBuf {
     let path = crate::tree::log_of_pod(dir, 0).expect("a folder");
-    fs::hard_link(log, path).expect("a link in the same folder");
+    fs::copy(log, path).expect("a copy");
     dir.to_owned()
 }

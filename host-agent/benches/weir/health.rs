@@ -6,6 +6,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use weir_query::Flow;
+use weir_rpc::Roots;
 
 use crate::agent::{Agent, Connection, folder_of, matching};
 use crate::{Setup, table};
@@ -70,7 +71,8 @@ fn under(agent: &Agent, pattern: &str, searches: usize) -> (f64, f64) {
 fn checks(agent: &Agent) -> (f64, f64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let endpoint = agent.endpoint();
-    let roots = std::fs::read(endpoint.ca.expect("a root")).expect("a file");
+    let Roots::File(roots) = endpoint.ca else { panic!("roots from a file") };
+    let roots = std::fs::read(roots).expect("a file");
     let name = endpoint.server_name.expect("a name");
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(roots)).domain_name(name);
     let mut times: Vec<f64> = runtime.block_on(async {

@@ -342,7 +342,9 @@ impl Run {
             if look.finish().is_err() {
                 *ask_again = Some(now + ASK_AGAIN);
                 // What is followed already goes on.
-                seen.extend(sources.iter().flat_map(|source| source.set.dirs.iter().cloned()));
+                seen.extend(
+                    sources.iter().flat_map(|source| source.set.dirs.iter().map(|dir| dir.to_path_buf())),
+                );
             }
             let sets = listed.unwrap_or_else(|error| {
                 self.collector.incomplete(error.to_string());

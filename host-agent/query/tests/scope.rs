@@ -32,7 +32,7 @@ fn tree() -> (TempDir, Arc<Engine>) {
         write(dir.path(), namespace, pod, &format!("from {pod}"));
     }
     let compiler = Compiler::Child { program: "/nowhere".into(), args: Vec::new() };
-    let config = EngineConfig::new(Inputs::Root(dir.path().to_owned()), compiler);
+    let config = EngineConfig::new(Inputs::root(dir.path().to_owned()), compiler);
     (dir, Arc::new(Engine::new(config, &[]).expect("an engine")))
 }
 
@@ -69,8 +69,9 @@ fn it_is_in_no_answer_count_or_listing() {
         let (text, summary) = told(&engine, &spec, &only("dev")).expect("an answer");
         assert!(!["web", "cart", "prod"].iter().any(|foreign| text.contains(foreign)), "{text}");
         assert_eq!((summary.sources, summary.matched), (1, 1));
-        assert_eq!(summary.bytes_read, 38, "nothing else was read");
-        assert_eq!(told(&engine, &spec, &Scope::everything()).expect("an answer").1.sources, 3);
+        let all = told(&engine, &spec, &Scope::everything()).expect("an answer").1;
+        assert_eq!(all.sources, 3);
+        assert!(summary.bytes_read < all.bytes_read, "nothing else was read");
     }
     let listed = engine.sources(&[], true, &only("prod")).expect("a list");
     assert_eq!(listed.iter().map(|info| info.source.pod.as_str()).collect::<Vec<_>>(), ["cart", "web"]);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::mpsc::Sender;
+use tokio::sync::watch;
 use weir_query::{Event, QueryError, QuerySpec, Summary};
 use weir_rpc::{Answer, Client, ClientError, Trace};
 
@@ -21,8 +22,14 @@ const STALLS: [&str; 2] = ["stall_seconds", "follow_stall_seconds"];
 /// What one agent's task tells the merge.
 #[derive(Debug)]
 pub(crate) enum Told {
-    /// The agent has taken the query. These selectors, by number, take nothing there, in the agent's words.
-    Opened(Vec<(usize, ClientError)>),
+    /// The agent has taken the query, with so many selectors. These of them, by number, take nothing there, in the
+    /// agent's words.
+    Opened {
+        asked: usize,
+        missing: Vec<(usize, ClientError)>,
+    },
+    /// There is nothing to ask of it yet.
+    Idle,
     Event(Event),
     /// The connection was lost, and is tried again.
     Away(ClientError),
@@ -34,8 +41,10 @@ pub(crate) enum Told {
 pub(crate) struct Asking {
     pub(crate) seat: Seat,
     pub(crate) spec: QuerySpec,
-    /// Whether other agents may have what this one hasn't.
-    pub(crate) several: bool,
+    /// Selectors that all agents are asked.
+    pub(crate) common: Vec<String>,
+    /// A selector may take nothing there.
+    pub(crate) may_lack: bool,
     /// Where it stands, behind all that was handed on; `None` where it can't go on.
     pub(crate) place: Option<Place>,
     /// The same for all agents, where there are several.
@@ -46,12 +55,16 @@ pub(crate) struct Asking {
     pub(crate) waits: Option<ExponentialBackoff>,
     /// It was told that the connection was lost.
     pub(crate) is_away: bool,
+    /// It was told that there is nothing to ask yet.
+    pub(crate) is_idle: bool,
 }
 
 /// Why an answer was left before its end.
 enum Left {
     /// Nobody wants more.
     Unwanted,
+    /// There is more to ask.
+    Extended,
     By(ClientError),
 }
 
@@ -76,6 +89,7 @@ impl Asking {
         }
         loop {
             match self.ask().await {
+                Err(Left::Extended) => {}
                 Err(Left::By(error)) => self.go_on_after(error).await?,
                 ended => return ended,
             }
@@ -83,23 +97,61 @@ impl Asking {
     }
 
     async fn ask(&mut self) -> Result<(), Left> {
+        self.take_selectors().await?;
         let mut client = self.seat.client().await?;
         if let Some(trace) = &self.trace {
             client.join(trace.clone());
         }
+        let asked = self.spec.sources.len();
         let (answer, missing) = self.open(&mut client).await?;
-        self.tell(Told::Opened(missing)).await?;
+        self.tell(Told::Opened { asked, missing }).await?;
         self.is_away = false;
         let Some(mut answer) = answer else {
             // It has nothing, and that is all of it.
             return self.tell(Told::Event(Event::Summary(Summary::default()))).await;
         };
-        while let Some(event) = answer.next().await? {
+        while let Some(event) = self.next(&mut answer).await? {
             self.waits = None;
             if let Some(place) = &mut self.place {
                 place.event(&event);
+                if matches!(&event, Event::Gap(gap) if gap.file.is_empty() && place.has_ended(gap.source)) {
+                    // Asked anew, the agent doesn't know that all of it was given.
+                    continue;
+                }
             }
             self.tell(Told::Event(event)).await?;
+        }
+        Ok(())
+    }
+
+    /// What comes next, unless there is more to ask of an agent that has given the past.
+    async fn next(&mut self, answer: &mut Answer) -> Result<Option<Event>, Left> {
+        let Some(place) = self.place.as_mut().filter(|place| place.is_live()) else {
+            return Ok(answer.next().await?);
+        };
+        tokio::select! {
+            event = answer.next() => Ok(event?),
+            () = changed(&mut self.seat.own) => {
+                self.spec.resume = place.token().clone();
+                Err(Left::Extended)
+            }
+        }
+    }
+
+    /// Sees what is to be asked now; waits as long as that is nothing. What comes then is new.
+    async fn take_selectors(&mut self) -> Result<(), Left> {
+        while self.seat.own.is_some() {
+            let selectors = self.seat.selectors(&self.common);
+            if !(selectors.is_empty() && self.spec.follow) {
+                self.spec.sources = selectors;
+                break;
+            }
+            if !std::mem::replace(&mut self.is_idle, true) {
+                self.spec.resume.live = true;
+                self.place = Some(Place::new(self.spec.resume.clone()));
+                self.tell(Told::Idle).await?;
+            }
+            changed(&mut self.seat.own).await;
         }
         Ok(())
     }
@@ -111,7 +163,7 @@ impl Asking {
     ) -> Result<(Option<Answer>, Vec<(usize, ClientError)>), ClientError> {
         match client.open(&self.spec).await {
             Ok(answer) => return Ok((Some(answer), Vec::new())),
-            Err(error) if !(self.several && takes_nothing(&error)) => return Err(error),
+            Err(error) if !(self.may_lack && takes_nothing(&error)) => return Err(error),
             Err(_) => {}
         }
         let missing = missing(client, &self.spec.sources).await?;
@@ -155,6 +207,16 @@ impl Asking {
     async fn tell(&self, told: Told) -> Result<(), Left> {
         self.merge.send(told).await.map_err(|_| Left::Unwanted)
     }
+}
+
+/// Waits until there is more to ask of an agent.
+async fn changed(own: &mut Option<watch::Receiver<Vec<String>>>) {
+    if let Some(own) = own
+        && own.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// Whether an agent refuses since a selector takes nothing there.

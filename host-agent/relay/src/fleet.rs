@@ -28,7 +28,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Connects to all members at once. Those that can't be reached are told with each answer; a query that follows
+    /// Connects to all members at once, but for those of which nothing is to be asked yet. Those that can't be reached are told with each answer; a query that follows
     /// goes on trying. Of `limits`, those count that are about records that are held back, and steps of histograms.
     ///
     /// # Errors
@@ -40,7 +40,9 @@ impl Fleet {
         for (number, member) in members.into_iter().enumerate() {
             calls.spawn(async move {
                 let mut seat = Seat::new(member);
-                seat.problem = seat.client().await.err();
+                if !seat.has_nothing() {
+                    seat.problem = seat.client().await.err();
+                }
                 (number, seat)
             });
         }
@@ -102,8 +104,20 @@ impl Fleet {
             let (merge, told) = mpsc::channel(QUEUE);
             lanes.push(Lane::new(seat.clone(), told, part.stands));
             let (seat, trace) = (seat.clone(), trace.clone());
-            let asking =
-                Asking { seat, spec: asked, several, place, trace, merge, waits: None, is_away: false };
+            let may_lack = several || seat.own.is_some();
+            let common = spec.sources.clone();
+            let asking = Asking {
+                seat,
+                spec: asked,
+                common,
+                may_lack,
+                place,
+                trace,
+                merge,
+                waits: None,
+                is_away: false,
+                is_idle: false,
+            };
             tasks.spawn(asking.run());
         }
         let merged = Merge::new(lanes, rules, &self.limits, sink).run().await;

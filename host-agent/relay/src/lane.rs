@@ -24,7 +24,7 @@ pub(crate) enum Phase {
     Past,
     /// It gives what comes, or has come while the others gave the past.
     Live,
-    /// The connection was lost, and is tried again.
+    /// The connection was lost, and is tried again; or there is nothing to ask yet.
     Away,
     /// Nothing comes any more.
     Ended,
@@ -69,8 +69,10 @@ pub(crate) struct Lane {
     pub(crate) summary: Option<Summary>,
     /// Why there is no answer, or no more of it.
     pub(crate) failure: Option<ClientError>,
-    /// Whether the agent took the query.
+    /// Whether the agent took the query, or is to be asked later.
     pub(crate) was_opened: bool,
+    /// Selectors that it was asked.
+    pub(crate) asked: usize,
     /// Selectors that take nothing there.
     pub(crate) missing: Vec<(usize, ClientError)>,
 }
@@ -100,6 +102,7 @@ impl Lane {
             summary: None,
             failure: None,
             was_opened: false,
+            asked: 0,
             missing: Vec::new(),
         }
     }

@@ -7,6 +7,7 @@ use weir_rpc::{Client, ClientError};
 use crate::asking::{missing, takes_nothing, without};
 use crate::error::NoAnswer;
 use crate::fleet::Fleet;
+use crate::seat::Seat;
 
 /// What the agents have that answered, by name, and why others haven't; both in the order of the members.
 #[derive(Debug)]
@@ -26,16 +27,22 @@ impl Fleet {
     /// # Errors
     /// No agent answers, or a selector takes nothing anywhere though all do.
     pub async fn sources(&mut self, selectors: &[String]) -> Result<Listing<Vec<SourceInfo>>, NoAnswer> {
-        let (several, selectors) = (self.is_several(), selectors.to_vec());
-        let Listing { mut found, problems } =
-            self.each(move |client| sources(client, selectors.clone(), several)).await?;
+        let (several, common) = (self.is_several(), selectors.to_vec());
+        let Listing { mut found, problems } = self
+            .each(move |seat, client| {
+                let may_lack = several || seat.own.is_some();
+                sources(client, seat.clone().selectors(&common), may_lack)
+            })
+            .await?;
+        let takes_any = found.iter().any(|(_, sources)| !sources.0.is_empty());
         let lacks = |(_, (_, missing)): &(String, Sources), selector: usize| {
             missing.iter().any(|(number, _)| *number == selector)
         };
         let of_first = found.first().map_or(0, |(_, (_, missing))| missing.len());
         for index in 0..of_first {
             let (number, _) = found[0].1.1[index];
-            if problems.is_empty() && found.iter().all(|agent| lacks(agent, number)) {
+            let is_common = number < selectors.len() || !takes_any;
+            if problems.is_empty() && is_common && found.iter().all(|agent| lacks(agent, number)) {
                 let (name, (_, mut missing)) = found.swap_remove(0);
                 return Err(NoAnswer(vec![(name, missing.swap_remove(index).1)]));
             }
@@ -49,7 +56,7 @@ impl Fleet {
     /// # Errors
     /// No agent answers.
     pub async fn filters(&mut self) -> Result<Listing<FilterList>, NoAnswer> {
-        self.each(|mut client| async move { client.filters().await }).await
+        self.each(|_, mut client| async move { client.filters().await }).await
     }
 
     /// The filter of that name.
@@ -58,7 +65,7 @@ impl Fleet {
     /// No agent answers, or none has it.
     pub async fn filter(&mut self, name: &str) -> Result<Listing<FilterInfo>, NoAnswer> {
         let name = name.to_owned();
-        self.each(move |mut client| {
+        self.each(move |_, mut client| {
             let name = name.clone();
             async move { client.filter(&name).await }
         })
@@ -66,7 +73,7 @@ impl Fleet {
     }
 
     /// Calls each agent that could be reached, all at once.
-    async fn each<T, F>(&mut self, call: impl Fn(Client) -> F) -> Result<Listing<T>, NoAnswer>
+    async fn each<T, F>(&mut self, call: impl Fn(&Seat, Client) -> F) -> Result<Listing<T>, NoAnswer>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, ClientError>> + Send + 'static,
@@ -75,7 +82,7 @@ impl Fleet {
         for (number, seat) in self.seats().iter().enumerate() {
             match seat.connected() {
                 Ok(client) => {
-                    let answer = call(client);
+                    let answer = call(seat, client);
                     calls.spawn(async move { (number, answer.await) });
                 }
                 Err(error) => errors.push((number, error)),
@@ -102,10 +109,10 @@ impl Fleet {
     }
 }
 
-async fn sources(mut client: Client, selectors: Vec<String>, several: bool) -> Result<Sources, ClientError> {
+async fn sources(mut client: Client, selectors: Vec<String>, may_lack: bool) -> Result<Sources, ClientError> {
     match client.sources(&selectors).await {
         Ok(sources) => return Ok((sources, Vec::new())),
-        Err(error) if !(several && takes_nothing(&error)) => return Err(error),
+        Err(error) if !(may_lack && takes_nothing(&error)) => return Err(error),
         Err(_) => {}
     }
     let missing = missing(&mut client, &selectors).await?;

@@ -157,7 +157,7 @@ impl<'a> Merge<'a> {
         let several = self.rules.several;
         let lane = &mut self.lanes[index];
         match told {
-            Some(Told::Opened(missing)) => {
+            Some(Told::Opened { asked, missing }) => {
                 lane.phase = match lane.phase {
                     Phase::Opening => Phase::Past,
                     // Held back, and asked anew.
@@ -165,8 +165,13 @@ impl<'a> Merge<'a> {
                     _ => Phase::Live,
                 };
                 lane.was_opened = true;
+                lane.asked = asked;
                 lane.missing.extend(missing);
                 lane.seat.set_away(false);
+            }
+            Some(Told::Idle) => {
+                lane.phase = Phase::Away;
+                lane.was_opened = true;
             }
             Some(Told::Event(event)) => self.on_event(index, event),
             Some(Told::Away(error)) => {

@@ -120,7 +120,7 @@ impl Taker {
 
 fn seat(name: &str) -> Seat {
     let endpoint = weir_rpc::Endpoint::default();
-    Seat::new(Member { name: name.to_owned(), reach: Reach::Endpoint(endpoint) })
+    Seat::new(Member { name: name.to_owned(), reach: Reach::Endpoint(endpoint), own: None })
 }
 
 fn ask_whole(engine: &Engine, spec: &QuerySpec) -> Answer {
@@ -143,7 +143,7 @@ fn ask_parts(engines: &[Engine], spec: &QuerySpec) -> Answer {
             lanes.push(Lane::new(seat(name), told, part.stands));
             scope.spawn(move || {
                 let tell = |told| merge.blocking_send(told).map_or(Flow::Stop, |()| Flow::Continue);
-                tell(Told::Opened(Vec::new()));
+                tell(Told::Opened { asked: 0, missing: Vec::new() });
                 let plan = engine.plan(&asked).expect("a plan");
                 plan.run(&Cancel::default(), &mut |event| tell(Told::Event(event)));
             });
@@ -290,7 +290,7 @@ async fn feed(to: &Sender<Told>, told: impl IntoIterator<Item = Told>) {
 fn goes_live(pod: &str) -> [Told; 3] {
     let position = SourcePosition { source: 0, position: vec![1] };
     [
-        Told::Opened(Vec::new()),
+        Told::Opened { asked: 0, missing: Vec::new() },
         Told::Event(Event::Source { id: 0, source: source(pod) }),
         Told::Event(Event::Positions(vec![position])),
     ]
@@ -361,8 +361,12 @@ async fn an_agent_that_is_away_holds_nobody_up_and_comes_back() {
 #[tokio::test]
 async fn an_agent_that_speaks_of_unknown_sources_is_left() {
     let (lanes, senders) = lanes(&["a", "b"]);
-    feed(&senders[0], [Told::Opened(Vec::new()), records(&[1])]).await;
-    feed(&senders[1], [Told::Opened(Vec::new()), Told::Event(Event::Summary(Summary::default()))]).await;
+    feed(&senders[0], [Told::Opened { asked: 0, missing: Vec::new() }, records(&[1])]).await;
+    feed(
+        &senders[1],
+        [Told::Opened { asked: 0, missing: Vec::new() }, Told::Event(Event::Summary(Summary::default()))],
+    )
+    .await;
     drop(senders);
     let mut summary = Summary::default();
     let mut sink = |event| {

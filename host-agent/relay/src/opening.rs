@@ -48,8 +48,14 @@ impl Merge<'_> {
             let refusal = |lane: &mut Lane| lane.failure.take().map(|error| (lane.name().to_owned(), error));
             return Err(NoAnswer::of(self.lanes.iter_mut().filter_map(refusal).collect()));
         }
+        self.look_for_what_lacks()
+    }
+
+    /// Says which selectors take nothing; ends the query where that is all, or one that all agents were asked.
+    fn look_for_what_lacks(&mut self) -> Result<(), NoAnswer> {
         let opened = self.lanes.iter().filter(|lane| lane.was_opened).count();
         let are_all_opened = opened == self.lanes.len();
+        let takes_any = self.lanes.iter().any(|lane| lane.asked > lane.missing.len() || lane.asked == 0);
         let mut missing: Vec<(usize, String, ClientError)> = Vec::new();
         for lane in &mut self.lanes {
             let name = lane.name().to_owned();
@@ -57,6 +63,8 @@ impl Merge<'_> {
             missing.extend(of_lane.map(|(selector, error)| (selector, name.clone(), error)));
         }
         missing.sort_by_key(|(selector, ..)| *selector);
+        let own =
+            missing.split_off(missing.partition_point(|(selector, ..)| *selector < self.rules.selectors));
         while let Some((selector, name, error)) = missing.pop() {
             let nowhere = 1 + missing.iter().filter(|(other, ..)| *other == selector).count() == opened;
             missing.retain(|(other, ..)| *other != selector);
@@ -67,6 +75,15 @@ impl Merge<'_> {
                 self.collector.give(Event::Notice(format!("of the agents that answer: {error}")));
             }
         }
+        match own.first() {
+            Some((_, name, error)) if !takes_any && are_all_opened => {
+                return Err(NoAnswer(vec![(name.clone(), error.clone())]));
+            }
+            _ => {}
+        }
+        own.into_iter().for_each(|(_, name, error)| {
+            self.collector.give(Event::Notice(format!("{name}: {error}")));
+        });
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Where a search stands, gathered from what it tells, so that it can go on there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use weir_query::{Event, ResumeToken, Source, SourcePosition};
 
@@ -10,6 +10,8 @@ pub struct Place {
     sources: HashMap<u32, Source>,
     /// Told since the token was asked for last: there are many for each time that it is.
     told: HashMap<u32, Vec<u8>>,
+    /// Those that were searched to their end, after which nothing of them can be lost.
+    ended: HashSet<Source>,
     token: ResumeToken,
 }
 
@@ -28,6 +30,7 @@ impl Place {
                 self.token.live = true;
                 self.note(positions);
             }
+            Event::SourceEnd(status) => self.ended.extend(self.sources.get(&status.source).cloned()),
             _ => {}
         }
     }
@@ -40,6 +43,16 @@ impl Place {
             }
         }
         &self.token
+    }
+
+    /// Whether the past was given, so that sources that aren't known came later.
+    pub(crate) fn is_live(&self) -> bool {
+        self.token.live
+    }
+
+    /// Whether a source was searched to its end, in this connection or an earlier one.
+    pub(crate) fn has_ended(&self, source: u32) -> bool {
+        self.sources.get(&source).is_some_and(|source| self.ended.contains(source))
     }
 
     fn source(&mut self, id: u32, source: &Source) {

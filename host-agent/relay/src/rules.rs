@@ -9,6 +9,8 @@ pub(crate) struct Rules {
     pub(crate) several: bool,
     pub(crate) follow: bool,
     pub(crate) has_filters: bool,
+    /// Selectors that all agents are asked; each agent's own are numbered behind them.
+    pub(crate) selectors: usize,
     pub(crate) output: Output,
     pub(crate) limit: Limit,
     pub(crate) context: Context,
@@ -29,6 +31,7 @@ impl Rules {
             several,
             follow: spec.follow,
             has_filters: !spec.filters.is_empty(),
+            selectors: spec.sources.len(),
             output: spec.output,
             limit,
             context: spec.context,

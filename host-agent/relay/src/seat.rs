@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use weir_rpc::{Client, ClientError, Endpoint};
+use tokio::sync::watch;
+use weir_rpc::{Client, ClientError, Dial, Endpoint};
 
 /// An agent to ask.
 #[derive(Clone, Debug)]
@@ -13,6 +14,9 @@ pub struct Member {
     pub name: String,
     /// The way to it.
     pub reach: Reach,
+    /// Selectors of sources that are asked of this agent alone, beside the query's. Without any of either, it is
+    /// asked nothing. A query that follows takes up those that come later, each as a source that is new.
+    pub own: Option<watch::Receiver<Vec<String>>>,
 }
 
 /// The way to an agent.
@@ -20,6 +24,8 @@ pub struct Member {
 pub enum Reach {
     /// Connect there.
     Endpoint(Endpoint),
+    /// Connect over a stream, to an agent with the endpoint's name.
+    Over(Endpoint, Arc<dyn Dial>),
     /// A connection that is there, and that connects again by itself.
     Client(Client),
 }
@@ -29,6 +35,7 @@ pub enum Reach {
 pub(crate) struct Seat {
     pub(crate) name: String,
     reach: Reach,
+    pub(crate) own: Option<watch::Receiver<Vec<String>>>,
     client: Option<Client>,
     /// Why there is no connection.
     pub(crate) problem: Option<ClientError>,
@@ -37,8 +44,19 @@ pub(crate) struct Seat {
 
 impl Seat {
     pub(crate) fn new(member: Member) -> Seat {
-        let Member { name, reach } = member;
-        Seat { name, reach, client: None, problem: None, is_away: Arc::default() }
+        let Member { name, reach, own } = member;
+        Seat { name, reach, own, client: None, problem: None, is_away: Arc::default() }
+    }
+
+    /// The query's selectors, and those of this agent alone, as they are now.
+    pub(crate) fn selectors(&mut self, common: &[String]) -> Vec<String> {
+        let own = self.own.as_mut().map(|own| own.borrow_and_update().clone());
+        common.iter().cloned().chain(own.into_iter().flatten()).collect()
+    }
+
+    /// Whether it is asked nothing, where the query itself names no sources.
+    pub(crate) fn has_nothing(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| own.borrow().is_empty())
     }
 
     /// The connection, made if there is none.
@@ -49,6 +67,7 @@ impl Seat {
         let client = match &self.reach {
             Reach::Client(client) => client.clone(),
             Reach::Endpoint(endpoint) => Client::connect(endpoint).await?,
+            Reach::Over(endpoint, dial) => Client::connect_over(endpoint, Arc::clone(dial)).await?,
         };
         Ok(self.client.insert(client).clone())
     }

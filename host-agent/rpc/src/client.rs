@@ -1,28 +1,28 @@
 //! The client: one agent's services as ours, so that a query over the network gives what a local one gives.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use prost::bytes::Bytes;
+use tokio::time::timeout;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity, Uri};
+use tonic::transport::Channel;
 use tonic::{Request, Response, Streaming};
 use weir_query::{Event, FilterInfo, FilterList, Flow, QueryError, QuerySpec, SourceInfo};
 
+use crate::dial::{self, Dial};
+use crate::endpoint::{self, CONNECT, Endpoint};
 use crate::listen::KEEPALIVE_TIMES;
 use crate::trace_id::{self, TraceId};
 use crate::wire::v1;
-use crate::{address, convert, convert_filters, status, tls};
+use crate::{convert, convert_filters, status};
 use v1::filter_service_client::FilterServiceClient;
 use v1::query_service_client::QueryServiceClient;
 use v1::source_service_client::SourceServiceClient;
 use v1::upload_filter_request::Part;
 
-/// How long connecting may take, the TLS handshake included.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// After how long a silence the system asks whether the agent is still there.
+/// After how long a silence it is asked whether the agent is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Largest response taken, in bytes: one record of the longest line that an agent allows, with what filters
@@ -31,23 +31,6 @@ const RESPONSE_BYTES: usize = 64 << 20;
 
 /// Bytes of a component that are sent at a time.
 const CHUNK_BYTES: usize = 128 << 10;
-
-/// Where an agent is and how to prove who we are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Endpoint {
-    /// `https://HOST:PORT`, `http://HOST:PORT` for a host that is this machine, or `unix:///PATH`.
-    pub url: String,
-    /// Roots, a PEM file, that the agent's certificate must come from; else the system's roots.
-    pub ca: Option<PathBuf>,
-    /// Our certificate, a PEM file.
-    pub cert: Option<PathBuf>,
-    /// Our certificate's key, a PEM file.
-    pub key: Option<PathBuf>,
-    /// Name that the agent's certificate must have, in place of the URL's host.
-    pub server_name: Option<String>,
-    /// A bearer token that is sent with each call.
-    pub token: Option<String>,
-}
 
 /// Why a call has no whole answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -123,14 +106,44 @@ impl Client {
     /// An endpoint that can't be used, plain text to another machine included; an agent that can't be reached or
     /// trusted.
     pub async fn connect(endpoint: &Endpoint) -> Result<Client, ClientError> {
-        let authorization = endpoint.token.as_deref().map(bearer).transpose()?;
-        let transport = transport(endpoint)?
+        let authorization = endpoint.token.as_deref().map(endpoint::bearer).transpose()?;
+        let transport = endpoint::transport(endpoint)?
             .connect_timeout(CONNECT)
             .tcp_keepalive(Some(KEEPALIVE))
             .tcp_keepalive_interval(Some(KEEPALIVE / KEEPALIVE_TIMES))
             .tcp_keepalive_retries(Some(KEEPALIVE_TIMES));
         let channel = transport.connect().await.map_err(|error| ClientError::Connect {
             url: endpoint.url.clone(),
+            message: causes(&error),
+            look_at: look_at(&error),
+        })?;
+        Ok(Client { channel, authorization, trace: None })
+    }
+
+    /// Connects over a stream that `dial` opens, and over another one when that was lost. Of the endpoint's URL, which
+    /// must be `https://`, only the host counts: the agent's certificate must have that name.
+    ///
+    /// # Errors
+    /// An endpoint that can't be used; no stream, within 10 seconds; an agent that can't be trusted.
+    pub async fn connect_over(endpoint: &Endpoint, dial: Arc<dyn Dial>) -> Result<Client, ClientError> {
+        let transport = endpoint::transport(endpoint)?
+            .connect_timeout(CONNECT)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(CONNECT);
+        let failed = |message: String| ClientError::Connect { url: dial.place(), message, look_at: None };
+        let token = match &endpoint.token {
+            Some(token) => Some(token.clone()),
+            None => dial.token().await.map_err(|error| failed(error.to_string()))?,
+        };
+        let authorization = token.as_deref().map(endpoint::bearer).transpose()?;
+        let first = timeout(CONNECT, dial.open())
+            .await
+            .map_err(|_| failed(format!("no stream within {} seconds", CONNECT.as_secs())))?
+            .map_err(|error| failed(error.to_string()))?;
+        let connector = dial::connector(first, Arc::clone(&dial));
+        let connected = transport.connect_with_connector(connector).await;
+        let channel = connected.map_err(|error| ClientError::Connect {
+            url: dial.place(),
             message: causes(&error),
             look_at: look_at(&error),
         })?;
@@ -316,89 +329,12 @@ impl Answer {
     }
 }
 
-fn transport(endpoint: &Endpoint) -> Result<tonic::transport::Endpoint, ClientError> {
-    let url = |message: &str| ClientError::Endpoint {
-        field: "url",
-        message: format!(
-            "'{}' {message}: give https://HOST:PORT, http://127.0.0.1:PORT or unix:///PATH",
-            endpoint.url
-        ),
-    };
-    let build = || {
-        tonic::transport::Endpoint::from_shared(endpoint.url.clone()).map_err(|error| url(&causes(&error)))
-    };
-    if let Some(path) = endpoint.url.strip_prefix("unix:") {
-        return match path.trim_start_matches("//").is_empty() || !path.starts_with('/') {
-            true => Err(url("names no socket")),
-            false => build(),
-        };
-    }
-    let uri: Uri = endpoint.url.parse().map_err(|error| url(&format!("can't be read ({error})")))?;
-    let host = uri.host().ok_or_else(|| url("names no host"))?;
-    match uri.scheme_str() {
-        Some("https") => build()?.tls_config(client_tls(endpoint)?).map_err(|error| ClientError::Endpoint {
-            field: "ca, cert, key, server_name",
-            message: causes(&error),
-        }),
-        Some("http") if address::is_loopback(host) => build(),
-        Some("http") => Err(url("would send everything in plain text to another machine")),
-        _ => Err(url("is of no kind that is known")),
-    }
-}
-
-fn client_tls(endpoint: &Endpoint) -> Result<ClientTlsConfig, ClientError> {
-    let refused = |field: &'static str, path: &Path, message: String| ClientError::Endpoint {
-        field,
-        message: format!("{}: {message}", path.display()),
-    };
-    let mut tls = ClientTlsConfig::new().timeout(CONNECT);
-    tls = match &endpoint.ca {
-        Some(ca) => {
-            let roots = tls::certificates(ca).map_err(|message| refused("ca", ca, message))?;
-            tls.ca_certificate(Certificate::from_pem(roots))
-        }
-        None => tls.with_native_roots(),
-    };
-    match (&endpoint.cert, &endpoint.key) {
-        (Some(cert), Some(key)) => {
-            let chain = tls::certificates(cert).map_err(|message| refused("cert", cert, message))?;
-            let private = tls::private_key(key).map_err(|message| refused("key", key, message))?;
-            tls = tls.identity(Identity::from_pem(chain, private));
-        }
-        (None, None) => {}
-        (Some(_), None) => {
-            return Err(ClientError::Endpoint {
-                field: "key",
-                message: "a certificate needs its key".to_owned(),
-            });
-        }
-        (None, Some(_)) => {
-            return Err(ClientError::Endpoint {
-                field: "cert",
-                message: "a key needs its certificate".to_owned(),
-            });
-        }
-    }
-    if let Some(name) = &endpoint.server_name {
-        tls = tls.domain_name(name.clone());
-    }
-    Ok(tls)
-}
-
-fn bearer(token: &str) -> Result<MetadataValue<Ascii>, ClientError> {
-    let mut value: MetadataValue<Ascii> = format!("Bearer {}", token.trim()).parse().map_err(|_| {
-        ClientError::Endpoint { field: "token", message: "holds characters that a header can't".to_owned() }
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 fn protocol(message: String) -> ClientError {
     ClientError::Protocol { message }
 }
 
 /// The error and what caused it: the transport's own text is often just "transport error".
-fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -438,35 +374,6 @@ fn look_at(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    async fn refused(endpoint: Endpoint) -> String {
-        match Client::connect(&endpoint).await {
-            Err(error @ ClientError::Endpoint { .. }) => error.to_string(),
-            other => panic!("{endpoint:?}: {other:?}"),
-        }
-    }
-
-    #[tokio::test]
-    async fn endpoints_are_checked_before_anything_is_sent() {
-        for url in [
-            "",
-            "agent:7411",
-            "ftp://agent",
-            "http://10.0.0.1:7411",
-            "http://agent:7411",
-            "unix://",
-            "unix:x",
-        ] {
-            let error = refused(Endpoint { url: url.to_owned(), ..Endpoint::default() }).await;
-            assert!(error.contains(&format!("'{url}'")), "{error}");
-        }
-        let https = || Endpoint { url: "https://127.0.0.1:1".to_owned(), ..Endpoint::default() };
-        let missing = Some(PathBuf::from("/nowhere/ca.pem"));
-        assert!(refused(Endpoint { ca: missing.clone(), ..https() }).await.contains("/nowhere/ca.pem"));
-        assert!(refused(Endpoint { cert: missing.clone(), ..https() }).await.starts_with("key"));
-        assert!(refused(Endpoint { key: missing, ..https() }).await.starts_with("cert"));
-        assert!(refused(Endpoint { token: Some("a\nb".to_owned()), ..https() }).await.starts_with("token"));
-    }
 
     #[tokio::test]
     async fn a_connection_that_fails_says_why() {

@@ -127,7 +127,7 @@ async fn a_scope_asks_and_notes_what_was_granted() {
     let dir = tempfile::tempdir().expect("a folder");
     std::fs::create_dir_all(dir.path().join("prod_web_1/app")).expect("a folder");
     std::fs::write(dir.path().join("prod_web_1/app/0.log"), "").expect("a file");
-    let inputs = weir_query::Inputs::Root(dir.path().to_owned());
+    let inputs = weir_query::Inputs::root(dir.path().to_owned());
     let compiler = weir_query::Compiler::Child { program: "/nowhere".into(), args: Vec::new() };
     let engine = weir_query::Engine::new(weir_query::EngineConfig::new(inputs, compiler), &[]).expect("one");
     let listed = tokio::task::spawn_blocking(move || engine.sources(&[], false, &scope)).await;

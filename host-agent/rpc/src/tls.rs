@@ -139,11 +139,14 @@ fn parse(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 /// The text of a PEM file that holds at least one certificate.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<u8>, String> {
     let pem = fs::read(path).map_err(|error| error.to_string())?;
-    let found = parse(&pem).map_err(|error| format!("not a PEM file of certificates: {error}"))?;
-    match found.len() {
-        0 => Err("holds no certificate in PEM form".to_owned()),
-        _ => Ok(pem),
-    }
+    check_certificates(&pem)?;
+    Ok(pem)
+}
+
+/// Checks that a PEM text holds at least one certificate.
+pub(crate) fn check_certificates(pem: &[u8]) -> Result<(), String> {
+    let found = parse(pem).map_err(|error| format!("not a PEM file of certificates: {error}"))?;
+    if found.is_empty() { Err("holds no certificate in PEM form".to_owned()) } else { Ok(()) }
 }
 
 /// The text of a PEM file that holds a private key.

@@ -33,7 +33,7 @@ async fn new_certificates_are_used_without_a_restart_and_bad_ones_are_not() {
     let next = Authority::new();
     let ca = next.write(agent.dir(), "next");
     let signed = next.sign(agent.dir(), "127.0.0.1");
-    let now = Endpoint { ca: Some(ca), ..trusted.clone() };
+    let now = Endpoint { ca: ca.into(), ..trusted.clone() };
     assert_eq!(messages(&mut connected(&now).await).await.len(), 4);
     Client::connect(&trusted).await.expect_err("the old certificate isn't used any more");
     assert!(agent.metric(OK).await >= 1);
@@ -66,7 +66,7 @@ async fn clients_of_a_root_that_was_taken_away_are_turned_away() {
     fs::write(&trusted, root).expect("written");
     Authority::new().write(agent.dir(), "ca");
     agent.metric_becomes(OK, 1).await;
-    let known = Endpoint { ca: Some(trusted), ..known };
+    let known = Endpoint { ca: trusted.into(), ..known };
     // With TLS 1.3 the client learns of it with its first answer.
     if let Ok(mut client) = Client::connect(&known).await {
         client.sources(&[]).await.expect_err("its root is gone");

@@ -65,7 +65,7 @@ pub(crate) fn tls(client_certificates: bool, config: &str) -> Tls {
     }
     let agent = Agent::start(dir, &args, &config);
     let port = agent.grpc.rsplit(':').next().expect("a port").to_owned();
-    let trusted = Endpoint { url: format!("https://127.0.0.1:{port}"), ca: Some(ca), ..Endpoint::default() };
+    let trusted = Endpoint { url: format!("https://127.0.0.1:{port}"), ca: ca.into(), ..Endpoint::default() };
     Tls { agent, trusted, client, other, stranger }
 }
 
@@ -78,7 +78,7 @@ async fn queries_work_over_tls_on_any_address() {
 
     // Another root doesn't vouch for it, and its certificate is for one name.
     let other = Authority::new().write(agent.dir(), "other");
-    let wrong_root = Endpoint { ca: Some(other), ..trusted.clone() };
+    let wrong_root = Endpoint { ca: other.into(), ..trusted.clone() };
     let wrong_name = Endpoint { server_name: Some("agent.example.org".to_owned()), ..trusted.clone() };
     let right_name = Endpoint { server_name: Some("127.0.0.1".to_owned()), ..trusted.clone() };
     for untrusted in [wrong_root, wrong_name] {

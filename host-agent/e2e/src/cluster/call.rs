@@ -43,10 +43,10 @@ impl Who {
 }
 
 /// A call: its path below the agent's address, and the bytes of its message.
-#[derive(Clone)]
 pub(crate) struct Call {
     method: &'static str,
-    message: Vec<u8>,
+    /// `None` ends the call's request without one.
+    message: Option<Vec<u8>>,
     /// It doesn't end by itself.
     lasts: bool,
 }
@@ -54,7 +54,7 @@ pub(crate) struct Call {
 impl Call {
     /// Every record that these selectors take.
     pub(crate) fn query(selectors: &[&str]) -> Call {
-        Call { method: "weir.v1.QueryService/Query", message: texts(selectors), lasts: false }
+        Call { method: "weir.v1.QueryService/Query", message: Some(texts(selectors)), lasts: false }
     }
 
     /// The same, and what is written from now on.
@@ -62,29 +62,33 @@ impl Call {
         let mut message = texts(selectors);
         // Field 13, a boolean.
         message.extend([13 << 3, 1]);
-        Call { method: "weir.v1.QueryService/Query", message, lasts: true }
+        Call { method: "weir.v1.QueryService/Query", message: Some(message), lasts: true }
     }
 
     pub(crate) fn list_sources(selectors: &[&str]) -> Call {
-        Call { method: "weir.v1.SourceService/ListSources", message: texts(selectors), lasts: false }
+        Call { method: "weir.v1.SourceService/ListSources", message: Some(texts(selectors)), lasts: false }
     }
 
     pub(crate) fn watch_sources(selectors: &[&str]) -> Call {
-        Call { method: "weir.v1.SourceService/WatchSources", message: texts(selectors), lasts: true }
+        Call { method: "weir.v1.SourceService/WatchSources", message: Some(texts(selectors)), lasts: true }
     }
 
     pub(crate) fn list_filters() -> Call {
-        Call { method: "weir.v1.FilterService/ListFilters", message: Vec::new(), lasts: false }
+        Call { method: "weir.v1.FilterService/ListFilters", message: Some(Vec::new()), lasts: false }
     }
 
     pub(crate) fn describe_filter() -> Call {
-        Call { method: "weir.v1.FilterService/DescribeFilter", message: field(1, b"redact"), lasts: false }
+        Call {
+            method: "weir.v1.FilterService/DescribeFilter",
+            message: Some(field(1, b"redact")),
+            lasts: false,
+        }
     }
 
-    /// An upload whose digest is none: who may upload is told so.
+    /// An upload of nothing: who may upload is told so. (A part of one would not be taken from who may not, and curl
+    /// takes no answer then.)
     pub(crate) fn upload() -> Call {
-        let message = field(1, &field(1, b"no digest"));
-        Call { method: "weir.v1.FilterService/UploadFilter", message, lasts: false }
+        Call { method: "weir.v1.FilterService/UploadFilter", message: None, lasts: false }
     }
 
     /// Every kind of call, with the code that whoever may make it gets.
@@ -103,6 +107,12 @@ impl Call {
     pub(crate) fn name(&self) -> &'static str {
         self.method.rsplit('/').next().unwrap_or(self.method)
     }
+}
+
+/// A message as gRPC sends it: not compressed, and its length in four bytes before it.
+fn framed(message: &[u8]) -> Result<Vec<u8>> {
+    let length = u32::try_from(message.len())?.to_be_bytes();
+    Ok([&[0][..], &length[..], message].concat())
 }
 
 /// A field of a message that is text, bytes or a message, of fewer than 128 bytes.
@@ -180,9 +190,7 @@ impl Callee {
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
         let file = |what: &str| self.dir.join(format!("call-{number}.{what}"));
         let (request, answer, headers) = (file("request"), file("answer"), file("headers"));
-        // Not compressed, and its length in four bytes.
-        let length = u32::try_from(call.message.len())?.to_be_bytes();
-        fs::write(&request, [&[0][..], &length[..], &call.message[..]].concat())?;
+        fs::write(&request, call.message.as_deref().map(framed).transpose()?.unwrap_or_default())?;
         let mut command = Command::new("curl");
         command.args(["--silent", "--http2", "--no-buffer", "--max-time", seconds, "--request", "POST"]);
         command.arg("--cacert").arg(&self.ca);
@@ -192,7 +200,9 @@ impl Callee {
         for header in ["content-type: application/grpc", "te: trailers"].into_iter().map(str::to_owned) {
             command.args(["--header", &header]);
         }
-        who.headers.iter().for_each(|header| drop(command.args(["--header", header])));
+        for header in &who.headers {
+            command.args(["--header", header]);
+        }
         command.arg("--data-binary").arg(format!("@{}", request.display()));
         command.arg("--dump-header").arg(&headers).arg("--output").arg(&answer);
         command.arg(format!("{}/{}", self.url, call.method));

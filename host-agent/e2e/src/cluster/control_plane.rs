@@ -160,7 +160,9 @@ impl ControlPlane {
     pub(crate) fn reviews(&self) -> Result<Vec<Value>> {
         let text = fs::read_to_string(self.command.dir.join("api-audit.jsonl"))?;
         let events = text.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
-        Ok(events.into_iter().map(|mut event| event["requestObject"]["spec"].take()).collect())
+        let specs = events.into_iter().map(|mut event| event["requestObject"]["spec"].take());
+        // Of a request that it refused, it records nothing more.
+        Ok(specs.filter(|spec| !spec.is_null()).collect())
     }
 
     fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Vec<u8>> {

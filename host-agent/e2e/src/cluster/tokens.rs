@@ -68,7 +68,8 @@ fn sign(key: &KeyPair, claims: &Value) -> Result<String> {
 
 /// The two numbers of an ECDSA signature in DER, each as 32 bytes.
 fn raw(der: &[u8]) -> Option<Vec<u8>> {
-    let [0x30, _, mut rest @ ..] = der else { return None };
+    let [0x30, _, numbers @ ..] = der else { return None };
+    let mut rest = numbers;
     let mut raw = Vec::with_capacity(64);
     for _ in 0..2 {
         let [0x02, length, after @ ..] = rest else { return None };
