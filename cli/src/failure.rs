@@ -97,16 +97,15 @@ impl From<TimeError> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Failure {
-        let text = error.to_string();
         match error {
             ClientError::Query(error) => error.into(),
             ClientError::Endpoint { field, message } => {
                 Failure::Refused(format!("{}: {message}", flag(field)))
             }
             ClientError::Connect { look_at: Some(field), .. } => {
-                Failure::Failed(format!("{text}; see {}", flag(field)))
+                Failure::Failed(format!("{error}; see {}", flag(field)))
             }
-            _ => Failure::Failed(text),
+            other => Failure::Failed(other.to_string()),
         }
     }
 }

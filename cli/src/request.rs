@@ -140,11 +140,11 @@ fn context(args: &PatternArgs, quiet: bool) -> Context {
     if quiet {
         return Context::default();
     }
-    let records = args.context.iter().filter_map(|around| match around {
+    let mut records = args.context.iter().filter_map(|around| match around {
         Around::Records(count) => Some(*count),
         Around::Context(_) => None,
     });
-    let around = records.last().unwrap_or(0);
+    let around = records.next_back().unwrap_or(0);
     let after = args.after_context.flatten();
     Context { before: args.before_context.unwrap_or(around), after: after.unwrap_or(around) }
 }

@@ -7,9 +7,10 @@ use kube::Client;
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tower::buffer::BufferLayer;
+use weir_rpc::causes;
 
 use crate::credentials::Credentials;
-use crate::error::{DiscoveryError, causes, explain};
+use crate::error::{DiscoveryError, explain};
 use crate::nearest::hint;
 
 /// Calls that wait for their turn.

@@ -1,6 +1,7 @@
 //! Why something isn't found, and the API server's errors in words.
 
 use kube::Error;
+use weir_rpc::causes;
 
 /// Why there is nobody to ask. Each message says what was looked for, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -75,18 +76,4 @@ pub(crate) fn explain(error: &Error) -> String {
         Error::Service(inner) => causes(inner.as_ref()),
         other => causes(other),
     }
-}
-
-/// The error and what caused it, each once.
-pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let told = cause.to_string();
-        if !text.contains(&told) {
-            text = format!("{text}: {told}");
-        }
-        source = cause.source();
-    }
-    text
 }

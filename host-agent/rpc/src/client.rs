@@ -334,7 +334,7 @@ fn protocol(message: String) -> ClientError {
 }
 
 /// The error and what caused it: the transport's own text is often just "transport error".
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

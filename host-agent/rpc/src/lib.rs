@@ -30,7 +30,6 @@ mod lookup;
 mod observer;
 mod outbox;
 mod phase;
-mod policy;
 mod query_service;
 pub mod server;
 mod shadow;
@@ -43,7 +42,7 @@ pub mod wire;
 
 pub use access::{Access, AccessError, Answer as AccessAnswer, Guard, User};
 pub use audit::{Audit, QueryRecord, Question};
-pub use client::{Answer, Client, ClientError, Trace};
+pub use client::{Answer, Client, ClientError, Trace, causes};
 pub use dial::{Dial, Dialing, Stream};
 pub use endpoint::{Endpoint, Roots};
 pub use limits::ServerLimits;

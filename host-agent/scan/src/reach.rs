@@ -58,13 +58,13 @@ pub(crate) struct Entry {
 
 impl LogPath {
     /// The folder `logs`. What is found from it on is opened only beneath it, or through a link into one of `links`.
-    pub fn beneath(logs: impl Into<PathBuf>, links: Vec<PathBuf>) -> LogPath {
+    pub(crate) fn beneath(logs: impl Into<PathBuf>, links: Vec<PathBuf>) -> LogPath {
         let logs = logs.into();
         LogPath { path: logs.clone(), beneath: Some(Arc::new(Roots { logs, links })) }
     }
 
     /// An entry of this folder.
-    pub fn join(&self, name: impl AsRef<Path>) -> LogPath {
+    pub(crate) fn join(&self, name: impl AsRef<Path>) -> LogPath {
         LogPath { path: self.path.join(name), beneath: self.beneath.clone() }
     }
 

@@ -60,6 +60,9 @@ fn read(world: &Path) -> (Vec<String>, Vec<(GapReason, String)>) {
     (messages, gaps)
 }
 
+/// Puts something into a world.
+type Plant<'a> = &'a dyn Fn(&Path, PathBuf);
+
 fn plant(plant: impl FnOnce(&Path, PathBuf)) -> (Vec<String>, Vec<(GapReason, String)>) {
     let world = world();
     plant(world.path(), world.path().join(POD));
@@ -68,7 +71,7 @@ fn plant(plant: impl FnOnce(&Path, PathBuf)) -> (Vec<String>, Vec<(GapReason, St
 
 #[test]
 fn links_are_not_followed_wherever_they_lead() {
-    let plants: [&dyn Fn(&Path, PathBuf); 6] = [
+    let plants: [Plant<'_>; 6] = [
         &|world, pod| symlink(world.join("elsewhere/0.log"), pod.join("1.log")).unwrap(),
         &|_, pod| symlink("../../../elsewhere/0.log", pod.join("1.log")).unwrap(),
         // Beneath the root too: another pod's log is another's.

@@ -171,10 +171,7 @@ async fn a_relay_is_known_by_its_certificate_and_each_user_counts_for_himself() 
     // A record may be written after its client has had the answer.
     let by = |way: &str| told.iter().find(|record| record["way"] == way).expect("one of that way");
     assert_eq!(who(by("relay")), (user, json!("relay.weir.svc"), json!("relay")));
-    assert_eq!(
-        (who(by("")), &by("")["outcome"]),
-        ((Value::Null, Value::Null, json!("")), &json!("denied"))
-    );
+    assert_eq!((who(by("")), &by("")["outcome"]), ((Value::Null, Value::Null, json!("")), &json!("denied")));
     assert_eq!(who(by("open")), (Value::Null, Value::Null, json!("open")));
 }
 
@@ -195,7 +192,8 @@ async fn every_query_leaves_a_record_however_it_ends() {
 
     let told = records(&audit, 3).await;
     // A record may be written after its client has had the answer.
-    let by = |outcome: &str| told.iter().find(|record| record["outcome"] == outcome).expect("one that ended so");
+    let by =
+        |outcome: &str| told.iter().find(|record| record["outcome"] == outcome).expect("one that ended so");
     let told = ["complete", "refused", "cancelled"].map(by);
     assert_eq!((&told[0]["lines"], &told[0]["bytes"]), (&json!(2), &json!(50)), "{}", told[0]);
     assert_eq!(told[0]["trace_id"].as_str().map(str::len), Some(32));
