@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use weir_query::{
     Cancel, Engine, Event, FilterStatus, Flags, Flow, PolicyStatus, QueryError, QuerySpec, ResumeToken,
-    Source, Stream, Summary,
+    ShadowStatus, Source, Stream, Summary,
 };
 
 /// A record that was given, without its place.
@@ -51,6 +51,22 @@ pub(crate) fn ask(engine: &Engine, spec: &QuerySpec) -> Result<Answer, QueryErro
     Ok(answer)
 }
 
+/// Without what depends on the machine: times, and of how many records a filter was handed at once.
+fn timeless(status: FilterStatus) -> FilterStatus {
+    let shadow = status.shadow.map(|shadow| {
+        let status = timeless(shadow.status);
+        Box::new(ShadowStatus { status, ..*shadow })
+    });
+    FilterStatus {
+        time: Duration::ZERO,
+        compile_time: Duration::ZERO,
+        compile_cached: true,
+        peak_memory: 0,
+        shadow,
+        ..status
+    }
+}
+
 impl Answer {
     fn take(&mut self, event: Event) {
         match event {
@@ -78,14 +94,7 @@ impl Answer {
             Event::Positions(positions) => self.note(positions),
             Event::Filter(status) => {
                 self.seen.extend(format!("{status:?}").into_bytes());
-                self.filters.push(FilterStatus {
-                    time: Duration::ZERO,
-                    compile_time: Duration::ZERO,
-                    compile_cached: true,
-                    // Of how many records it was handed at once.
-                    peak_memory: 0,
-                    ..status
-                });
+                self.filters.push(timeless(status));
             }
             Event::Policy(mut status) => {
                 self.seen.extend(format!("{status:?}").into_bytes());
