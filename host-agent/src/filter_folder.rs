@@ -40,6 +40,9 @@ impl FilterFolder {
             Ok(Ok(changes)) => {
                 self.is_unreadable.store(false, Ordering::Relaxed);
                 changes.iter().for_each(|change| self.tell(change));
+                if !changes.is_empty() {
+                    self.metrics.folder_filters(self.engine.folder_filters());
+                }
             }
             Ok(Err(error)) if !self.is_unreadable.swap(true, Ordering::Relaxed) => {
                 tracing::error!(%error, "the folder of filters can't be read; its filters are used on as they are");
