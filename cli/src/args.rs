@@ -102,6 +102,10 @@ pub(crate) struct AgentArgs {
     /// File with a bearer token
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// Seconds that connecting may take, and that an agent may give no sign of life, however long its answer takes
+    /// [default: 10, and 20]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) agent_timeout: Option<u64>,
 }
 
 /// `weir logs`.

@@ -21,6 +21,8 @@ pub enum Event {
         id: u32,
         /// Whose log it is.
         source: Source,
+        /// Name of the agent that has it, where several were asked.
+        agent: Option<String>,
     },
     /// Records, never an empty batch.
     Records {

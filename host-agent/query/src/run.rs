@@ -239,7 +239,7 @@ impl Run {
     pub(crate) fn add_lane(&mut self, set: LogSet, resume: Option<&Position>) {
         let source = u32::try_from(self.lanes.len()).expect("a node has far fewer than 2^32 logs");
         self.collector.add_source();
-        self.collector.give(Event::Source { id: source, source: set.source.clone() });
+        self.collector.give(Event::Source { id: source, source: set.source.clone(), agent: None });
         let wanted = begin_source(&mut self.stages, source, &set.source, &self.node);
         let mut scanner = Scanner::new(set.clone(), source, Arc::clone(&self.search));
         scanner.interrupted_by(self.interrupt.clone());
@@ -269,7 +269,7 @@ impl Run {
         let mut lane = Lane::new(scanner, id, signer, self.direction, None, false);
         lane.end();
         self.collector.add_source();
-        self.collector.give(Event::Source { id, source: lane.whose.clone() });
+        self.collector.give(Event::Source { id, source: lane.whose.clone(), agent: None });
         if let Some(follow) = &mut self.follow {
             follow.note_gone();
         }

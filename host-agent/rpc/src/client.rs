@@ -10,7 +10,6 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity, Uri};
 use tonic::{Request, Response, Streaming};
 use weir_query::{Event, FilterInfo, FilterList, Flow, QueryError, QuerySpec, SourceInfo};
 
-use crate::listen::KEEPALIVE_TIMES;
 use crate::trace_id::{self, TraceId};
 use crate::wire::v1;
 use crate::{address, convert, convert_filters, status, tls};
@@ -19,11 +18,11 @@ use v1::query_service_client::QueryServiceClient;
 use v1::source_service_client::SourceServiceClient;
 use v1::upload_filter_request::Part;
 
-/// How long connecting may take, the TLS handshake included.
+/// How long connecting may take unless an endpoint says otherwise, the TLS handshake included.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// After how long a silence the system asks whether the agent is still there.
-const KEEPALIVE: Duration = Duration::from_secs(30);
+/// How long an agent may give no sign of life unless an endpoint says otherwise.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// Largest response taken, in bytes: one record of the longest line that an agent allows, with what filters
 /// made of it.
@@ -47,6 +46,11 @@ pub struct Endpoint {
     pub server_name: Option<String>,
     /// A bearer token that is sent with each call.
     pub token: Option<String>,
+    /// How long connecting may take (default 10 s), and how long the agent may give no sign of life (default 20 s). When
+    /// half of that has passed in silence it is asked for one. Doesn't bound how long an
+    /// agent that is alive may take for an answer. The runtime has to run meanwhile: who keeps its threads for longer
+    /// takes itself for a silent agent.
+    pub patience: Option<Duration>,
 }
 
 /// Why a call has no whole answer.
@@ -74,7 +78,7 @@ pub enum ClientError {
     /// The agent's own answer.
     #[error(transparent)]
     Query(QueryError),
-    /// The connection was lost, or the agent is shutting down: the answer so far has no end.
+    /// The connection was lost, the agent gives no sign of life or is shutting down: the answer so far has no end.
     #[error("the agent's answer broke off: {message}")]
     Lost {
         /// What the transport says.
@@ -124,11 +128,12 @@ impl Client {
     /// trusted.
     pub async fn connect(endpoint: &Endpoint) -> Result<Client, ClientError> {
         let authorization = endpoint.token.as_deref().map(bearer).transpose()?;
+        let ask_after = endpoint.patience.unwrap_or(SILENCE) / 2;
         let transport = transport(endpoint)?
-            .connect_timeout(CONNECT)
-            .tcp_keepalive(Some(KEEPALIVE))
-            .tcp_keepalive_interval(Some(KEEPALIVE / KEEPALIVE_TIMES))
-            .tcp_keepalive_retries(Some(KEEPALIVE_TIMES));
+            .connect_timeout(endpoint.patience.unwrap_or(CONNECT))
+            .http2_keep_alive_interval(ask_after)
+            .keep_alive_timeout(ask_after)
+            .keep_alive_while_idle(true);
         let channel = transport.connect().await.map_err(|error| ClientError::Connect {
             url: endpoint.url.clone(),
             message: causes(&error),
@@ -351,7 +356,7 @@ fn client_tls(endpoint: &Endpoint) -> Result<ClientTlsConfig, ClientError> {
         field,
         message: format!("{}: {message}", path.display()),
     };
-    let mut tls = ClientTlsConfig::new().timeout(CONNECT);
+    let mut tls = ClientTlsConfig::new().timeout(endpoint.patience.unwrap_or(CONNECT));
     tls = match &endpoint.ca {
         Some(ca) => {
             let roots = tls::certificates(ca).map_err(|message| refused("ca", ca, message))?;
