@@ -3,11 +3,12 @@
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use weir_query::{
-    Builtin, Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, FilterLimits, FilterList, FilterRef,
-    Flow, Inputs, QueryError, QueryLimits, QuerySpec, SourceInfo,
+    Builtin, Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, FilterLimits, FilterList, Flow,
+    Inputs, QueryError, QueryLimits, QuerySpec, SandboxLimits, SourceInfo,
 };
 use weir_relay::{Fleet, Listing, Member, NoAnswer, Reach};
 use weir_rpc::client::{ClientError, Endpoint};
@@ -58,15 +59,18 @@ impl Choice {
         }
     }
 
-    /// Makes it ready to be asked. What is searched here is searched by `threads`.
-    pub(crate) fn open(self, threads: usize) -> Result<Target, Failure> {
+    /// Makes it ready to be asked. What is searched here is searched by `threads`, with filters within `sandbox_limits`.
+    pub(crate) fn open(self, threads: usize, sandbox_limits: SandboxLimits) -> Result<Target, Failure> {
         match self {
-            Choice::Local(inputs) => Ok(Target::Local(Box::new(local_engine(inputs, threads)?))),
+            Choice::Local(inputs) => {
+                Ok(Target::Local(Box::new(local_engine(inputs, threads, sandbox_limits)?)))
+            }
             Choice::Agents(endpoints) => {
-                let runtime = Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .map_err(|error| Failure::failed(format!("cannot start the network runtime: {error}")))?;
+                // A thread of its own for connections: the first one may wait for long until a pager takes more.
+                let runtime =
+                    Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|error| {
+                        Failure::failed(format!("cannot start the network runtime: {error}"))
+                    })?;
                 let member = |endpoint: &Endpoint| Member {
                     name: endpoint.url.clone(),
                     reach: Reach::Endpoint(endpoint.clone()),
@@ -200,16 +204,6 @@ pub(crate) fn here<T>(found: T) -> Listing<T> {
     Listing { found: vec![(String::new(), found)], problems: Vec::new() }
 }
 
-impl Target {
-    /// A component of the user's own, which is looked at here whoever will run it.
-    pub(crate) fn component(&self, component: &FilterRef) -> Result<FilterInfo, Failure> {
-        Ok(match self {
-            Target::Local(engine) => engine.info(component)?,
-            Target::Agents(_) => local_engine(Inputs::Files(Vec::new()), 1)?.info(component)?,
-        })
-    }
-}
-
 /// How a query ended that didn't fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -250,6 +244,7 @@ fn endpoints(args: &AgentArgs) -> Result<Vec<Endpoint>, Failure> {
         key: args.tls_key.clone(),
         server_name: args.tls_server_name.clone(),
         token: token.clone(),
+        patience: args.agent_timeout.map(Duration::from_secs),
     };
     Ok(urls.into_iter().map(endpoint).collect())
 }
@@ -261,6 +256,7 @@ fn agent_flag(args: &AgentArgs) -> Option<&'static str> {
         ("--tls-cert", args.tls_cert.is_some()),
         ("--tls-server-name", args.tls_server_name.is_some()),
         ("--token-file", args.token_file.is_some()),
+        ("--agent-timeout", args.agent_timeout.is_some()),
     ];
     flags.into_iter().find_map(|(flag, given)| given.then_some(flag))
 }
@@ -279,7 +275,11 @@ fn read_token(path: &Path) -> Result<String, Failure> {
 }
 
 /// An engine in this process, with the filters that ship with Weir.
-pub(crate) fn local_engine(inputs: Inputs, threads: usize) -> Result<Engine, Failure> {
+pub(crate) fn local_engine(
+    inputs: Inputs,
+    threads: usize,
+    sandbox_limits: SandboxLimits,
+) -> Result<Engine, Failure> {
     if let Inputs::Root(root) = &inputs {
         check_dir(root.dir())?;
     }
@@ -288,6 +288,7 @@ pub(crate) fn local_engine(inputs: Inputs, threads: usize) -> Result<Engine, Fai
     let mut config = EngineConfig::new(inputs, Compiler::Child { program, args: vec!["compile".into()] });
     config.cache_dir = cache_dir();
     config.limits.threads = threads;
+    config.sandbox_limits = sandbox_limits;
     // Whoever waits for a long search on a machine of their own can end it.
     config.filter_limits.query_time = FilterLimits::maxima().query_time;
     let builtin: Vec<_> = weir_filters::all()

@@ -7,6 +7,7 @@ mod bombs;
 mod counts;
 mod demo;
 mod exit_codes;
+mod filter_crate;
 mod filter_day;
 mod filter_ship;
 mod filter_test;
