@@ -23,6 +23,7 @@ mod held;
 mod idle;
 #[path = "../logs/mod.rs"]
 mod logs;
+mod relay;
 mod serve;
 mod skip;
 mod soak;
@@ -56,12 +57,13 @@ struct Setup {
 type Print = fn(&Setup);
 
 /// Every table by its name.
-const TABLES: [(&str, Print); 14] = [
+const TABLES: [(&str, Print); 15] = [
     ("compare", compare::print),
     ("threads", threads::print),
     ("skip", skip::print),
     ("follow", follow::print),
     ("serve", serve::print),
+    ("relay", relay::print),
     ("health", health::print),
     ("harm", harm::print),
     ("memory", held::print),
