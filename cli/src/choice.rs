@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use weir_discovery::{Cluster, Context, Question, Wanted};
-use weir_query::Inputs;
+use weir_query::{Inputs, SandboxLimits};
 use weir_rpc::{Endpoint, Roots};
 
 use crate::cluster::ClusterChoice;
@@ -139,10 +140,12 @@ impl Choice {
         Ok(Choice::Agents(urls.into_iter().map(|url| Endpoint { url, ..given.clone() }).collect()))
     }
 
-    /// Makes it ready to be asked. What is searched here is searched by `threads`.
-    pub(crate) fn open(self, threads: usize) -> Result<Target, Failure> {
+    /// Makes it ready to be asked. What is searched here is searched by `threads`, with filters within `sandbox_limits`.
+    pub(crate) fn open(self, threads: usize, sandbox_limits: SandboxLimits) -> Result<Target, Failure> {
         match self {
-            Choice::Local(inputs) => Ok(Target::Local(Box::new(local_engine(inputs, threads)?))),
+            Choice::Local(inputs) => {
+                Ok(Target::Local(Box::new(local_engine(inputs, threads, sandbox_limits)?)))
+            }
             Choice::Agents(endpoints) => Ok(Target::Agents(Box::new(Remote::at(&endpoints)?))),
             Choice::Cluster(choice) => Ok(Target::Agents(Box::new(choice.open()?))),
         }
@@ -202,6 +205,7 @@ fn given(args: &AgentArgs) -> Result<Endpoint, Failure> {
         key: args.tls_key.clone(),
         server_name: args.tls_server_name.clone(),
         token: args.token_file.as_deref().map(read_token).transpose()?,
+        patience: args.agent_timeout.map(Duration::from_secs),
     })
 }
 
@@ -218,6 +222,7 @@ fn agent_flag(args: &AgentArgs) -> Option<&'static str> {
         ("--tls-server-name", args.tls_server_name.is_some()),
         ("--token-file", args.token_file.is_some()),
         ("--token-from-kubeconfig", args.token_from_kubeconfig),
+        ("--agent-timeout", args.agent_timeout.is_some()),
     ];
     flags.into_iter().find_map(|(flag, given)| given.then_some(flag))
 }

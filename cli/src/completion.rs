@@ -11,7 +11,7 @@ use serde_json::Value;
 use weir_query::{FilterRef, Inputs, type_name};
 
 use crate::failure::Failure;
-use crate::filter::read_component;
+use crate::filter::{Excess, read_component};
 use crate::filter_text::{is_path, split_name};
 use crate::target::local_engine;
 
@@ -42,6 +42,9 @@ _weir_joined() {
 complete -o nospace -o bashdefault -F _weir_joined weir
 "#;
 
+/// How zsh adds what it has completed, and how it does so without a space behind it: parameters may follow.
+const ZSH: [&str; 2] = ["_describe -V 'values' other\n", "_describe -V 'values' other -S ''\n"];
+
 /// Completes the names of filters, files that may be components, and parameters.
 pub(crate) fn filters() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| candidates(current))
@@ -54,8 +57,15 @@ pub(crate) fn register(shell: Shell, out: &mut dyn Write) -> Result<(), Failure>
     let completer = shells
         .completer(&name)
         .ok_or_else(|| Failure::refused(format!("there is no completion for {name}")))?;
-    completer.write_registration(VARIABLE, "weir", "weir", "weir", out).map_err(Failure::Output)?;
-    if shell == Shell::Bash { out.write_all(BASH.as_bytes()).map_err(Failure::Output) } else { Ok(()) }
+    let mut script = Vec::new();
+    completer.write_registration(VARIABLE, "weir", "weir", "weir", &mut script).map_err(Failure::Output)?;
+    let mut script = String::from_utf8(script).expect("a script is text");
+    match shell {
+        Shell::Bash => script.push_str(BASH),
+        Shell::Zsh => script = script.replace(ZSH[0], ZSH[1]),
+        _ => {}
+    }
+    out.write_all(script.as_bytes()).map_err(Failure::Output)
 }
 
 fn candidates(current: &OsStr) -> Vec<CompletionCandidate> {
@@ -111,7 +121,7 @@ fn values(property: &Value) -> Vec<String> {
 }
 
 fn schema(name: &str) -> Option<Value> {
-    let engine = local_engine(Inputs::Files(Vec::new()), 1).ok()?;
     let filter = if is_path(name) { read_component(name).ok()? } else { FilterRef::Name(name.to_owned()) };
+    let engine = local_engine(Inputs::Files(Vec::new()), 1, Excess::of(&filter).sandbox_limits()).ok()?;
     serde_json::from_str(&engine.load(&filter).ok()?.description().params_schema).ok()
 }

@@ -1,12 +1,12 @@
 //! `weir filters`: what records can be passed through.
 
-use weir_query::{FilterInfo, FilterList, FolderFile};
+use weir_query::{FilterInfo, FilterList, FolderFile, SandboxLimits};
 use weir_relay::Listing;
 
 use crate::args::{FiltersArgs, ListFormat};
 use crate::choice::Choice;
 use crate::failure::{Exit, Failure};
-use crate::filter::{describe, push_json, read_component};
+use crate::filter::{describe, info, push_json, read_component};
 use crate::filter_text::is_path;
 use crate::json::Object;
 use crate::output::Out;
@@ -20,11 +20,11 @@ use crate::visible;
 pub(crate) fn run(args: &FiltersArgs) -> Result<Exit, Failure> {
     let mut target =
         Choice::for_filters(&args.agent, &args.cluster.with_context(args.context.context.as_deref()))?
-            .open(1)?;
+            .open(1, SandboxLimits::default())?;
     let mut out = Out::stdout().map_err(Failure::Output)?;
     let one = |info: FilterInfo| FilterList { filters: vec![info], files: Vec::new() };
     let Listing { found, problems } = match &args.name {
-        Some(path) if is_path(path) => here(one(target.component(&read_component(path)?)?)),
+        Some(path) if is_path(path) => here(one(info(&read_component(path)?)?)),
         Some(name) => {
             let Listing { found, problems } = target.filter(name)?;
             Listing { found: found.into_iter().map(|(agent, info)| (agent, one(info))).collect(), problems }

@@ -9,7 +9,7 @@ use crate::target::Ended;
 /// Searches, and shows what is found.
 pub(crate) fn run(args: &LogsArgs) -> Result<Exit, Failure> {
     let request = LogsRequest::new(args)?;
-    let mut target = request.choice.open(request.threads)?;
+    let mut target = request.choice.open(request.threads, request.sandbox_limits)?;
     target.set_policies(&args.policy)?;
     if let Some(note) = &request.note {
         report::say(note);

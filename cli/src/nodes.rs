@@ -1,7 +1,7 @@
 //! `weir nodes`: the agents, by node.
 
 use weir_discovery::{Place, State};
-use weir_query::SourceInfo;
+use weir_query::{SandboxLimits, SourceInfo};
 use weir_relay::{Fleet, Listing, NoAnswer};
 
 use crate::args::{ListFormat, NodesArgs};
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &NodesArgs) -> Result<Exit, Failure> {
                 let listing = runtime.block_on(listing(fleet));
                 places.into_iter().map(|place| of_place(place, &listing)).collect()
             }
-            addresses => of_addresses(addresses.open(1)?)?,
+            addresses => of_addresses(addresses.open(1, SandboxLimits::default())?)?,
         };
     let mut out = Out::stdout().map_err(Failure::Output)?;
     match args.output {

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 use jiff::ZonedDateTime;
 use weir_query::{
-    Case, Context, Direction, Limit, Matcher, Output, PatternLimits, PatternSpec, QuerySpec, ResumeToken,
-    available_threads, time::parse_step, time::parse_time,
+    Case, Context, Direction, FilterSpec, Limit, Matcher, Output, PatternLimits, PatternSpec, QuerySpec,
+    ResumeToken, SandboxLimits, available_threads, time::parse_step, time::parse_time,
 };
 
 use crate::args::{Around, ColorChoice, Format, LogsArgs, OutputArgs, PatternArgs, RangeArgs};
 use crate::choice::{Choice, Typed};
 use crate::failure::Failure;
+use crate::filter::Excess;
 use crate::output::{Column, Look};
 use crate::target_args::ClusterArgs;
 
@@ -28,6 +29,8 @@ pub(crate) struct LogsRequest {
     pub(crate) choice: Choice,
     /// Threads that search, where no agent does.
     pub(crate) threads: usize,
+    /// Limits on filters, where no agent has its own.
+    pub(crate) sandbox_limits: SandboxLimits,
     /// What to ask.
     pub(crate) spec: QuerySpec,
     /// How to show the answer.
@@ -63,7 +66,11 @@ impl LogsRequest {
         let pattern = pattern(&args.pattern, &args.target.file)?;
         let (since, until) = times(&args.range)?;
         let output = output(&args.output)?;
-        let filters = args.filters.resolve()?;
+        let mut filters = args.filters.resolve()?;
+        let sandbox_limits = match choice {
+            Choice::Local(_) => make_room(&mut filters),
+            Choice::Agents(_) | Choice::Cluster(_) => SandboxLimits::default(),
+        };
         let unbounded = args.range.head.is_none() && args.range.tail.is_none() && !args.range.all;
         let selective =
             has_pattern(&pattern) || !args.filters.is_empty() || since.is_some() || until.is_some();
@@ -90,8 +97,9 @@ impl LogsRequest {
         let note = (defaulted && !args.range.follow).then(|| {
             format!("the last {DEFAULT_TAIL} records, as nothing says which; --all gives everything, --tail N more")
         });
-        let look = look(args, &spec);
-        Ok(LogsRequest { choice, threads, spec, look, note })
+        let is_several = matches!(&choice, Choice::Agents(agents) if agents.len() > 1);
+        let look = look(args, &spec, is_several);
+        Ok(LogsRequest { choice, threads, sandbox_limits, spec, look, note })
     }
 }
 
@@ -107,6 +115,22 @@ fn kube_context<'a>(typed: &'a [Around], cluster: &ClusterArgs) -> Result<Option
         ))),
         (name, _) => Ok(name),
     }
+}
+
+/// Has filters run here that an agent would not take by default, which is told. Gives the limits that they need all together.
+fn make_room(filters: &mut [FilterSpec]) -> SandboxLimits {
+    let mut largest = Excess::default();
+    for spec in filters {
+        let shadow = spec.shadow.as_ref().map(|shadow| &shadow.filter);
+        let excesses: Vec<Excess> = std::iter::once(&spec.filter).chain(shadow).map(Excess::told).collect();
+        for excess in excesses {
+            excess.raise(spec);
+            if excess.size() > largest.size() {
+                largest = excess;
+            }
+        }
+    }
+    largest.sandbox_limits()
 }
 
 /// Reads a token, or the file that it names.
@@ -250,7 +274,7 @@ fn output(args: &OutputArgs) -> Result<Output, Failure> {
     Ok(if args.count { Output::Count { per_source: args.per_source } } else { Output::Records })
 }
 
-fn look(args: &LogsArgs, spec: &QuerySpec) -> Look {
+fn look(args: &LogsArgs, spec: &QuerySpec, is_several: bool) -> Look {
     let stdout = io::stdout();
     let terminal = stdout.is_terminal();
     let color = use_color(args.output.color);
@@ -263,6 +287,7 @@ fn look(args: &LogsArgs, spec: &QuerySpec) -> Look {
     };
     let columns = match args.output.columns.as_slice() {
         [] if args.target.file.len() == 1 => vec![Column::Time, Column::Message],
+        [] if is_several => vec![Column::Time, Column::Agent, Column::Source, Column::Message],
         [] => vec![Column::Time, Column::Source, Column::Message],
         chosen => chosen.to_vec(),
     };

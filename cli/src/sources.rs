@@ -1,6 +1,6 @@
 //! `weir sources`: what can be searched.
 
-use weir_query::SourceInfo;
+use weir_query::{SandboxLimits, SourceInfo};
 use weir_relay::Listing;
 
 use crate::args::{ListFormat, SourcesArgs};
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &SourcesArgs) -> Result<Exit, Failure> {
         all_namespaces: args.all,
         follow: false,
     };
-    let mut target = Choice::new(&typed)?.open(1)?;
+    let mut target = Choice::new(&typed)?.open(1, SandboxLimits::default())?;
     let Listing { found, problems } = target.sources(&args.sources)?;
     let mut sources: Vec<(&str, &SourceInfo)> = Vec::new();
     for (agent, of_agent) in &found {

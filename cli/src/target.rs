@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 use weir_config::{PolicyLimits, read_policy};
 use weir_query::{
-    Builtin, Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, FilterLimits, FilterList, FilterRef,
-    Flow, Inputs, QueryError, QueryLimits, QuerySpec, Scope, SourceInfo,
+    Builtin, Cancel, Compiler, Engine, EngineConfig, Event, FilterInfo, FilterLimits, FilterList, Flow,
+    Inputs, QueryError, QueryLimits, QuerySpec, SandboxLimits, Scope, SourceInfo,
 };
 use weir_relay::{Fleet, Listing, Member, NoAnswer, Reach};
 use weir_rpc::{ClientError, Endpoint};
@@ -79,7 +79,8 @@ impl Remote {
 
 /// What network calls are made on.
 pub(crate) fn runtime() -> Result<Runtime, Failure> {
-    let built = Builder::new_current_thread().enable_all().build();
+    // A thread of its own for connections: the first one may wait for long until a pager takes more.
+    let built = Builder::new_multi_thread().worker_threads(1).enable_all().build();
     built.map_err(|error| Failure::failed(format!("cannot start the network runtime: {error}")))
 }
 
@@ -208,16 +209,6 @@ pub(crate) fn here<T>(found: T) -> Listing<T> {
     Listing { found: vec![(String::new(), found)], problems: Vec::new() }
 }
 
-impl Target {
-    /// A component of the user's own, which is looked at here whoever will run it.
-    pub(crate) fn component(&self, component: &FilterRef) -> Result<FilterInfo, Failure> {
-        Ok(match self {
-            Target::Local(engine) => engine.info(component)?,
-            Target::Agents(_) => local_engine(Inputs::Files(Vec::new()), 1)?.info(component)?,
-        })
-    }
-}
-
 /// How a query ended that didn't fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -242,7 +233,11 @@ fn cancel_on_interrupt(cancel: &Cancel) -> Result<(), Failure> {
 }
 
 /// An engine in this process, with the filters that ship with Weir.
-pub(crate) fn local_engine(inputs: Inputs, threads: usize) -> Result<Engine, Failure> {
+pub(crate) fn local_engine(
+    inputs: Inputs,
+    threads: usize,
+    sandbox_limits: SandboxLimits,
+) -> Result<Engine, Failure> {
     if let Inputs::Root(root) = &inputs {
         check_dir(root.dir())?;
     }
@@ -251,6 +246,7 @@ pub(crate) fn local_engine(inputs: Inputs, threads: usize) -> Result<Engine, Fai
     let mut config = EngineConfig::new(inputs, Compiler::Child { program, args: vec!["compile".into()] });
     config.cache_dir = cache_dir();
     config.limits.threads = threads;
+    config.sandbox_limits = sandbox_limits;
     // Whoever waits for a long search on a machine of their own can end it.
     config.filter_limits.query_time = FilterLimits::maxima().query_time;
     let builtin: Vec<_> = weir_filters::all()

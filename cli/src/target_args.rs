@@ -50,6 +50,10 @@ pub(crate) struct AgentArgs {
     /// Give the agents at these addresses the kubeconfig's bearer token
     #[arg(long, conflicts_with = "token_file")]
     pub(crate) token_from_kubeconfig: bool,
+    /// Seconds that connecting may take, and that an agent may give no sign of life, however long its answer takes
+    /// [default: 10, and 20]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) agent_timeout: Option<u64>,
 }
 
 /// Which cluster, and which of its agents.

@@ -49,6 +49,9 @@ impl FilterFolder {
                 self.is_unreadable.store(false, Ordering::Relaxed);
                 changes.iter().for_each(|change| self.tell(change));
                 self.changed.fetch_or(!changes.is_empty(), Ordering::Relaxed);
+                if !changes.is_empty() {
+                    self.metrics.folder_filters(self.engine.folder_filters());
+                }
             }
             Ok(Err(error)) if !self.is_unreadable.swap(true, Ordering::Relaxed) => {
                 tracing::error!(%error, "the folder of filters can't be read; its filters are used on as they are");

@@ -1,7 +1,8 @@
 //! What the agent counts, in the form that Prometheus scrapes. `docs/agent.md` lists the names.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -17,8 +18,20 @@ use weir_query::{FilterStatus, PolicyStatus};
 use weir_rpc::{Observer, Outcome};
 
 /// Stands for every filter that a query brings itself: its name is the client's choice, and each would be a
-/// time series of its own.
+/// time series of its own. Also for filters of the folder beyond the first [`FOLDER_NAMES`].
 const OTHER_FILTER: &str = "other";
+
+/// Filters of the folder that have time series of their own, as long as they are loaded.
+const FOLDER_NAMES: usize = 64;
+
+/// What may come of a record that reaches a filter.
+const VERDICTS: [&str; 7] = ["skipped", "kept", "dropped", "replaced", "withheld", "failed", "paused"];
+
+/// What may come of a record that a shadow is compared on.
+const SHADOW_RESULTS: [&str; 3] = ["same", "differ", "left_out"];
+
+/// Whether a filter's machine code was there.
+const CACHE: [&str; 2] = ["hit", "miss"];
 
 /// Upper bounds of the buckets of query times, in seconds.
 const SECONDS: [f64; 10] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
@@ -27,6 +40,8 @@ const SECONDS: [f64; 10] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 
 pub(crate) struct Metrics {
     registry: Registry,
     filters: Vec<&'static str>,
+    /// Filters of the folder that are loaded now, no more than [`FOLDER_NAMES`].
+    folder: RwLock<BTreeSet<String>>,
     queries: Family<OutcomeLabel, Counter>,
     refusals: Family<LimitLabel, Counter>,
     running: Gauge,
@@ -98,24 +113,24 @@ struct TraceLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FilterLabel {
-    filter: &'static str,
+    filter: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FilterLabels {
-    filter: &'static str,
+    filter: String,
     verdict: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ShadowLabels {
-    filter: &'static str,
+    filter: String,
     result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CompileLabels {
-    filter: &'static str,
+    filter: String,
     cache: &'static str,
 }
 
@@ -136,6 +151,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("weir");
         let metrics = Metrics {
             filters,
+            folder: RwLock::default(),
             queries: Family::default(),
             refusals: Family::default(),
             running: Gauge::default(),
@@ -296,6 +312,34 @@ impl Metrics {
         }
     }
 
+    /// Takes note of the filters that the folder has now. With one that it has no more go its time series, so that there
+    /// are never many.
+    pub(crate) fn folder_filters(&self, names: Vec<String>) {
+        let mut folder = self.folder.write().unwrap_or_else(PoisonError::into_inner);
+        let names: BTreeSet<String> = names.into_iter().take(FOLDER_NAMES).collect();
+        folder.difference(&names).for_each(|gone| self.forget(gone));
+        *folder = names;
+    }
+
+    fn forget(&self, filter: &str) {
+        let filter = filter.to_owned();
+        for verdict in VERDICTS {
+            self.filter_records.remove(&FilterLabels { filter: filter.clone(), verdict });
+        }
+        for cache in CACHE {
+            self.filter_compiles.remove(&CompileLabels { filter: filter.clone(), cache });
+        }
+        for result in SHADOW_RESULTS {
+            self.shadow_records.remove(&ShadowLabels { filter: filter.clone(), result });
+        }
+        let label = FilterLabel { filter };
+        self.filter_seconds.remove(&label);
+        self.filter_breaker.remove(&label);
+        self.filter_memory.remove(&label);
+        self.filter_compile_seconds.remove(&label);
+        self.shadow_seconds.remove(&label);
+    }
+
     fn count(&self, outcome: &'static str) {
         self.queries.get_or_create(&OutcomeLabel { outcome }).inc();
     }
@@ -315,33 +359,39 @@ impl Observer for Metrics {
     }
 
     fn filter(&self, status: &FilterStatus) {
-        let filter = self.filters.iter().copied().find(|name| *name == status.name).unwrap_or(OTHER_FILTER);
-        for (verdict, records) in [
-            ("skipped", status.skipped_by_prefilter),
-            ("kept", status.kept),
-            ("dropped", status.dropped),
-            ("replaced", status.replaced),
-            ("withheld", status.withheld),
-            ("failed", status.failed),
-            ("paused", status.paused),
-        ] {
-            self.filter_records.get_or_create(&FilterLabels { filter, verdict }).inc_by(records);
+        // Held until all is counted: what leaves the folder meanwhile is forgotten after that.
+        let folder = self.folder.read().unwrap_or_else(PoisonError::into_inner);
+        let name = status.name.as_str();
+        let is_known = self.filters.contains(&name) || folder.contains(name);
+        let filter = if is_known { name } else { OTHER_FILTER }.to_owned();
+        let records = [
+            status.skipped_by_prefilter,
+            status.kept,
+            status.dropped,
+            status.replaced,
+            status.withheld,
+            status.failed,
+            status.paused,
+        ];
+        for (verdict, records) in VERDICTS.into_iter().zip(records) {
+            let labels = FilterLabels { filter: filter.clone(), verdict };
+            self.filter_records.get_or_create(&labels).inc_by(records);
         }
-        let label = FilterLabel { filter };
+        let label = FilterLabel { filter: filter.clone() };
         self.filter_seconds.get_or_create(&label).inc_by(status.time.as_secs_f64());
         self.filter_breaker.get_or_create(&label).inc_by(status.breaker_opened);
         let peak = i64::try_from(status.peak_memory).unwrap_or(i64::MAX);
         self.filter_memory.get_or_create(&label).inner().fetch_max(peak, Ordering::Relaxed);
-        let cache = if status.compile_cached { "hit" } else { "miss" };
-        self.filter_compiles.get_or_create(&CompileLabels { filter, cache }).inc();
+        let cache = CACHE[usize::from(!status.compile_cached)];
+        self.filter_compiles.get_or_create(&CompileLabels { filter: filter.clone(), cache }).inc();
         self.filter_compile_seconds.get_or_create(&label).inc_by(status.compile_time.as_secs_f64());
         let Some(shadow) = &status.shadow else { return };
         self.shadow_seconds.get_or_create(&label).inc_by(shadow.status.time.as_secs_f64());
         let differ = shadow.differing();
-        for (result, records) in
-            [("same", shadow.compared - differ), ("differ", differ), ("left_out", shadow.left_out)]
-        {
-            self.shadow_records.get_or_create(&ShadowLabels { filter, result }).inc_by(records);
+        let records = [shadow.compared - differ, differ, shadow.left_out];
+        for (result, records) in SHADOW_RESULTS.into_iter().zip(records) {
+            let labels = ShadowLabels { filter: filter.clone(), result };
+            self.shadow_records.get_or_create(&labels).inc_by(records);
         }
     }
 

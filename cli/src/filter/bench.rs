@@ -6,7 +6,7 @@ use weir_query::{Cancel, Engine, Event, FilterLimits, FilterSpec, Flow, Inputs, 
 
 use super::args::BenchArgs;
 use super::figures::{self, CallFigures};
-use super::subject::{Subject, engine};
+use super::subject::Subject;
 use crate::args::ListFormat;
 use crate::failure::{Exit, Failure};
 use crate::json::Object;
@@ -50,11 +50,12 @@ pub(super) fn run(args: &BenchArgs) -> Result<Exit, Failure> {
             "the log is read many times, which standard input can't be; give a file",
         ));
     }
-    let engine = engine(Inputs::Files(vec![args.file.clone()]))?;
     let mut subjects = vec![Subject::choose(&args.filter, &args.params.given)?];
     if let Some(other) = &args.compare {
         subjects.push(Subject::choose(other, &args.params.given)?);
     }
+    let largest = subjects.iter().max_by_key(|subject| subject.excess.size()).expect("there is at least one");
+    let engine = largest.engine(Inputs::Files(vec![args.file.clone()]))?;
     let specs = subjects.iter().map(|subject| subject.spec(&engine)).collect::<Result<Vec<_>, _>>()?;
     let report = measure(&engine, &specs, Duration::from_secs_f64(args.seconds))?;
     let mut out = Out::stdout().map_err(Failure::Output)?;

@@ -6,9 +6,10 @@ use similar::{ChangeTag, TextDiff};
 use weir_query::{Cancel, Event, FilterRef, Flow, Inputs, QuerySpec};
 
 use super::args::DevArgs;
+use super::fit::Excess;
 use super::language::How;
 use super::project::Project;
-use super::subject::{Subject, engine, params};
+use super::subject::{Subject, params};
 use super::test::TestPlan;
 use super::watch::Watch;
 use crate::failure::{Exit, Failure};
@@ -50,12 +51,12 @@ fn round(
     let built = project.build(How { quick: true, quiet: true })?;
     let sample = args.sample.clone().unwrap_or_else(|| project.sample());
     let has_sample = sample.is_file();
-    let engine = engine(Inputs::Files(if has_sample { vec![sample.clone()] } else { Vec::new() }))?;
-    let subject = Subject {
-        filter: FilterRef::Component { label: project.name.clone(), bytes: built.component, signature: None },
-        params: params("", &args.params.given)?,
-        project: None,
-    };
+    let filter =
+        FilterRef::Component { label: project.name.clone(), bytes: built.component, signature: None };
+    let excess = Excess::of(&filter);
+    let subject = Subject { filter, params: params("", &args.params.given)?, project: None, excess };
+    let inputs = if has_sample { vec![sample.clone()] } else { Vec::new() };
+    let engine = subject.engine(Inputs::Files(inputs))?;
     let plan = TestPlan {
         cases: Some(project.cases()),
         sample: Some(project.sample()),

@@ -46,8 +46,11 @@ pub(super) fn measure(
 ) -> Result<CallFigures, Failure> {
     let filter = engine.load(&spec.filter)?;
     let failed = |error: String| Failure::refused(format!("{}: {error}", spec.filter.name()));
-    let binding =
-        filter.open(&spec.params, &FilterLimits::default()).map_err(|error| failed(error.to_string()))?;
+    let mut limits = FilterLimits::default();
+    for (name, value) in &spec.limits {
+        FilterLimits::named(name).and_then(|limit| limit.set(&mut limits, *value)).map_err(failed)?;
+    }
+    let binding = filter.open(&spec.params, &limits).map_err(|error| failed(error.to_string()))?;
     let prefilter = engine.prefilter(&binding).map_err(|error| failed(error.to_string()))?;
     let mut figures = CallFigures {
         times: Vec::new(),

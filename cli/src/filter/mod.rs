@@ -14,6 +14,7 @@ mod describe;
 mod dev;
 mod diff;
 mod figures;
+mod fit;
 mod golden_file;
 mod language;
 mod new;
@@ -29,7 +30,8 @@ mod watch;
 
 pub(crate) use args::FilterCommand;
 pub(crate) use describe::{describe, push_json};
-pub(crate) use subject::read_component;
+pub(crate) use fit::Excess;
+pub(crate) use subject::{info, read_component};
 
 use crate::failure::{Exit, Failure};
 

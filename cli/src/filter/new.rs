@@ -36,10 +36,14 @@ pub(super) fn run(args: &NewArgs) -> Result<Exit, Failure> {
     made?;
     let mut out = Out::stdout().map_err(Failure::Output)?;
     let source = dir.join(language.source);
+    let first = match language.first {
+        "" => String::new(),
+        first => format!("{first} && "),
+    };
     out.buffer.extend_from_slice(
         format!(
-            "made {name}/, a {} filter in {}; it is in {}\n\nnext:\n  cd {name} && weir filter build && weir filter \
-             test && weir filter run . sample.log\n",
+            "made {name}/, a {} filter in {}; it is in {}\n\nnext:\n  cd {name} && {first}weir filter build && \
+             weir filter test && weir filter run . sample.log\n",
             Kind::from(args.kind),
             language.name,
             source.display()

@@ -4,7 +4,7 @@ use weir_query::{Cancel, Inputs, QuerySpec, ResumeToken};
 
 use super::args::RunArgs;
 use super::diff;
-use super::subject::{Subject, engine};
+use super::subject::Subject;
 use crate::failure::{Exit, Failure};
 use crate::output::{Column, Look, View};
 use crate::request::use_color;
@@ -12,7 +12,7 @@ use crate::request::use_color;
 /// Passes files through a filter.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let subject = Subject::choose(&args.filter, &args.params.given)?;
-    let engine = engine(Inputs::Files(args.files.clone()))?;
+    let engine = subject.engine(Inputs::Files(args.files.clone()))?;
     let spec = QuerySpec { filters: vec![subject.spec(&engine)?], ..QuerySpec::default() };
     let color = use_color(args.color);
     if args.diff {

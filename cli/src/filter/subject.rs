@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use weir_query::{Engine, FilterInfo, FilterRef, FilterSpec, Inputs, check_params};
 use weir_trust::SIGNATURE_BYTES;
 
+use super::fit::Excess;
 use super::project::Project;
 use crate::failure::Failure;
 use crate::filter_text::{is_path, merge_json, parse_params, split_name};
@@ -25,6 +26,8 @@ pub(super) struct Subject {
     pub(super) params: Map<String, Value>,
     /// Its folder, when one was named.
     pub(super) project: Option<Project>,
+    /// What it needs beyond an agent's defaults.
+    pub(super) excess: Excess,
 }
 
 impl Subject {
@@ -42,7 +45,13 @@ impl Subject {
         } else {
             (FilterRef::Name(name.to_owned()), None)
         };
-        Ok(Subject { filter, params, project })
+        let excess = Excess::told(&filter);
+        Ok(Subject { filter, params, project, excess })
+    }
+
+    /// An engine with an agent's limits, to run it on files; with wider ones where it would not be taken otherwise.
+    pub(super) fn engine(&self, inputs: Inputs) -> Result<Engine, Failure> {
+        target::local_engine(inputs, 1, self.excess.sandbox_limits())
     }
 
     /// It, ready for a query, its parameters checked.
@@ -51,7 +60,9 @@ impl Subject {
         let filter = engine.load(&self.filter)?;
         check_params(&filter.description().params_schema, &params)
             .map_err(|problem| Failure::refused(format!("filter {}: {problem}", self.filter.name())))?;
-        Ok(FilterSpec { params, ..FilterSpec::new(self.filter.clone()) })
+        let mut spec = FilterSpec { params, ..FilterSpec::new(self.filter.clone()) };
+        self.excess.raise(&mut spec);
+        Ok(spec)
     }
 }
 
@@ -70,14 +81,10 @@ pub(super) fn params(own: &str, more: &[String]) -> Result<Map<String, Value>, F
     Ok(params)
 }
 
-/// An engine with an agent's limits, to run filters on files.
-pub(super) fn engine(inputs: Inputs) -> Result<Engine, Failure> {
-    target::local_engine(inputs, 1)
-}
-
-/// What a filter says of itself.
-pub(super) fn info(filter: &FilterRef) -> Result<FilterInfo, Failure> {
-    Ok(engine(Inputs::Files(Vec::new()))?.info(filter)?)
+/// What a filter says of itself, looked at here whoever will run it.
+pub(crate) fn info(filter: &FilterRef) -> Result<FilterInfo, Failure> {
+    let limits = Excess::told(filter).sandbox_limits();
+    Ok(target::local_engine(Inputs::Files(Vec::new()), 1, limits)?.info(filter)?)
 }
 
 /// Reads the component in a file, and the signature beside it.

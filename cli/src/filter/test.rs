@@ -12,7 +12,7 @@ use super::check::{self, Checked};
 use super::golden_file;
 use super::project::Project;
 use super::robust::Robustness;
-use super::subject::{Subject, engine};
+use super::subject::Subject;
 use super::trial::Trial;
 use crate::failure::{Exit, Failure};
 use crate::output::Out;
@@ -28,7 +28,7 @@ pub(super) fn run(args: &TestArgs) -> Result<Exit, Failure> {
     if !subject.params.is_empty() {
         return Err(Failure::refused(format!("'{}': parameters stand in the golden cases", args.filter)));
     }
-    let engine = engine(Inputs::Files(Vec::new()))?;
+    let engine = subject.engine(Inputs::Files(Vec::new()))?;
     let plan = TestPlan {
         cases: args.cases.clone().or_else(|| subject.project.as_ref().map(Project::cases)),
         sample: subject.project.as_ref().map(Project::sample),
@@ -65,7 +65,7 @@ impl TestPlan {
             }
             other => other.into(),
         })?;
-        let trial = Trial::new(engine, loaded);
+        let trial = Trial::new(engine, loaded, subject.excess.filter_limits());
         let mut checked = self.check(&trial)?;
         if self.update && self.write(&checked, out)? > 0 {
             checked = self.check(&trial)?;

@@ -1,4 +1,4 @@
-//! A filter at hand: opened with parameters, handed records batch by batch, under an agent's limits. What golden cases
+//! A filter at hand: opened with parameters, handed records batch by batch, under an agent's limits as a rule. What golden cases
 //! and made-up lines are tried on.
 
 use std::sync::Arc;
@@ -16,12 +16,13 @@ const SOURCE: u32 = 0;
 pub(super) struct Trial<'a> {
     engine: &'a Engine,
     filter: Filter,
+    limits: FilterLimits,
 }
 
 impl<'a> Trial<'a> {
-    /// Trials of a filter that the engine has loaded.
-    pub(super) fn new(engine: &'a Engine, filter: Filter) -> Trial<'a> {
-        Trial { engine, filter }
+    /// Trials of a filter that the engine has loaded, under these limits.
+    pub(super) fn new(engine: &'a Engine, filter: Filter, limits: FilterLimits) -> Trial<'a> {
+        Trial { engine, filter, limits }
     }
 }
 
@@ -30,7 +31,7 @@ impl Subject for Trial<'_> {
 
     fn open(&self, params: &str) -> Result<Run, Refusal> {
         let failed = |message: String| Refusal { field: None, message };
-        let binding = match self.filter.open(params, &FilterLimits::default()) {
+        let binding = match self.filter.open(params, &self.limits) {
             Ok(binding) => binding,
             Err(OpenError::Params { field, message, .. }) => {
                 return Err(Refusal { field: Some(field), message });

@@ -12,6 +12,7 @@ pub(crate) struct Label {
     /// was more than one. Controls are as they came.
     pub(crate) name: String,
     /// Column texts, shown as the view wants them.
+    pub(crate) agent: Vec<u8>,
     pub(crate) source: Vec<u8>,
     pub(crate) namespace: Vec<u8>,
     pub(crate) pod: Vec<u8>,
@@ -23,8 +24,8 @@ pub(crate) struct Label {
 }
 
 impl Label {
-    /// Prepares `source`, with colours and with controls shown if so wanted.
-    pub(crate) fn new(source: Source, color: bool, visible: bool) -> Label {
+    /// Prepares `source`, of which an `agent` told, with colours and with controls shown if so wanted.
+    pub(crate) fn new(source: Source, agent: Option<String>, color: bool, visible: bool) -> Label {
         let style = if color { pod_style(&source) } else { Style::new() };
         let paint = |text: &str| {
             let mut out = Vec::new();
@@ -45,21 +46,29 @@ impl Label {
             0 => name.clone(),
             restart => format!("{name} (restart {restart})"),
         };
+        let mut json = Vec::new();
+        if let Some(agent) = &agent {
+            json.extend_from_slice(b"\"agent\":");
+            json::push_string(&mut json, agent);
+            json.push(b',');
+        }
+        json.extend_from_slice(&source_members(&source));
         Label {
+            agent: paint(agent.as_deref().unwrap_or_default()),
             source: paint(&name),
             namespace: paint(&source.namespace),
             pod: paint(&source.pod),
             uid: paint(&source.uid),
             container: paint(&source.container),
             restart: paint(&source.restart.to_string()),
-            json: source_members(&source),
+            json,
             name: instance,
         }
     }
 
     /// For a record whose source was never told.
     pub(crate) fn unknown() -> Label {
-        Label::new(Source { container: "?".to_owned(), ..Source::default() }, false, false)
+        Label::new(Source { container: "?".to_owned(), ..Source::default() }, None, false, false)
     }
 }
 
@@ -127,19 +136,19 @@ mod tests {
 
     #[test]
     fn names() {
-        assert_eq!(Label::new(source("n", "p", "c"), false, true).name, "n:p/c (restart 2)");
-        assert_eq!(Label::new(source("", "", "a.log"), false, true).name, "a.log (restart 2)");
+        assert_eq!(Label::new(source("n", "p", "c"), None, false, true).name, "n:p/c (restart 2)");
+        assert_eq!(Label::new(source("", "", "a.log"), None, false, true).name, "a.log (restart 2)");
         assert_eq!(Label::unknown().name, "?");
     }
 
     #[test]
     fn controls_in_names_are_shown() {
-        assert_eq!(Label::new(source("", "", "a\x1b[2J"), false, true).source, b"a\\x1b[2J");
+        assert_eq!(Label::new(source("", "", "a\x1b[2J"), None, false, true).source, b"a\\x1b[2J");
     }
 
     #[test]
     fn one_pod_has_one_colour() {
-        let label = |container| Label::new(source("n", "p", container), true, true);
+        let label = |container| Label::new(source("n", "p", container), None, true, true);
         assert_eq!(label("a").pod, label("b").pod);
         assert!(label("a").pod.starts_with(b"\x1b["));
     }

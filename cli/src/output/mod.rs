@@ -95,6 +95,8 @@ impl Look {
 pub(crate) enum Column {
     /// When it was written, UTC, milliseconds
     Time,
+    /// The agent that has it, where several are asked
+    Agent,
     /// `namespace:pod/container`, or the file's path
     Source,
     /// Namespace
@@ -168,8 +170,8 @@ impl View {
     pub(crate) fn event(&mut self, event: Event) -> Flow {
         self.place.event(&event);
         match event {
-            Event::Source { id, source } => {
-                self.labels.insert(id, Label::new(source, self.look.color, self.look.visible));
+            Event::Source { id, source, agent } => {
+                self.labels.insert(id, Label::new(source, agent, self.look.color, self.look.visible));
             }
             Event::Records { batch, .. } => return self.records(&batch),
             // What these tell of is in the token; in the records, the gaps and the summary too.

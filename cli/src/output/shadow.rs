@@ -3,9 +3,13 @@
 use serde_json::{Value, json};
 use weir_query::{Difference, FilterStatus, SampleSide, ShadowSample, ShadowStatus};
 
+use super::aggregate;
 use super::report::say;
 use crate::json::Object;
 use crate::units;
+
+/// Lines of a shadow's summary that are told.
+const SUMMARY_LINES: usize = 20;
 
 /// Tells on standard error how often a shadow differs, what it cost, and the first records that differ. `name` gives a
 /// source's name by its number.
@@ -30,7 +34,19 @@ pub(crate) fn report(status: &FilterStatus, shadow: &ShadowStatus, name: impl Fn
         ));
     }
     if shadow.summaries > 0 {
-        say(&format!("{beside}: {} differ", units::count(shadow.summaries, "summary record")));
+        say(&format!(
+            "{beside}: {} {}; it would have told:",
+            units::count(shadow.summaries, "summary record"),
+            if shadow.summaries == 1 { "differs" } else { "differ" }
+        ));
+        let lines: Vec<String> = shadow.status.summaries.iter().flat_map(|it| aggregate::text(it)).collect();
+        lines.iter().take(SUMMARY_LINES).for_each(|line| say(&format!("  {line}")));
+        if lines.len() > SUMMARY_LINES {
+            say(&format!(
+                "  … and {} more; -o jsonl has all",
+                units::count((lines.len() - SUMMARY_LINES) as u64, "line")
+            ));
+        }
     }
     for failure in &shadow.status.failures {
         say(&format!("{beside}: {failure}"));
@@ -54,6 +70,7 @@ pub(crate) fn push(
     shadow: &ShadowStatus,
     name: impl Fn(u32) -> Option<String>,
 ) {
+    let summaries: &[String] = if shadow.summaries > 0 { &shadow.status.summaries } else { &[] };
     let samples: Value = shadow.samples.iter().map(|sample| sample_json(sample, &name)).collect();
     Object::new(out)
         .string("type", "shadow")
@@ -75,6 +92,8 @@ pub(crate) fn push(
         .value("time_ns", shadow.status.time.as_nanos())
         .value("peak_memory", shadow.status.peak_memory)
         .value("filter_time_ns", status.time.as_nanos())
+        // The sandbox has checked them: each is an object.
+        .json("summaries", format!("[{}]", summaries.join(",")).as_bytes())
         .json("samples", samples.to_string().as_bytes())
         .end();
 }

@@ -72,6 +72,7 @@ impl RecordText {
             let from = out.len();
             match self.columns[index] {
                 Column::Time => self.time(out, record.time),
+                Column::Agent => out.extend_from_slice(&label.agent),
                 Column::Source => out.extend_from_slice(&label.source),
                 Column::Namespace => out.extend_from_slice(&label.namespace),
                 Column::Pod => out.extend_from_slice(&label.pod),

@@ -194,6 +194,23 @@ fn what_is_missing_to_build_is_told_with_how_to_get_it() {
     build("RUSTC", "/no/such/rustc").says(&["install Rust", "https://rustup.rs"]);
     build("CARGO", "/no/such/cargo").says(&["install Rust", "https://rustup.rs"]);
     assert!(!tree.path().join("x/x.wasm").exists());
+    for (language, says, first) in [
+        ("js", "npm install", "npm install && "),
+        (
+            "python",
+            "pip install -r requirements.txt",
+            ".venv && .venv/bin/pip install -r requirements.txt && ",
+        ),
+        ("go", "https://go.dev/doc/install", ""),
+        ("c", "pip install ziglang", ""),
+    ] {
+        let new =
+            Weir::new(["filter", "new", language, "--lang", language]).in_dir(tree.path()).run().exits(0);
+        assert!(new.stdout().contains(&format!("{first}weir filter build")), "{}", new.stdout());
+        let build =
+            Weir::new(["filter", "build", language]).in_dir(tree.path()).env("PATH", "/nowhere").run();
+        build.exits(3).says(&[says]);
+    }
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Several real agents, asked as if they were one.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::agent::Agent;
@@ -63,6 +65,14 @@ fn ask(verb: &str, agents: &[String], question: &[&str]) -> Outcome {
         .run()
 }
 
+/// What an answer says besides which agent has what.
+fn unnamed(agents: &[Agent], answer: &Outcome) -> String {
+    agents.iter().fold(answer.stdout().to_owned(), |text, agent| {
+        let url = agent.url();
+        text.replace(&format!(" {url} "), " ").replace(&format!("\"agent\":\"{url}\","), "")
+    })
+}
+
 /// Every kind of question, without times that move.
 const QUESTIONS: &[&[&str]] = &[
     &[],
@@ -99,9 +109,29 @@ fn several_agents_answer_as_one_with_all_their_logs() {
             let local = weir(&[&["logs", "--dir", nodes.whole.arg()], *question].concat()).exits(0);
             let remote = ask("logs", &flags, question).exits(0);
             assert!(!local.stdout().is_empty(), "{question:?}");
-            assert_eq!(remote.stdout(), local.stdout(), "{question:?}");
+            assert_eq!(unnamed(&agents, &remote), local.stdout(), "{question:?}");
         }
     }
+}
+
+#[test]
+fn each_record_says_which_agent_has_it() {
+    let nodes = Nodes::new(2);
+    let agents = nodes.agents();
+    let all = flags(&agents);
+    let text = ask("logs", &all, &["--all"]).exits(0);
+    let objects = ask("logs", &all, &["--all", "-o", "jsonl"]).exits(0).objects();
+    for (node, agent) in agents.iter().enumerate() {
+        let url = agent.url();
+        let records = text.stdout().lines().filter(|line| line.split(' ').nth(1) == Some(url.as_str()));
+        let told = objects.iter().filter(|object| object["agent"] == url);
+        assert_eq!((records.count(), told.count()), ([4, 3][node] * 200, [4, 3][node] * 200));
+    }
+    let local = weir(&["logs", "--dir", nodes.whole.arg(), "--all"]).exits(0);
+    let columns = ["--all", "--columns", "time,source,message"];
+    assert_eq!(ask("logs", &all, &columns).exits(0).stdout(), local.stdout(), "it can be left out");
+    let one = ask("logs", &all[..2], &["--all"]).exits(0);
+    assert!(!one.stdout().contains(&agents[0].url()), "of one agent it goes without saying");
 }
 
 #[test]
@@ -156,7 +186,7 @@ fn a_dead_agent_leaves_the_answer_of_the_others() {
     let dead = [&flags(&agents)[..], &["--agent".to_owned(), NOBODY.to_owned()]].concat();
     let local = weir(&["logs", "--dir", nodes.whole.arg(), "--all"]).exits(0);
     let remote = ask("logs", &dead, &["--all"]).exits(3).says(&["incomplete", NOBODY]);
-    assert_eq!(remote.stdout(), local.stdout());
+    assert_eq!(unnamed(&agents, &remote), local.stdout());
     let filter = ["--filter", "json-match:where=level == \"error\"", "--count"];
     assert_eq!(ask("logs", &dead, &filter).exits(3).stdout().trim(), "469");
     // Several in the environment.
@@ -165,6 +195,37 @@ fn a_dead_agent_leaves_the_answer_of_the_others() {
     let nobody =
         ["--agent".to_owned(), NOBODY.to_owned(), "--agent".to_owned(), "http://127.0.0.1:2".to_owned()];
     ask("logs", &nobody, &[]).exits(3).says(&[NOBODY, "127.0.0.1:2"]);
+}
+
+/// One that takes connections, as the system does for it, and says nothing.
+#[test]
+fn an_agent_that_hangs_leaves_the_answer_of_the_others() {
+    let nodes = Nodes::new(2);
+    let agents = nodes.agents();
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", silent.local_addr().expect("it has one"));
+    let patience = ["--agent-timeout", "1", "--all"];
+    let hangs = ["--agent".to_owned(), url.clone()];
+    ask("logs", &hangs, &patience).exits(3).says(&["no sign of life"]);
+    let all = [&flags(&agents)[..], &hangs].concat();
+    let local = weir(&["logs", "--dir", nodes.whole.arg(), "--all"]).exits(0);
+    let remote = ask("logs", &all, &patience).exits(3).says(&[&format!("{url}: "), "no sign of life"]);
+    assert_eq!(unnamed(&agents, &remote), local.stdout());
+    ask("logs", &hangs, &["--agent-timeout", "0"]).exits(2).says(&["--agent-timeout"]);
+    weir(&["logs", "--dir", nodes.whole.arg(), "--agent-timeout", "5"]).exits(2).says(&["--agent-timeout"]);
+}
+
+#[test]
+fn a_follow_tells_of_an_agent_that_hangs() {
+    let nodes = Nodes::new(1);
+    let agents = nodes.agents();
+    let follow = Running::start(&flags(&agents), &["-f", "--tail", "1", "--agent-timeout", "1"]);
+    follow.wait_for("\"n\":");
+    agents[0].signal(Signal::STOP);
+    follow.wait_for_word("no sign of life");
+    append(&nodes.parts[0], 0, &["meanwhile"]);
+    agents[0].signal(Signal::CONT);
+    follow.wait_for("meanwhile");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::program::weir;
+use crate::program::{Weir, weir};
 use crate::sample::{Tree, sample_time};
 
 #[test]
@@ -97,4 +97,37 @@ fn filters_and_their_parameters_are_completed() {
     assert_eq!(offered("weir filter bench redact a.log --compare redact:mode=l"), ["label"]);
     assert_eq!(offered("weir filter test time-w"), ["time-window"]);
     assert!(offered("weir filter ins").contains(&"inspect".to_owned()));
+}
+
+/// zsh and fish take no word apart, and ask for the last one.
+#[test]
+fn other_shells_complete_filters_too() {
+    let ask = |shell: &str, line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let last = (words.len() - 1).to_string();
+        let asked = Weir::new(["--"].iter().chain(&words)).env("COMPLETE", shell);
+        let asked = asked.env("_CLAP_IFS", "\n").env("_CLAP_COMPLETE_INDEX", &last).run().exits(0);
+        asked.stdout().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (shell, separator, colon) in [("zsh", ':', "\\:"), ("fish", '\t', ":")] {
+        let offers = |line: &str| -> Vec<String> {
+            let found = ask(shell, line).into_iter();
+            // Behind what is offered stands what it means.
+            found
+                .map(|it| it.replace(colon, "\0"))
+                .map(|it| it.split(separator).next().unwrap_or_default().replace('\0', ":"))
+                .collect()
+        };
+        assert_eq!(offers("weir logs --filter json-m"), ["json-match"], "{shell}");
+        assert_eq!(
+            offers("weir logs --filter redact:mo"),
+            ["redact:mode=", "redact:more_fields="],
+            "{shell}"
+        );
+        let modes = ["redact:mode=label", "redact:mode=hash", "redact:mode=mask"];
+        assert_eq!(offers("weir logs -e x --filter redact:mode="), modes, "{shell}");
+        assert_eq!(offers("weir filter run redact:mode=label,ke"), ["redact:mode=label,key="], "{shell}");
+    }
+    let zsh = weir(&["completions", "zsh"]).exits(0).stdout().to_owned();
+    assert!(zsh.contains("_describe -V 'values' other -S ''\n"), "no space comes behind a name: {zsh}");
 }

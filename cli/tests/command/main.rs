@@ -8,6 +8,7 @@ mod cluster;
 mod counts;
 mod demo;
 mod exit_codes;
+mod filter_crate;
 mod filter_day;
 mod filter_ship;
 mod filter_test;

@@ -43,6 +43,36 @@ fn the_answer_is_the_same_and_differences_are_told() {
     }
 }
 
+/// Of an aggregate there is nothing to compare but its summaries.
+#[test]
+fn a_shadow_of_an_aggregate_tells_its_own_summary() {
+    let tree = Tree::sample();
+    let agent = Agent::start(&tree, &[]);
+    let url = format!("http://{}", agent.address);
+    for target in [["--dir", tree.arg()], ["--agent", &url]] {
+        let ask = |shadow: &str, more: &[&str]| {
+            let filters = ["--filter", "stats:by=level", "--shadow", shadow];
+            weir(&[&["logs", "--all"], &target[..], &filters, more].concat()).exits(0)
+        };
+        let alone = weir(&[&["logs", "--all", "--filter", "stats:by=level"], &target[..]].concat()).exits(0);
+        let text = ask("stats:by=user,top=30", &[]).says(&[
+            "shadow stats",
+            "1 summary record differs",
+            "user",
+            "more",
+        ]);
+        assert_eq!(text.stdout(), alone.stdout());
+        let told = ask("stats:by=user", &["-o", "jsonl"]).objects();
+        let told = shadow(&told);
+        assert_eq!((&told["compared"], &told["differing"]), (&RECORDS.into(), &0.into()));
+        assert_eq!(told["differing_summaries"], 1);
+        assert_eq!(told["summaries"][0]["table"]["keys"][0], "user");
+        let same = ask("stats:by=level", &["-o", "jsonl"]).objects();
+        assert_eq!(shadow(&same)["differing_summaries"], 0);
+        assert_eq!(shadow(&same)["summaries"], Value::Array(Vec::new()));
+    }
+}
+
 #[test]
 fn without_parameters_a_shadow_has_those_of_its_filter() {
     let tree = Tree::sample();

@@ -1,8 +1,10 @@
-//! `weir-filters-native FILTER PARAMS LOG`: one of Weir's filters as native code over a log of CRI lines in memory, in
-//! batches as the agent makes them. Prints in one line how many records entered the filter (those that its prefilter
-//! lets through), what became of them, and the nanoseconds that one run over them took, the best of several.
+//! `weir-filters-native FILTER PARAMS LOG`: one of Weir's filters, or `levels`, the template of an aggregate, as native
+//! code over a log of CRI lines in memory, in batches as the agent makes them. Prints in one line how many records
+//! entered the filter (those that its prefilter lets through), what became of them, and the nanoseconds that one run
+//! over them took, the best of several.
 //!
-//! It is the native side of `host-agent/benches`, and no part of Weir: it has no limits and reads no other format.
+//! It is the native side of `host-agent/benches` and `scripts/languages`, and no part of Weir: it has no limits and reads
+//! no other format.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +12,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use weir_sdk::{Batch, Driver, Filter, SourceMeta};
+
+mod levels {
+    include!(concat!(env!("OUT_DIR"), "/levels.rs"));
+}
 
 /// Records of one batch, and its bytes: the agent's own.
 const BATCH: (usize, usize) = (1024, 256 << 10);
@@ -39,6 +45,7 @@ fn measure(filter: &str, params: &str, log: &str) -> Result<String, String> {
     let log = std::fs::read(log).map_err(|error| format!("{log}: {error}"))?;
     match filter {
         "json-match" => run::<weir_json_match::JsonMatch>(params, &log),
+        "levels" => run::<levels::Levels>(params, &log),
         "logfmt-match" => run::<weir_logfmt_match::LogfmtMatch>(params, &log),
         "project" => run::<weir_project::Project>(params, &log),
         "redact" => run::<weir_redact::Redact>(params, &log),

@@ -24,6 +24,7 @@ mod idle;
 #[path = "../logs/mod.rs"]
 mod logs;
 mod policies;
+mod relay;
 mod serve;
 mod skip;
 mod soak;
@@ -63,6 +64,7 @@ const TABLES: [(&str, Print); 15] = [
     ("skip", skip::print),
     ("follow", follow::print),
     ("serve", serve::print),
+    ("relay", relay::print),
     ("health", health::print),
     ("harm", harm::print),
     ("memory", held::print),

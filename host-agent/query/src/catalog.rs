@@ -93,6 +93,12 @@ impl Engine {
         folder.look(&load, &|name| self.builtin.contains_key(name))
     }
 
+    /// Names of the filters of the folder that queries can use, sorted.
+    pub fn folder_filters(&self) -> Vec<String> {
+        let found = self.folder.as_ref().map(Folder::filters).unwrap_or_default();
+        found.iter().map(|named| named.filter.description().name.clone()).collect()
+    }
+
     /// The filter of that name.
     ///
     /// # Errors

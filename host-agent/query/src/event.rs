@@ -22,6 +22,8 @@ pub enum Event {
         id: u32,
         /// Whose log it is.
         source: Source,
+        /// Name of the agent that has it, where several were asked.
+        agent: Option<String>,
     },
     /// Records, never an empty batch.
     Records {

@@ -7,8 +7,8 @@
 //!   in it has.
 //! - New content that is refused leaves the version from before in use. With a file goes its filter.
 //! - Where components need a signature, that of `NAME.wasm` is in `NAME.wasm.sig`.
-//! - A name belongs to the file that had it first; of several that are new, to the first in the order of their names. The
-//!   names of filters that ship with Weir are never to be had.
+//! - A name belongs to the file that had it first; of several that are new, to the first in the order of their names. Files
+//!   may swap names. The names of filters that ship with Weir are never to be had.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -285,39 +285,62 @@ fn assign(entries: &mut BTreeMap<String, Entry>, is_reserved: &dyn Fn(&str) -> b
             entry.active = Some(content.clone());
         }
     }
-    // Others take what is free, each time the first of them: a file that leaves its name makes it free for one before it.
-    while let Some(file) = entries.iter().find(|(file, _)| clash(entries, file, is_reserved) == Some(None)) {
-        let file = file.0.clone();
-        let entry = entries.get_mut(&file).expect("it was just found");
+    // The others take new names all at once, so that two may swap theirs. Each that can't stays where it is, which may
+    // be in the way of more.
+    let mut movers: BTreeMap<String, String> = BTreeMap::new();
+    for (file, entry) in entries.iter() {
+        let Ok(content) = &entry.content else { continue };
+        if entry.active.as_ref().is_none_or(|active| name_of(active) != name_of(content)) {
+            movers.insert(file.clone(), name_of(content).to_owned());
+        }
+    }
+    while let Some(file) = movers.keys().find(|file| is_hindered(entries, &movers, file, is_reserved)) {
+        let file = file.clone();
+        movers.remove(&file);
+    }
+    for file in movers.keys() {
+        let entry = entries.get_mut(file).expect("movers are entries");
         entry.active = entry.content.as_ref().ok().cloned();
     }
     let clashes: Vec<(String, Option<String>)> =
-        entries.keys().map(|file| (file.clone(), clash(entries, file, is_reserved).flatten())).collect();
+        entries.keys().map(|file| (file.clone(), clash(entries, file, is_reserved))).collect();
     for (file, clash) in clashes {
         entries.get_mut(&file).expect("none was removed").clash = clash;
     }
 }
 
-/// Why a file can't have the name of its content; `None` when it has it, or has no content. The inner `None`: it can.
+/// Whether one of the movers, files with the names that they want, can't have its name: it is reserved, a file has it that
+/// keeps it, or a mover before it wants it too.
+fn is_hindered(
+    entries: &BTreeMap<String, Entry>,
+    movers: &BTreeMap<String, String>,
+    file: &str,
+    is_reserved: &dyn Fn(&str) -> bool,
+) -> bool {
+    let name = &movers[file];
+    let keeps = |(other, entry): (&String, &Entry)| !movers.contains_key(other) && entry.holds(name);
+    let comes_first = |(other, wanted): (&String, &String)| other.as_str() < file && wanted == name;
+    is_reserved(name) || entries.iter().any(keeps) || movers.iter().any(comes_first)
+}
+
+/// Why a file doesn't have the name of its content; `None` when it has it, or has no content.
 fn clash(
     entries: &BTreeMap<String, Entry>,
     file: &str,
     is_reserved: &dyn Fn(&str) -> bool,
-) -> Option<Option<String>> {
+) -> Option<String> {
     let entry = &entries[file];
     let name = name_of(entry.content.as_ref().ok()?);
-    let holds = |entry: &Entry| entry.active.as_ref().is_some_and(|active| name_of(active) == name);
-    if holds(entry) {
+    if entry.holds(name) {
         return None;
     }
     if is_reserved(name) {
-        let why = format!("its name, '{name}', is that of a filter that ships with Weir; give it another");
-        return Some(Some(why));
+        return Some(format!(
+            "its name, '{name}', is that of a filter that ships with Weir; give it another"
+        ));
     }
-    let holder = entries.iter().find(|(_, entry)| holds(entry));
-    Some(
-        holder.map(|(holder, _)| format!("its name, '{name}', is that of {holder} already; give it another")),
-    )
+    let holder = entries.iter().find(|(_, entry)| entry.holds(name));
+    holder.map(|(holder, _)| format!("its name, '{name}', is that of {holder} already; give it another"))
 }
 
 fn name_of(filter: &Filter) -> &str {
@@ -325,6 +348,11 @@ fn name_of(filter: &Filter) -> &str {
 }
 
 impl Entry {
+    /// Whether queries get it by that name.
+    fn holds(&self, name: &str) -> bool {
+        self.active.as_ref().is_some_and(|active| name_of(active) == name)
+    }
+
     fn told(&self, file: &str) -> FolderFile {
         FolderFile {
             file: file.to_owned(),

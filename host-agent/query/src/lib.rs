@@ -80,7 +80,7 @@ pub use spec::{FilterRef, FilterSpec, Limit, OnFailure, Output, QuerySpec, Shado
 pub use table::{Table, merge_summaries};
 
 pub use weir_sandbox::{
-    Batch, Binding, Compiler, Description, FailureReason, Filter, FilterLimits, Kind, OpenError,
+    Batch, Binding, Compiler, Description, FailureReason, Filter, FilterLimits, Kind, Needs, OpenError,
     SandboxLimits, Session, SourceMeta, SourceVerdict, Verdict, Verdicts, compile_child_main, digest,
 };
 pub use weir_scan::{

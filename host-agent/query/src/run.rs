@@ -252,7 +252,7 @@ impl Run {
     pub(crate) fn add_lane(&mut self, set: LogSet, resume: Option<&Position>) {
         let source = u32::try_from(self.lanes.len()).expect("a node has far fewer than 2^32 logs");
         self.collector.add_source();
-        self.collector.give(Event::Source { id: source, source: set.source.clone() });
+        self.collector.give(Event::Source { id: source, source: set.source.clone(), agent: None });
         let (covered, refused) = match self.policing.cover(&set.source) {
             Ok(covered) => (covered, None),
             Err(why) => {
@@ -314,7 +314,7 @@ impl Run {
         let mut lane = Lane::new(scanner, id, sealer, self.direction, None, false);
         lane.end();
         self.collector.add_source();
-        self.collector.give(Event::Source { id, source: lane.whose.clone() });
+        self.collector.give(Event::Source { id, source: lane.whose.clone(), agent: None });
         if let Some(follow) = &mut self.follow {
             follow.note_gone();
         }

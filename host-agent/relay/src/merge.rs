@@ -214,7 +214,7 @@ impl<'a> Merge<'a> {
     }
 
     pub(crate) fn on_event(&mut self, index: usize, mut event: Event) {
-        if let Event::Source { id, source } = event {
+        if let Event::Source { id, source, .. } = event {
             return self.add_source(index, id, source);
         }
         if self.lanes[index].renumber(&mut event).is_err() {
@@ -263,7 +263,8 @@ impl<'a> Merge<'a> {
         lane.number(own, number, &source);
         self.owners.push(index);
         self.collector.add_source();
-        self.collector.give(Event::Source { id: number, source });
+        let agent = self.rules.several.then(|| self.lanes[index].name().to_owned());
+        self.collector.give(Event::Source { id: number, source, agent });
     }
 
     fn records(&mut self, index: usize, batch: RecordBatch, positions: Vec<SourcePosition>) {

@@ -88,7 +88,7 @@ impl Taker {
         self.place.event(&event);
         let name = |source: &u32| self.names[*source as usize].clone();
         match event {
-            Event::Source { id, source } => {
+            Event::Source { id, source, .. } => {
                 assert_eq!(id as usize, self.names.len(), "sources are numbered in order");
                 self.names.push(source.pod);
             }
@@ -291,7 +291,7 @@ fn goes_live(pod: &str) -> [Told; 3] {
     let position = SourcePosition { source: 0, position: vec![1] };
     [
         Told::Opened { asked: 0, missing: Vec::new() },
-        Told::Event(Event::Source { id: 0, source: source(pod) }),
+        Told::Event(Event::Source { id: 0, source: source(pod), agent: None }),
         Told::Event(Event::Positions(vec![position])),
     ]
 }

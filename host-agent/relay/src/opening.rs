@@ -16,7 +16,7 @@ impl Merge<'_> {
         while self.lanes.iter().any(is_opening) {
             let (index, told) = self.next_told(is_opening).await;
             match told {
-                Some(Told::Event(Event::Source { id, source })) => {
+                Some(Told::Event(Event::Source { id, source, .. })) => {
                     self.lanes[index].unnumbered.push((id, source));
                 }
                 Some(Told::Event(event)) => self.lanes[index].stash = Some(event),

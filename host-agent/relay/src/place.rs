@@ -24,7 +24,7 @@ impl Place {
     /// Takes note of what an event tells about that.
     pub fn event(&mut self, event: &Event) {
         match event {
-            Event::Source { id, source } => self.source(*id, source),
+            Event::Source { id, source, .. } => self.source(*id, source),
             Event::Records { positions, .. } => self.note(positions),
             Event::Positions(positions) => {
                 self.token.live = true;

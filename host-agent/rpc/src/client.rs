@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use prost::bytes::Bytes;
 use tokio::time::timeout;
@@ -12,8 +11,7 @@ use tonic::{Request, Response, Streaming};
 use weir_query::{Event, FilterInfo, FilterList, Flow, QueryError, QuerySpec, SourceInfo};
 
 use crate::dial::{self, Dial};
-use crate::endpoint::{self, CONNECT, Endpoint};
-use crate::listen::KEEPALIVE_TIMES;
+use crate::endpoint::{self, Endpoint};
 use crate::trace_id::{self, TraceId};
 use crate::wire::v1;
 use crate::{convert, convert_filters, status};
@@ -21,9 +19,6 @@ use v1::filter_service_client::FilterServiceClient;
 use v1::query_service_client::QueryServiceClient;
 use v1::source_service_client::SourceServiceClient;
 use v1::upload_filter_request::Part;
-
-/// After how long a silence it is asked whether the agent is still there.
-const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Largest response taken, in bytes: one record of the longest line that an agent allows, with what filters
 /// made of it.
@@ -57,7 +52,7 @@ pub enum ClientError {
     /// The agent's own answer.
     #[error(transparent)]
     Query(QueryError),
-    /// The connection was lost, or the agent is shutting down: the answer so far has no end.
+    /// The connection was lost, the agent gives no sign of life or is shutting down: the answer so far has no end.
     #[error("the agent's answer broke off: {message}")]
     Lost {
         /// What the transport says.
@@ -107,11 +102,7 @@ impl Client {
     /// trusted.
     pub async fn connect(endpoint: &Endpoint) -> Result<Client, ClientError> {
         let authorization = endpoint.token.as_deref().map(endpoint::bearer).transpose()?;
-        let transport = endpoint::transport(endpoint)?
-            .connect_timeout(CONNECT)
-            .tcp_keepalive(Some(KEEPALIVE))
-            .tcp_keepalive_interval(Some(KEEPALIVE / KEEPALIVE_TIMES))
-            .tcp_keepalive_retries(Some(KEEPALIVE_TIMES));
+        let transport = endpoint::transport(endpoint)?;
         let channel = transport.connect().await.map_err(|error| ClientError::Connect {
             url: endpoint.url.clone(),
             message: causes(&error),
@@ -124,21 +115,18 @@ impl Client {
     /// must be `https://`, only the host counts: the agent's certificate must have that name.
     ///
     /// # Errors
-    /// An endpoint that can't be used; no stream, within 10 seconds; an agent that can't be trusted.
+    /// An endpoint that can't be used; no stream in time ([`Endpoint::patience`]); an agent that can't be trusted.
     pub async fn connect_over(endpoint: &Endpoint, dial: Arc<dyn Dial>) -> Result<Client, ClientError> {
-        let transport = endpoint::transport(endpoint)?
-            .connect_timeout(CONNECT)
-            .http2_keep_alive_interval(KEEPALIVE)
-            .keep_alive_timeout(CONNECT);
+        let transport = endpoint::transport(endpoint)?;
         let failed = |message: String| ClientError::Connect { url: dial.place(), message, look_at: None };
         let token = match &endpoint.token {
             Some(token) => Some(token.clone()),
             None => dial.token().await.map_err(|error| failed(error.to_string()))?,
         };
         let authorization = token.as_deref().map(endpoint::bearer).transpose()?;
-        let first = timeout(CONNECT, dial.open())
+        let first = timeout(endpoint.connect_time(), dial.open())
             .await
-            .map_err(|_| failed(format!("no stream within {} seconds", CONNECT.as_secs())))?
+            .map_err(|_| failed(format!("no stream within {:?}", endpoint.connect_time())))?
             .map_err(|error| failed(error.to_string()))?;
         let connector = dial::connector(first, Arc::clone(&dial));
         let connected = transport.connect_with_connector(connector).await;

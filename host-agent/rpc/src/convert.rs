@@ -141,9 +141,11 @@ pub(crate) fn query_request(spec: &QuerySpec) -> v1::QueryRequest {
 /// The response that tells `event`. Records of one event become one batch.
 pub(crate) fn response(event: Event) -> v1::QueryResponse {
     let event = match event {
-        Event::Source { id, source } => {
-            WireEvent::Source(v1::SourceEntry { id, source: Some(wire_source(source)) })
-        }
+        Event::Source { id, source, agent } => WireEvent::Source(v1::SourceEntry {
+            id,
+            source: Some(wire_source(source)),
+            agent: agent.unwrap_or_default(),
+        }),
         Event::Records { batch: records, positions } => {
             let mut columns = batch::Columns::default();
             columns.append(records);
@@ -195,6 +197,7 @@ pub(crate) fn event(wire: v1::QueryResponse) -> Result<Option<Event>, String> {
         WireEvent::Source(entry) => Event::Source {
             id: entry.id,
             source: source(entry.source.ok_or("a source entry without its source")?),
+            agent: Some(entry.agent).filter(|agent| !agent.is_empty()),
         },
         WireEvent::Records(mut wire) => {
             let positions = batch::positions(std::mem::take(&mut wire.positions));

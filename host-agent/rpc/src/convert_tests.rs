@@ -293,7 +293,8 @@ fn an_event() -> impl Strategy<Value = Event> {
     let bucket = (any::<Option<u32>>(), any::<Option<i64>>(), any::<u64>())
         .prop_map(|(source, start, matched)| Bucket { source, start, matched });
     prop_oneof![
-        (any::<u32>(), a_source()).prop_map(|(id, source)| Event::Source { id, source }),
+        (any::<u32>(), a_source(), proptest::option::of("[a-z]{1,5}"))
+            .prop_map(|(id, source, agent)| Event::Source { id, source, agent }),
         gap().prop_map(Event::Gap),
         any::<[u64; 3]>().prop_map(|[bytes_read, bytes_total, matched]| Event::Progress(Progress {
             bytes_read,

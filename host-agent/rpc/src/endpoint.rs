@@ -9,8 +9,11 @@ use tonic::transport::{Certificate, ClientTlsConfig, Identity, Uri};
 use crate::client::{ClientError, causes};
 use crate::{address, tls};
 
-/// How long connecting may take, the TLS handshake included.
-pub(crate) const CONNECT: Duration = Duration::from_secs(10);
+/// How long connecting may take unless an endpoint says otherwise, the TLS handshake included.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long an agent may give no sign of life unless an endpoint says otherwise.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// Where an agent is and how to prove who we are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +30,18 @@ pub struct Endpoint {
     pub server_name: Option<String>,
     /// A bearer token that is sent with each call.
     pub token: Option<String>,
+    /// How long connecting may take (default 10 s), and how long the agent may give no sign of life (default 20 s). When
+    /// half of that has passed in silence it is asked for one. Doesn't bound how long an
+    /// agent that is alive may take for an answer. The runtime has to run meanwhile: who keeps its threads for longer
+    /// takes itself for a silent agent.
+    pub patience: Option<Duration>,
+}
+
+impl Endpoint {
+    /// How long connecting may take.
+    pub(crate) fn connect_time(&self) -> Duration {
+        self.patience.unwrap_or(CONNECT)
+    }
 }
 
 /// Certificates that others must come from.
@@ -54,6 +69,16 @@ impl From<PathBuf> for Roots {
 
 /// The transport that an endpoint asks for.
 pub(crate) fn transport(endpoint: &Endpoint) -> Result<tonic::transport::Endpoint, ClientError> {
+    let ask_after = endpoint.patience.unwrap_or(SILENCE) / 2;
+    Ok(secured(endpoint)?
+        .connect_timeout(endpoint.connect_time())
+        .http2_keep_alive_interval(ask_after)
+        .keep_alive_timeout(ask_after)
+        .keep_alive_while_idle(true))
+}
+
+/// A transport that is safe to use: TLS, or nobody between.
+fn secured(endpoint: &Endpoint) -> Result<tonic::transport::Endpoint, ClientError> {
     let url = |message: &str| ClientError::Endpoint {
         field: "url",
         message: format!(
@@ -88,7 +113,7 @@ fn client_tls(endpoint: &Endpoint) -> Result<ClientTlsConfig, ClientError> {
         field,
         message: format!("{}: {message}", path.display()),
     };
-    let mut tls = ClientTlsConfig::new().timeout(CONNECT);
+    let mut tls = ClientTlsConfig::new().timeout(endpoint.connect_time());
     tls = match &endpoint.ca {
         Roots::System => tls.with_native_roots(),
         Roots::File(ca) => {

@@ -19,7 +19,7 @@ use crate::tls::{Tls, TlsFiles};
 /// How often, and how often again, a client is asked whether it is there, from a silence of `keepalive` on, before it
 /// counts as gone. The system's own means, and not pings of HTTP/2: a client that is held up by what reads from it,
 /// such as a pager, answers no pings, but its system still answers for it.
-pub(crate) const KEEPALIVE_TIMES: u32 = 3;
+const KEEPALIVE_TIMES: u32 = 3;
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -208,9 +208,24 @@ pub(crate) fn to_error(status: &Status) -> ClientError {
         Code::Unimplemented => ClientError::Protocol {
             message: format!("the agent doesn't know this call; it may be of another version ({message})"),
         },
+        _ if is_silence(status) => ClientError::Lost {
+            message: "it gives no sign of life; it hangs, or the network is gone".to_owned(),
+        },
         Code::Unavailable => ClientError::Lost { message },
         code => ClientError::Lost { message: format!("{}: {message}", code.description()) },
     }
+}
+
+/// Whether the other side has not answered when it was asked whether it is there.
+fn is_silence(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod filter;
 mod guest;
 mod json;
 mod limits;
+mod needs;
 mod pace;
 mod sandbox;
 mod session;
@@ -42,6 +43,7 @@ pub use description::{Columns, Description, Kind, Plan, SourceMeta, SourceVerdic
 pub use failure::{FailureReason, FilterFailure, GuestCall};
 pub use filter::{Binding, CompileInfo, Filter, OpenError};
 pub use limits::{FilterLimits, NamedLimit, SandboxLimits};
+pub use needs::Needs;
 pub use sandbox::{KnownComponent, LoadError, Sandbox, SandboxConfig, SandboxError};
 pub use session::Session;
 pub use stats::{Failure, Paused, SessionStats};

@@ -65,15 +65,14 @@ pub struct FilterLimits {
     /// the host's copy of a batch's output (see [`FilterLimits::output_bytes`]), nor the compiled code,
     /// which all share.
     pub memory_bytes: usize,
-    /// Linear memories of one instance; default 4, also the most that the pool allows. Does not bound their size.
+    /// Linear memories of one instance; default 4. Does not bound their size.
     pub memories: usize,
-    /// Tables of one instance; default 8, also the most that the pool allows. Does not bound their size.
+    /// Tables of one instance; default 8. Does not bound their size.
     pub tables: usize,
-    /// Elements in all tables of one instance; default 20,000, also the most that the pool allows in one. Does
-    /// not bound the functions that a component has.
+    /// Elements in all tables of one instance; default 20,000. Does not bound the functions that a component has.
     pub table_elements: usize,
-    /// Core instances that one instance of a component is made of; default 16, also the most that the pool
-    /// allows. Does not bound instances over all sessions: see [`SandboxLimits::instances`].
+    /// Core instances that one instance of a component is made of; default 16. Does not bound instances over all
+    /// sessions: see [`SandboxLimits::instances`].
     pub core_instances: usize,
     /// CPU time of one call of `process`, `begin-source` or `diagnostics`; default 100 ms. Does not
     /// bound the whole of a query: see [`FilterLimits::query_time`].
@@ -124,10 +123,10 @@ impl Default for FilterLimits {
     fn default() -> FilterLimits {
         FilterLimits {
             memory_bytes: 64 * MIB,
-            memories: MEMORIES,
-            tables: TABLES,
-            table_elements: TABLE_ELEMENTS,
-            core_instances: CORE_INSTANCES,
+            memories: 4,
+            tables: 8,
+            table_elements: 20_000,
+            core_instances: 16,
             batch_time: Duration::from_millis(100),
             setup_time: Duration::from_secs(1),
             query_time: Duration::from_secs(600),
@@ -148,11 +147,26 @@ impl Default for FilterLimits {
     }
 }
 
-/// What one component may be made of at the most: so many slots the pool lends it.
-pub(crate) const CORE_INSTANCES: usize = 16;
+/// What one component may be made of at the most, whatever its limits are: so many slots the pool lends it. What a
+/// language's own runtime is made of has to fit, such as CPython, whose libraries are modules of their own.
+pub(crate) const CORE_INSTANCES: usize = 64;
 pub(crate) const MEMORIES: usize = 4;
 pub(crate) const TABLES: usize = 8;
 pub(crate) const TABLE_ELEMENTS: usize = 20_000;
+
+impl FilterLimits {
+    /// Those under which a filter describes itself, before anything says what its limits are: the defaults, for what it
+    /// does, and as many parts as there are slots for.
+    pub(crate) fn for_describing() -> FilterLimits {
+        FilterLimits {
+            core_instances: CORE_INSTANCES,
+            memories: MEMORIES,
+            tables: TABLES,
+            table_elements: TABLE_ELEMENTS,
+            ..FilterLimits::default()
+        }
+    }
+}
 
 /// A limit that can be set by its name.
 #[derive(Debug)]

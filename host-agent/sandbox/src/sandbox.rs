@@ -290,8 +290,8 @@ impl Sandbox {
         let pre = linker.instantiate_pre(code).and_then(LogFilterPre::new).map_err(contract)?;
 
         let unnamed: Arc<str> = Arc::from(digest.as_str());
-        let mut guest =
-            Guest::new(runtime, &pre, &unnamed, &FilterLimits::default()).map_err(LoadError::Describe)?;
+        let mut guest = Guest::new(runtime, &pre, &unnamed, &FilterLimits::for_describing())
+            .map_err(LoadError::Describe)?;
         let description = guest.describe(self.0.limits.schema_bytes).map_err(LoadError::Describe)?;
         drop(guest);
         let mut state = self.0.lock();

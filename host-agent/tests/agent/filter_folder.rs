@@ -258,3 +258,36 @@ async fn only_regular_files_of_a_bounded_size_and_number_are_read() {
     agent.logs(&["folder of filters can't be read"]).await;
     assert_eq!(asked(&mut client, "last").await.expect("an answer").1, "1.0.0");
 }
+
+#[tokio::test]
+async fn two_files_may_swap_their_names() {
+    let (agent, filters) = agent("", |dir| {
+        place(dir, "a.wasm", &puppet("mine", "1.0.0", false));
+        place(dir, "b.wasm", &puppet("other", "1.0.0", false));
+    });
+    let mut client = agent.client().await;
+    assert_eq!(asked(&mut client, "mine").await.expect("an answer").1, "1.0.0");
+    // A look may come between the two: then the first waits for the second.
+    place(&filters, "a.wasm", &puppet("other", "2.0.0", false));
+    place(&filters, "b.wasm", &puppet("mine", "2.0.0", false));
+    agent.metric_becomes(OK, 4).await;
+    for (name, file) in [("mine", "b.wasm"), ("other", "a.wasm")] {
+        assert_eq!(asked(&mut client, name).await.expect("an answer").1, "2.0.0");
+        assert_eq!(client.filter(name).await.expect("it is there").file, file);
+    }
+    assert!(files(&mut client).await.iter().all(|file| file.problem.is_none()));
+}
+
+/// A filter of the folder has time series of its own, for as long as it is there.
+#[tokio::test]
+async fn filters_of_the_folder_are_counted_by_name() {
+    let (agent, filters) = agent("", |dir| place(dir, "a.wasm", &puppet("mine", "1.0.0", false)));
+    let mut client = agent.client().await;
+    asked(&mut client, "mine").await.expect("an answer");
+    let name = "weir_filter_records_total{filter=\"mine\",verdict=\"replaced\"}";
+    agent.metric_becomes(name, 1).await;
+    fs::remove_file(filters.join("a.wasm")).expect("removed");
+    agent.logs(&["a filter's file is gone"]).await;
+    agent.metric_becomes(name, 0).await;
+    assert!(!agent.page("/metrics").await.1.contains("filter=\"mine\""));
+}

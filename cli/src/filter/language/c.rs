@@ -12,6 +12,7 @@ pub(super) const LANGUAGE: Language = Language {
     marker: "filter.c",
     source: "filter.c",
     ignored: &[tool::SDK],
+    first: "",
     sdk: Sdk::Files(FILES),
     sees_changes: false,
     build,

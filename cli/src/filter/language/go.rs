@@ -12,6 +12,7 @@ pub(super) const LANGUAGE: Language = Language {
     marker: "go.mod",
     source: "main.go",
     ignored: &[tool::SDK],
+    first: "",
     sdk: Sdk::Files(FILES),
     sees_changes: false,
     build,

@@ -12,6 +12,7 @@ pub(super) const LANGUAGE: Language = Language {
     marker: "package.json",
     source: "filter.js",
     ignored: &[tool::SDK, "node_modules"],
+    first: FIRST,
     sdk: Sdk::Files(FILES),
     sees_changes: false,
     build,
@@ -26,7 +27,8 @@ const FILES: &[(&str, &str)] = &[
     ("weir.js", include_str!("../../../../sdk/js/weir.js")),
 ];
 
-/// The tool, in a project where `npm install` was run.
+const FIRST: &str = "npm install";
+/// The tool, in a project where that was run.
 const TOOL: &str = "node_modules/.bin/componentize-qjs";
 
 fn build(project: &Project, how: How) -> Result<Built, Failure> {
@@ -41,6 +43,6 @@ fn build(project: &Project, how: How) -> Result<Built, Failure> {
         project,
         &mut componentize,
         how,
-        "it takes Node.js; run `npm install` in the filter's folder first",
+        &format!("it takes Node.js; run `{FIRST}` in the filter's folder first"),
     )
 }

@@ -3,6 +3,7 @@
 mod c;
 mod go;
 mod js;
+mod python;
 mod rust;
 mod tool;
 
@@ -15,7 +16,8 @@ use crate::failure::Failure;
 pub(super) const DEFAULT: &str = rust::LANGUAGE.name;
 
 /// Every language there is.
-pub(super) static LANGUAGES: &[&Language] = &[&rust::LANGUAGE, &js::LANGUAGE, &go::LANGUAGE, &c::LANGUAGE];
+pub(super) static LANGUAGES: &[&Language] =
+    &[&rust::LANGUAGE, &js::LANGUAGE, &go::LANGUAGE, &c::LANGUAGE, &python::LANGUAGE];
 
 /// Places in templates, and their values.
 type Fill = Vec<(&'static str, String)>;
@@ -43,6 +45,8 @@ pub(super) struct Language {
     pub(super) source: &'static str,
     /// Folders of a project that hold no source: what is written there makes no build stale.
     pub(super) ignored: &'static [&'static str],
+    /// What to type in a new project's folder before it builds; empty where nothing has to be fetched into it.
+    pub(super) first: &'static str,
     /// How a new project gets the SDK, which isn't in the templates.
     pub(super) sdk: Sdk,
     /// Whether its build tool sees by itself, and soon, that nothing has changed; else times of files decide.

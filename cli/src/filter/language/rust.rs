@@ -22,6 +22,7 @@ pub(super) const LANGUAGE: Language = Language {
     marker: "Cargo.toml",
     source: "src/lib.rs",
     ignored: &["target", "vendor"],
+    first: "",
     sdk: Sdk::Own { fill, furnish },
     sees_changes: true,
     build,

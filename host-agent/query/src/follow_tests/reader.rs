@@ -107,7 +107,7 @@ impl Reader {
         };
         for event in events {
             match event {
-                Event::Source { id, source } => {
+                Event::Source { id, source, .. } => {
                     self.heard_of.extend(self.logs.get(&instance(&source)));
                     self.sources.insert(id, source);
                 }
