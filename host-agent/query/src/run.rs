@@ -412,7 +412,12 @@ impl Run {
         }
     }
 
+    /// Reads on in a lane whose records were all given, unless it has ended since it was queued: a filter may have ended
+    /// all of them.
     pub(crate) fn read(&mut self, index: usize) {
+        if self.lanes[index].feed.has_ended() {
+            return;
+        }
         let before = self.lanes[index].feed.stats().bytes_read;
         self.fetch(index);
         let lane = &mut self.lanes[index];

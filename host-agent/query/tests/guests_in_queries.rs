@@ -29,12 +29,19 @@ struct Answer {
 
 /// A log of these messages in kubelet's layout, and an engine that searches it.
 fn engine(dir: &Path, messages: &[&str]) -> Engine {
-    let folder = dir.join("ns_pod_11112222-3333-4444-5555-666677778888/app");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let mut file = std::fs::File::create(folder.join("0.log")).expect("a file");
-    for (second, message) in messages.iter().enumerate() {
-        writeln!(file, "2026-11-24T10:{:02}:{:02}Z stdout F {message}", second / 60, second % 60)
-            .expect("written");
+    engine_of(dir, &[("app", messages)])
+}
+
+/// The same, of several containers.
+fn engine_of(dir: &Path, containers: &[(&str, &[&str])]) -> Engine {
+    for (container, messages) in containers {
+        let folder = dir.join("ns_pod_11112222-3333-4444-5555-666677778888").join(container);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let mut file = std::fs::File::create(folder.join("0.log")).expect("a file");
+        for (second, message) in messages.iter().enumerate() {
+            writeln!(file, "2026-11-24T10:{:02}:{:02}Z stdout F {message}", second / 60, second % 60)
+                .expect("written");
+        }
     }
     Engine::new(EngineConfig::new(Inputs::root(dir.to_owned()), Compiler::InProcess), &[]).expect("an engine")
 }
@@ -153,6 +160,24 @@ fn what_becomes_of_a_failed_record_is_the_callers_choice() {
     }
     let error = engine.plan(&with(REDACT, OnFailure::Pass)).err().expect("refused").to_string();
     assert!(error.contains("filters[0].on_failure") && error.contains("redacts"), "{error}");
+}
+
+/// All sources are in line to be read when the first of them makes the filter end the query.
+#[test]
+fn a_filter_ends_a_query_of_several_sources() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let engine = engine_of(dir.path(), &[("a", &["r1", "x2"]), ("b", &["r3"]), ("c", &["r4"])]);
+    for backward in [false, true] {
+        let mut spec = with_filters(&[puppet(TRANSFORM, None)]);
+        spec.filters[0].on_failure = OnFailure::End;
+        if backward {
+            spec.limit = Limit::Tail(10);
+        }
+        let answer = run(&engine, &spec);
+        let reason = answer.summary.incomplete.join("\n");
+        assert!(reason.contains("the query ended as asked"), "{backward}: {reason}");
+        assert!(!answer.lines.contains(&"x2".to_owned()), "{backward}: {:?}", answer.lines);
+    }
 }
 
 #[test]
