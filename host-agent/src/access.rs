@@ -41,6 +41,8 @@ pub struct AccessSettings {
     pub mode: Option<String>,
     /// Whom tokens must be made for.
     pub audience: Option<String>,
+    /// Whether tokens are taken too that are made for the API server itself.
+    pub api_server_tokens: Option<bool>,
     /// Names of client certificates that may pass on somebody else's identity.
     pub relays: Option<Vec<String>>,
     /// Seconds that a yes of the API server is remembered.
@@ -96,6 +98,7 @@ impl AccessConfig {
         }
         let reviewer = ReviewerConfig {
             audience,
+            api_server_tokens: settings.api_server_tokens.unwrap_or(false),
             allowed: seconds(
                 "allowed_seconds",
                 settings.allowed_seconds,
@@ -124,6 +127,7 @@ impl AccessConfig {
         AccessSettings {
             mode: Some(if server.is_some() { "kubernetes" } else { "open" }.to_owned()),
             audience: Some(self.reviewer.audience.clone()),
+            api_server_tokens: Some(self.reviewer.api_server_tokens),
             relays: Some(self.relays.clone()),
             allowed_seconds: Some(self.reviewer.allowed.as_secs()),
             denied_seconds: Some(self.reviewer.denied.as_secs()),
@@ -326,7 +330,7 @@ mod tests {
     #[test]
     fn settings_make_the_same_config_again() {
         let text = "{mode: kubernetes, api_server: 'https://10.0.0.1:443', api_ca: /dev/null, api_token: /dev/null, \
-                    relays: [relay.weir.svc], allowed_seconds: 7, audience: logs}";
+                    relays: [relay.weir.svc], allowed_seconds: 7, audience: logs, api_server_tokens: true}";
         let made = config(text, "127.0.0.1:1", tls(true, true)).expect(text).settings();
         assert_eq!(made.audience.as_deref(), Some("logs"));
         let again = serde_norway::to_string(&made).expect("settings");

@@ -86,6 +86,7 @@ impl Agent {
         };
         let engine = EngineConfig {
             cache_dir: config.cache_dir,
+            resume_key: config.resume_key,
             limits: config.limits.query,
             sandbox_limits: config.limits.sandbox,
             filter_limits: config.limits.filter,

@@ -110,6 +110,7 @@ impl ServeArgs {
             logs_dir: self.logs_dir,
             logs_link_dirs: None,
             cache_dir: self.cache_dir,
+            resume_key_file: None,
             allow_components: self.allow_components.then_some(true),
             node: self.node,
             drain_seconds: self.drain_seconds,

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use weir_query::ResumeKey;
 use weir_rpc::{Listen, TlsFiles};
 
 use crate::access::AccessConfig;
@@ -54,6 +55,10 @@ pub struct Config {
     pub logs_link_dirs: Vec<PathBuf>,
     /// Folder for compiled filters, mode 0700 and ours; `None` when none could be used.
     pub cache_dir: Option<PathBuf>,
+    /// File with the secret that seals resume tokens; `None`: one is made in `cache_dir`.
+    pub resume_key_file: Option<PathBuf>,
+    /// What it makes.
+    pub resume_key: Option<ResumeKey>,
     /// Whether a query may bring its own filter.
     pub allow_components: bool,
     /// Folder with filters that every query can name.
@@ -149,6 +154,7 @@ impl Config {
             let reason = format!("{} is not absolute; give a folder such as {LOGS_LINK_DIR}", dir.display());
             return Err(ConfigError::value("logs_link_dirs", reason));
         }
+        let resume_key = settings.resume_key_file.as_deref().map(resume_key).transpose()?;
         let access = AccessConfig::new(settings.access, &listen, tls.as_ref())?;
         let trust = TrustConfig::new(&settings.filters)?;
         let (filters_folder, filters_reload) = filters(settings.filters)?;
@@ -169,6 +175,8 @@ impl Config {
             log: LogConfig::new(&settings.log)?,
             limits: Limits::new(&settings.limits)?,
             cache_dir: cache_dir::prepare(settings.cache_dir)?,
+            resume_key_file: settings.resume_key_file,
+            resume_key,
             allow_components: settings.allow_components.unwrap_or(false),
             filters_folder,
             filters_reload,
@@ -189,6 +197,7 @@ impl Config {
             logs_dir: Some(self.logs_dir.clone()),
             logs_link_dirs: Some(self.logs_link_dirs.clone()),
             cache_dir: self.cache_dir.clone(),
+            resume_key_file: self.resume_key_file.clone(),
             allow_components: Some(self.allow_components),
             node: Some(self.node.clone()),
             drain_seconds: Some(self.drain.as_secs()),
@@ -214,6 +223,17 @@ impl Config {
             limits: self.limits.settings(),
         }
     }
+}
+
+/// The key that the secret in a file makes.
+fn resume_key(file: &Path) -> Result<ResumeKey, ConfigError> {
+    let refused =
+        |reason: String| ConfigError::value("resume_key_file", format!("{}: {reason}", file.display()));
+    let secret = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
+    let least = ResumeKey::SECRET_BYTES;
+    ResumeKey::of_secret(&secret).ok_or_else(|| {
+        refused(format!("{} bytes are too few; give at least {least} random ones", secret.len()))
+    })
 }
 
 /// Whether two sockets can't both be bound.
@@ -328,6 +348,8 @@ mod tests {
             ("health_listen: 0.0.0.0:7411", "health_listen", "another port"),
             ("tls: {reload_seconds: 0}", "tls.reload_seconds", "1 to 86400"),
             ("logs_dir: /nowhere", "logs_dir", "/nowhere"),
+            ("resume_key_file: /nowhere", "resume_key_file", "/nowhere"),
+            ("resume_key_file: /dev/null", "resume_key_file", "at least 16"),
             ("logs_link_dirs: [docker]", "logs_link_dirs", "docker is not absolute"),
             ("filters: {folder: /nowhere}", "filters.folder", "/nowhere"),
             ("filters: {reload_seconds: 0}", "filters.reload_seconds", "1 to 86400"),

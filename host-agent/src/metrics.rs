@@ -238,7 +238,11 @@ impl Metrics {
             Unit::Seconds,
             metrics.seconds.clone(),
         );
-        registry.register("bytes_read", "Log bytes read, decompressed", metrics.read.clone());
+        registry.register(
+            "bytes_read",
+            "Log bytes read, decompressed, but for those that policies cover",
+            metrics.read.clone(),
+        );
         registry.register("records_sent", "Records handed to connections", metrics.sent.clone());
         registry.register(
             "filter_records",

@@ -23,6 +23,8 @@ pub struct Settings {
     pub logs_link_dirs: Option<Vec<PathBuf>>,
     /// Folder for compiled filters.
     pub cache_dir: Option<PathBuf>,
+    /// File with the secret that seals resume tokens.
+    pub resume_key_file: Option<PathBuf>,
     /// Whether a query may bring its own filter.
     pub allow_components: Option<bool>,
     /// Name of this node, which filters are told.
@@ -111,6 +113,7 @@ impl Settings {
             logs_dir: self.logs_dir.or(below.logs_dir),
             logs_link_dirs: self.logs_link_dirs.or(below.logs_link_dirs),
             cache_dir: self.cache_dir.or(below.cache_dir),
+            resume_key_file: self.resume_key_file.or(below.resume_key_file),
             allow_components: self.allow_components.or(below.allow_components),
             node: self.node.or(below.node),
             drain_seconds: self.drain_seconds.or(below.drain_seconds),

@@ -51,6 +51,26 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{/* What `weir` is told of the agents' certificate: `pem`, the roots that it comes from. */}}
+{{- define "weir.published" -}}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: weir-ca
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "weir.labels" .root | nindent 4 }}
+data:
+  server-name: {{ include "weir.serverName" .root }}
+  ca.crt: |
+    {{- .pem | trim | nindent 4 }}
+{{- end -}}
+
+{{/* The Secret with what seals resume tokens. */}}
+{{- define "weir.resumeSecret" -}}
+{{- .Values.resume.existingSecret | default (printf "%s-resume" (include "weir.fullname" .)) -}}
+{{- end -}}
+
 {{/* The name that clients expect in that certificate. */}}
 {{- define "weir.serverName" -}}
 {{- printf "%s.%s.svc" (include "weir.fullname" .) .Release.Namespace -}}
@@ -78,6 +98,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   "health_listen" (printf "%s:%d" .Values.bindAddress (int .Values.ports.health))
   "logs_dir" .Values.hostPaths.pods
   "cache_dir" "/var/cache/weir/compiled"
+  "resume_key_file" "/etc/weir/resume/secret"
   "tls" $tls -}}
 {{- if .Values.hostPaths.docker -}}
 {{- $_ := set $own "logs_link_dirs" (list .Values.hostPaths.docker) -}}

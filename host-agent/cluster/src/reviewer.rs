@@ -30,6 +30,8 @@ const REVIEWS: usize = 16;
 pub struct ReviewerConfig {
     /// Whom tokens must be made for.
     pub audience: String,
+    /// Whether tokens are taken too that are made for the API server itself, as those of kubeconfigs are.
+    pub api_server_tokens: bool,
     /// How long a yes is remembered, from when it was asked for.
     pub allowed: Duration,
     /// How long a no is remembered, from when it was asked for.
@@ -144,13 +146,27 @@ impl Reviewer {
     }
 
     async fn review_token(&self, token: String) -> Result<Option<Arc<User>>, PostError> {
-        let audience = &self.0.config.audience;
-        let spec = TokenReviewSpec { token, audiences: Some(vec![audience.clone()]) };
+        let ReviewerConfig { audience, api_server_tokens, .. } = &self.0.config;
+        let ours = self.review_token_for(token.clone(), Some(audience)).await?;
+        if ours.is_none() && *api_server_tokens {
+            return self.review_token_for(token, None).await;
+        }
+        Ok(ours)
+    }
+
+    /// Whose token it is that was made for `audience`, or for the API server itself.
+    async fn review_token_for(
+        &self,
+        token: String,
+        audience: Option<&String>,
+    ) -> Result<Option<Arc<User>>, PostError> {
+        let spec = TokenReviewSpec { token, audiences: audience.map(|audience| vec![audience.clone()]) };
         let review = TokenReview { spec, ..TokenReview::default() };
         let status = self.review(Review::Token, TOKEN_REVIEWS, &review).await?.status.unwrap_or_default();
         // An API server that doesn't know audiences tells none; then nobody has checked ours.
-        let is_ours = status.audiences.is_some_and(|audiences| audiences.contains(audience));
-        let is_known = status.authenticated == Some(true) && is_ours;
+        let is_for =
+            |audience| status.audiences.as_ref().is_some_and(|audiences| audiences.contains(audience));
+        let is_known = status.authenticated == Some(true) && audience.is_none_or(is_for);
         let user = status.user.filter(|_| is_known).and_then(user).map(Arc::new);
         self.0.observer.reviewed(Review::Token, Verdict::of(user.is_some()));
         Ok(user)

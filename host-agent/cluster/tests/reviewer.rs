@@ -104,9 +104,14 @@ async fn respond(
 }
 
 fn reviewer(server: &ApiServer) -> (Reviewer, Arc<Told>) {
+    reviewer_of(server, false)
+}
+
+fn reviewer_of(server: &ApiServer, api_server_tokens: bool) -> (Reviewer, Arc<Told>) {
     let told = Arc::<Told>::default();
     let config = ReviewerConfig {
         audience: "weir".to_owned(),
+        api_server_tokens,
         allowed: Duration::from_secs(30),
         denied: Duration::from_secs(5),
     };
@@ -197,6 +202,32 @@ async fn a_file_that_can_not_be_used_is_named() {
         let error = unavailable(&server).await;
         assert!(error.contains(name), "{error}");
         std::fs::write(&path, before).expect("a file");
+    }
+}
+
+/// The API server says for whom a token is good only where it was asked for somebody.
+#[tokio::test]
+async fn a_token_for_the_api_server_is_taken_where_it_may_be() {
+    let body = |is_known: bool| {
+        let status = format!(r#"{{"authenticated": {is_known}, "user": {{"username": "jane"}}}}"#);
+        format!(
+            r#"{{"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "spec": {{"token": ""}}, "status": {status}}}"#
+        )
+    };
+    for (is_known, may_be, verdicts) in [
+        (true, true, &[Verdict::Denied, Verdict::Allowed][..]),
+        (true, false, &[Verdict::Denied]),
+        (false, true, &[Verdict::Denied, Verdict::Denied]),
+    ] {
+        let (_dir, server) = api_server(Answer::Says(201, body(is_known).into_bytes())).await;
+        let (reviewer, told) = reviewer_of(&server, may_be);
+        let user = reviewer.user(SECRET).await;
+        assert_eq!(
+            user.map(|user| user.name.clone()).ok().as_deref(),
+            (is_known && may_be).then_some("jane")
+        );
+        let told = told.0.lock().expect("no panic").clone();
+        assert_eq!(told, Vec::from_iter(verdicts.iter().map(|verdict| (Review::Token, Some(*verdict)))));
     }
 }
 

@@ -96,7 +96,7 @@ impl Cluster {
             Ok(None) => Err(DiscoveryError::refused(format!(
                 "user '{user}' of the kubeconfig has no bearer token, and only by one can an agent ask the API server \
                  who you are: give one of a service account that may read these logs \
-                 (kubectl create token NAME >token, then --token-file token), or a context whose user has one"
+                 (kubectl create token NAME --audience weir >token, then --token-file token), or a context whose user has one"
             ))),
             Err(error) => Err(DiscoveryError::Failed {
                 doing: format!("kubeconfig: no token for user '{user}'"),

@@ -49,9 +49,10 @@ pub struct EngineConfig {
     pub inputs: Inputs,
     /// How filters are compiled.
     pub compiler: Compiler,
-    /// Where compiled filters are kept, and the key that signs resume tokens. `None` compiles each filter anew in
-    /// every process, and tokens end with it.
+    /// Where compiled filters are kept. `None` compiles each filter anew in every process.
     pub cache_dir: Option<PathBuf>,
+    /// What seals resume tokens. `None`: a key that is kept in `cache_dir`; without that, tokens end with the process.
+    pub resume_key: Option<ResumeKey>,
     /// Bounds of a query.
     pub limits: QueryLimits,
     /// Bounds of compiling a filter.
@@ -79,6 +80,7 @@ impl EngineConfig {
             inputs,
             compiler,
             cache_dir: None,
+            resume_key: None,
             limits: QueryLimits::default(),
             sandbox_limits: SandboxLimits::default(),
             filter_limits: FilterLimits::default(),
@@ -144,11 +146,14 @@ impl Engine {
             limits: config.sandbox_limits.clone(),
         })
         .map_err(|error| QueryError::Failed { message: error.to_string() })?;
-        let resume_key = match &config.cache_dir {
-            Some(dir) => ResumeKey::load(&dir.join(RESUME_KEY_FILE)).map_err(|error| QueryError::Failed {
-                message: format!("{}: {error}", dir.join(RESUME_KEY_FILE).display()),
+        let resume_key = match (&config.resume_key, &config.cache_dir) {
+            (Some(key), _) => Ok(*key),
+            (None, Some(dir)) => ResumeKey::load(&dir.join(RESUME_KEY_FILE)).map_err(|error| {
+                QueryError::Failed { message: format!("{}: {error}", dir.join(RESUME_KEY_FILE).display()) }
             }),
-            None => ResumeKey::random().map_err(|error| QueryError::Failed { message: error.to_string() }),
+            (None, None) => {
+                ResumeKey::random().map_err(|error| QueryError::Failed { message: error.to_string() })
+            }
         }?;
         let builtin = builtin.iter().map(|builtin| (builtin.name(), *builtin)).collect();
         let folder = config.folder.clone().map(Folder::new);

@@ -83,9 +83,6 @@ pub struct Progress {
     pub bytes_total: u64,
     /// Matches so far.
     pub matched: u64,
-    /// Bytes read of sources that policies cover. For the operator of the process alone, so that no wire has it: how
-    /// long lines are may tell what was taken out of them.
-    pub untold_bytes: u64,
 }
 
 /// How many matches.
@@ -286,8 +283,6 @@ pub struct Summary {
     pub sources: u64,
     /// Bytes read (decompressed), but for those of sources that policies cover.
     pub bytes_read: u64,
-    /// Those, as in [`Progress::untold_bytes`].
-    pub untold_bytes: u64,
     /// Lines that came out as they are because they aren't of their file's format.
     pub malformed: u64,
     /// Messages cut at the line limit.

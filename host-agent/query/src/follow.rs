@@ -213,7 +213,7 @@ impl Run {
             };
             let started = Instant::now();
             let due = self.round(started, sink);
-            if self.collector.is_full() || cancel.is_cancelled() {
+            if self.collector.is_full() || self.was_ended() || cancel.is_cancelled() {
                 return;
             }
             if cancel.is_winding_up() {

@@ -48,6 +48,20 @@ impl ResumeKey {
         Ok(ResumeKey(bytes))
     }
 
+    /// The key that a secret makes, of at least [`ResumeKey::SECRET_BYTES`]: whoever has the same secret goes on where
+    /// another stopped. `None`: it is shorter.
+    pub fn of_secret(secret: &[u8]) -> Option<ResumeKey> {
+        if secret.len() < ResumeKey::SECRET_BYTES {
+            return None;
+        }
+        let digest = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), b"weir resume key");
+        let bytes = digest.as_ref().first_chunk().expect("HMAC-SHA256 gives 32 bytes");
+        Some(ResumeKey(*bytes))
+    }
+
+    /// Least bytes of a secret that makes a key.
+    pub const SECRET_BYTES: usize = 16;
+
     /// The key kept in a file that only its owner can read; made when it isn't there.
     ///
     /// # Errors

@@ -97,7 +97,7 @@ impl Running {
                 return Going::Paused;
             }
             let goes_live = run.follow.is_some() && !run.is_spent && run.collector.goes_live();
-            if goes_live && !cancel.is_cancelled() {
+            if goes_live && !run.was_ended() && !cancel.is_cancelled() {
                 run.follow(cancel, sink);
             }
             run.begin_end();
@@ -427,7 +427,7 @@ impl Run {
         self.bytes_accepted += lane.feed.stats().bytes_read - before;
         self.line_up(index);
         self.tell_gaps(index, gaps);
-        if self.policing.has_ended() || self.stages.iter().any(FilterStage::stopped) {
+        if self.was_ended() {
             (0..self.lanes.len()).for_each(|index| self.end(index));
         }
         if Instant::now() >= self.progress_at {
@@ -436,6 +436,11 @@ impl Run {
             self.collector.give(Event::Progress(progress));
             self.progress_at = Instant::now() + PROGRESS_EVERY;
         }
+    }
+
+    /// Whether a policy or filter has had the query end.
+    pub(crate) fn was_ended(&self) -> bool {
+        self.policing.has_ended() || self.stages.iter().any(FilterStage::stopped)
     }
 
     fn tell_gaps(&mut self, index: usize, gaps: Vec<weir_scan::Gap>) {
@@ -520,16 +525,15 @@ impl Run {
     /// How far the query has come.
     fn progress(&self) -> Progress {
         Progress {
-            bytes_read: self.bytes_read(false),
+            bytes_read: self.bytes_read(),
             bytes_total: self.told_total,
             matched: self.collector.summary.matched,
-            untold_bytes: self.bytes_read(true),
         }
     }
 
-    /// Bytes read of the sources that policies cover, or of the others.
-    fn bytes_read(&self, covered: bool) -> u64 {
-        let lanes = self.lanes.iter().filter(|lane| (lane.rule != Rule::Open) == covered);
+    /// Bytes read of the sources that no policy covers: how long lines are may tell what was taken out of them.
+    fn bytes_read(&self) -> u64 {
+        let lanes = self.lanes.iter().filter(|lane| lane.rule == Rule::Open);
         lanes.map(|lane| lane.feed.bytes_read()).sum()
     }
 
@@ -569,8 +573,7 @@ impl Run {
                           ask for fewer lines of context";
             self.collector.incomplete(reason.to_owned());
         }
-        self.collector.summary.bytes_read = self.bytes_read(false);
-        self.collector.summary.untold_bytes = self.bytes_read(true);
+        self.collector.summary.bytes_read = self.bytes_read();
         self.collector.summary.elapsed = self.started.elapsed();
         let summary = std::mem::take(&mut self.collector.summary);
         self.collector.give(Event::Summary(summary));

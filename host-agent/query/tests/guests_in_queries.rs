@@ -180,6 +180,47 @@ fn a_filter_ends_a_query_of_several_sources() {
     }
 }
 
+/// Also one that follows, whether what was or what comes makes the filter end it.
+#[test]
+fn a_filter_ends_a_query_that_follows() {
+    for comes_later in [false, true] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let engine =
+            engine_of(dir.path(), &[("a", &["r1", if comes_later { "r2" } else { "x2" }]), ("b", &["r3"])]);
+        let mut spec = with_filters(&[puppet(TRANSFORM, None)]);
+        spec.filters[0].on_failure = OnFailure::End;
+        spec.follow = true;
+        let plan = engine.plan(&spec).expect("a good query");
+        let (told, events) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            plan.run(&Cancel::default(), &mut |event| match told.send(event) {
+                Ok(()) => Flow::Continue,
+                Err(_) => Flow::Stop,
+            })
+        });
+        let mut ended = false;
+        let mut given = 0;
+        while let Ok(event) = events.recv_timeout(std::time::Duration::from_secs(60)) {
+            match event {
+                Event::Summary(summary) => {
+                    ended = true;
+                    assert!(summary.incomplete.concat().contains("the query ended as asked"), "{summary:?}");
+                }
+                Event::Records { batch, .. } => given += batch.records.len(),
+                _ => {}
+            }
+            if comes_later && given == 3 {
+                given = 0;
+                let log = "ns_pod_11112222-3333-4444-5555-666677778888/b/0.log";
+                let mut log =
+                    std::fs::File::options().append(true).open(dir.path().join(log)).expect("the log");
+                log.write_all(b"2026-11-24T10:30:00Z stdout F x4\n").expect("written");
+            }
+        }
+        assert!(ended, "{comes_later}");
+    }
+}
+
 #[test]
 fn a_failure_names_its_record() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -101,7 +101,6 @@ impl Joined {
             bytes_read: sum.bytes_read + one.bytes_read,
             bytes_total: sum.bytes_total + one.bytes_total,
             matched: sum.matched + one.matched,
-            untold_bytes: sum.untold_bytes + one.untold_bytes,
         }))
     }
 }

@@ -160,7 +160,7 @@ pub(crate) fn response(event: Event) -> v1::QueryResponse {
         Event::Gap(Gap { source, file, reason, detail, from, to }) => {
             WireEvent::Gap(v1::Gap { source, file, reason, detail, from, to })
         }
-        Event::Progress(Progress { bytes_read, bytes_total, matched, untold_bytes: _ }) => {
+        Event::Progress(Progress { bytes_read, bytes_total, matched }) => {
             WireEvent::Progress(v1::Progress { bytes_read, bytes_total, matched })
         }
         Event::Counts(counts) => WireEvent::Counts(v1::Counts {
@@ -209,7 +209,7 @@ pub(crate) fn event(wire: v1::QueryResponse) -> Result<Option<Event>, String> {
             Event::Gap(Gap { source, file, reason, detail, from, to })
         }
         WireEvent::Progress(v1::Progress { bytes_read, bytes_total, matched }) => {
-            Event::Progress(Progress { bytes_read, bytes_total, matched, untold_bytes: 0 })
+            Event::Progress(Progress { bytes_read, bytes_total, matched })
         }
         WireEvent::Counts(wire) => Event::Counts(
             wire.counts.into_iter().map(|v1::Count { source, matched }| Count { source, matched }).collect(),
@@ -307,7 +307,6 @@ fn summary(wire: v1::Summary) -> Summary {
         limited: wire.limited,
         sources: wire.sources,
         bytes_read: wire.bytes_read,
-        untold_bytes: 0,
         malformed: wire.malformed,
         truncated: wire.truncated,
         oldest: wire.oldest,

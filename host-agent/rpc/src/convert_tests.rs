@@ -254,7 +254,6 @@ fn a_summary() -> impl Strategy<Value = Summary> {
             limited,
             sources: numbers[2],
             bytes_read: numbers[3],
-            untold_bytes: 0,
             malformed: numbers[4],
             truncated: numbers[5],
             oldest,
@@ -300,7 +299,6 @@ fn an_event() -> impl Strategy<Value = Event> {
             bytes_read,
             bytes_total,
             matched,
-            untold_bytes: 0,
         })),
         any::<(u32, [u64; 3])>().prop_map(|(source, [matched, bytes_read, gaps])| Event::SourceEnd(
             SourceStatus { source, matched, bytes_read, gaps }

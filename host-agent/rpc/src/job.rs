@@ -320,12 +320,12 @@ impl Figures {
             }
             Event::Progress(progress) => {
                 self.matched = self.matched.max(progress.matched);
-                progress.bytes_read + progress.untold_bytes
+                progress.bytes_read
             }
             Event::Summary(end) => {
                 (self.matched, self.records) = (end.matched, end.records);
                 self.summary = Some(end.clone());
-                end.bytes_read + end.untold_bytes
+                end.bytes_read
             }
             Event::Filter(status) => return observer.filter(status),
             Event::Policy(status) => return observer.policy(status),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use crate::format::{self, DETECT_BYTES};
 use crate::gap::{Gap, GapReason};
+use crate::generations::was_rotated;
 use crate::growth::Growth;
 use crate::inode::Inode;
 use crate::interrupt::Interrupt;
@@ -235,6 +236,14 @@ impl Files {
         let next = self.slots.get(file + 1 - self.first);
         !self.is_cut_behind(file)
             && next.is_some_and(|next| !next.after_gap && !matches!(next.state, State::Gone))
+    }
+
+    /// Whether what the first line of a file goes on with would be there: all that was written before it is.
+    pub(crate) fn have_all_before(&self, file: usize) -> bool {
+        let oldest = self.slots.front().and_then(|slot| slot.file.input.path()).and_then(LogPath::file_name);
+        self.first == 0
+            && !oldest.is_some_and(was_rotated)
+            && (0..file).all(|earlier| self.reaches_on(earlier))
     }
 
     /// Whether what a file ends with can't go on, whatever comes next.

@@ -36,6 +36,12 @@ impl Age {
     }
 }
 
+/// Whether a file is one that was put aside, by its name: then older ones may have been deleted.
+pub(crate) fn was_rotated(name: &str) -> bool {
+    let age = name.split_once(".log").and_then(|(_, suffix)| Age::of(suffix));
+    age.is_some_and(|age| age != Age::Live)
+}
+
 /// The files of one container instance by age. Of a plain file and its compressed twin, which exist
 /// side by side for a moment, only the plain one counts.
 #[derive(Default)]

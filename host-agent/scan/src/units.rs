@@ -53,12 +53,25 @@ pub(crate) enum Run {
 /// What stands before a line on its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
-    /// A partial line, which it continues.
-    Partial,
-    /// A whole line, or none that is near enough to be continued.
+    /// A partial line, and how many bytes lie between.
+    Partial(u64),
+    /// A whole line.
     Whole,
-    /// Nothing, as far as there are files.
-    Nothing,
+    /// None that is near enough.
+    Far,
+    /// Nothing, from this file on as far back as there are files.
+    Nothing(usize),
+}
+
+/// Where what a line may be the rest of begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// With the line, or near enough for both to be one record.
+    Here,
+    /// Too far away.
+    FarAway,
+    /// Perhaps in a file that isn't there any more.
+    Gone,
 }
 
 /// What follows a partial line on its stream.
@@ -193,38 +206,46 @@ impl Units {
 
     /// Whether a line of `stream` is the continuation of an earlier one.
     pub(crate) fn is_continuation(&mut self, line: Line, stream: Stream) -> bool {
-        self.before(line, stream) == Before::Partial
+        let most = self.limits.join_bytes;
+        matches!(self.before(line, stream, most), Before::Partial(between) if between <= most)
     }
 
-    /// Whether a line of `stream` may be the continuation of one that was in a file which isn't there any more.
-    pub(crate) fn may_lack_its_beginning(&mut self, line: Line, stream: Stream) -> bool {
-        self.lines.files.count() > 1 && self.before(line, stream) == Before::Nothing
+    /// Where what a line of `stream` may be the rest of begins. Looks back as far as it takes, since what was split can't
+    /// be told by the rest alone: over all lines of a source, each is looked at once more.
+    pub(crate) fn beginning(&mut self, line: Line, stream: Stream) -> Beginning {
+        match self.before(line, stream, u64::MAX) {
+            Before::Partial(between) if between > self.limits.join_bytes => Beginning::FarAway,
+            Before::Nothing(file) if !self.lines.files.have_all_before(file) => Beginning::Gone,
+            _ => Beginning::Here,
+        }
     }
 
-    fn before(&mut self, line: Line, stream: Stream) -> Before {
-        let known = |is_partial: bool| if is_partial { Before::Partial } else { Before::Whole };
+    /// What stands before a line on its stream, of which no more than `most` bytes of other lines are looked at.
+    fn before(&mut self, line: Line, stream: Stream, most: u64) -> Before {
+        let known =
+            |is_partial: bool, between| if is_partial { Before::Partial(between) } else { Before::Whole };
         if self.passed.next == line.place() {
             let last = self.passed.last[stream as usize];
             if let Some((end, partial)) = last {
-                return known(partial && line.start - end <= self.limits.join_bytes);
+                return known(partial, line.start - end);
             }
-            if line.start - self.passed.since.1 > self.limits.join_bytes {
-                return Before::Whole;
+            if line.start - self.passed.since.1 > most {
+                return Before::Far;
             }
         }
         let mut between = 0;
         let mut at = line;
         while let Some(prev) = self.lines.prev(at) {
-            if between > self.limits.join_bytes {
-                return Before::Whole;
+            if between > most {
+                return Before::Far;
             }
             if let Some(head) = self.lines.head(prev).filter(|head| head.stream == stream) {
-                return known(head.partial);
+                return known(head.partial, between);
             }
             between += prev.next - prev.start;
             at = prev;
         }
-        Before::Nothing
+        Before::Nothing(at.file)
     }
 
     /// Notes that a line was looked at and the next one may follow.

@@ -58,6 +58,7 @@ fn build(project: &Project, how: How) -> Result<Built, Failure> {
         project,
         &mut zig,
         how,
-        "run `pip install ziglang`, or install zig as https://ziglang.org says",
+        "run `python3 -m venv ~/.zig && . ~/.zig/bin/activate && pip install ziglang`, or put zig on \
+         the path (https://ziglang.org)",
     )
 }

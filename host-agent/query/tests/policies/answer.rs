@@ -103,7 +103,7 @@ impl Answer {
             }
             Event::Summary(summary) => {
                 self.seen.extend(format!("{summary:?}").into_bytes());
-                self.summary = Summary { elapsed: Duration::ZERO, untold_bytes: 0, ..summary };
+                self.summary = Summary { elapsed: Duration::ZERO, ..summary };
             }
             Event::Progress(_) => {}
             other => {

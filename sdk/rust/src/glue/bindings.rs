@@ -160,7 +160,7 @@ pub mod weir {
                 pub node: _rt::String,
                 /// The container's restart count.
                 pub restart: u32,
-                /// Labels of the pod, sorted by key.
+                /// Labels of the pod, sorted by key; empty in this version of the host.
                 pub labels: _rt::Vec<(_rt::String, _rt::String)>,
             }
             impl ::core::fmt::Debug for SourceMeta {
