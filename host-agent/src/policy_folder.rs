@@ -124,7 +124,8 @@ impl Known {
             tracing::error!(%why, "the policies can't be read: every query is refused");
         }
         self.engine.set_policies(Arc::new(PolicySet::not_synced(why)));
-        self.metrics.policies(0, 0);
+        // Not one that is refused is known, and yet all are.
+        self.metrics.policies(0, 1);
         *last = Last { unreadable: Some(why.to_owned()), ..Last::default() };
     }
 }

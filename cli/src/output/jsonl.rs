@@ -129,7 +129,6 @@ pub(crate) fn push_policy(out: &mut Vec<u8>, status: &PolicyStatus) {
             "replaced": filter.replaced,
             "dropped": filter.dropped,
             "withheld": filter.withheld,
-            "time_ns": u64::try_from(filter.time.as_nanos()).unwrap_or(u64::MAX),
         })
     };
     let filters: Value = status.filters.iter().map(filter).collect();

@@ -83,7 +83,7 @@ pub(crate) fn policy(status: &PolicyStatus, with_filters: bool) {
     }
     for filter in filters.iter().filter(|_| with_filters) {
         say(&format!(
-            "policy {name}: filter {} {} ({}, {}): {} in, {} replaced, {} dropped, {} withheld; {} in the guest",
+            "policy {name}: filter {} {} ({}, {}): {} in, {} replaced, {} dropped, {} withheld",
             filter.name,
             filter.version,
             kind_name(filter.kind),
@@ -92,7 +92,6 @@ pub(crate) fn policy(status: &PolicyStatus, with_filters: bool) {
             filter.replaced,
             filter.dropped,
             filter.withheld,
-            units::duration(filter.time),
         ));
     }
 }

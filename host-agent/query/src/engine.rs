@@ -23,9 +23,6 @@ use crate::{Cancel, QueryError, QueryLimits, QuerySpec};
 /// Name of the file in the cache folder that holds the key of resume tokens.
 const RESUME_KEY_FILE: &str = "resume.key";
 
-/// Sizes of what policies cover are told in multiples of so many bytes.
-const COVERED_BYTES: u64 = 64 << 10;
-
 /// Where logs are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inputs {
@@ -164,7 +161,7 @@ impl Engine {
 
     /// The sources within `scope` that any of `selectors` takes (all, when there is none), by identity. With `times`,
     /// each with the times of its oldest and newest record, which costs a few reads a source. Sizes of what policies cover
-    /// are rounded up to 64 KiB: to the byte, they would tell how long what is taken out of a line is.
+    /// aren't told (0): they would tell how long what is taken out of a line is.
     ///
     /// # Errors
     /// A selector that can't be read, takes nothing, or names what may not be read; a folder that can't be listed.
@@ -271,7 +268,7 @@ pub(crate) fn set_bytes(set: &LogSet) -> u64 {
 }
 
 fn source_info(set: &LogSet, times: bool, is_covered: bool) -> SourceInfo {
-    let told = |bytes: u64| if is_covered { bytes.next_multiple_of(COVERED_BYTES) } else { bytes };
+    let told = |bytes: u64| if is_covered { 0 } else { bytes };
     let times = if times { weir_scan::times(set) } else { SetTimes::default() };
     let files = set
         .files

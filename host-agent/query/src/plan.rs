@@ -1,6 +1,6 @@
 //! From what was typed to what can run: every check that a query has to pass, in one place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -186,7 +186,13 @@ impl Planner<'_> {
         let mut resume = vec![None; sets.len()];
         let mut gone = Vec::new();
         let mut look = selection.look();
+        let mut met = HashSet::new();
         for (source, sealed) in self.spec.resume.positions() {
+            if !met.insert(Instance::of(&source)) {
+                let Source { namespace, pod, container, .. } = source;
+                let message = format!("two positions of the same source ({namespace}:{pod}/{container})");
+                return Err(QueryError::invalid("resume", message));
+            }
             let position = resume::open(&self.engine.resume_key, &source, direction, sealed)?;
             match known.get(&Instance::of(&source)) {
                 Some(&index) => resume[index] = Some(position),
@@ -345,6 +351,8 @@ impl Planner<'_> {
 
 /// Refuses a query of which nothing may be given.
 fn check_some_are_served(policing: &mut Policing, sets: &[LogSet]) -> Result<(), QueryError> {
+    // Also where there is no source yet: those that come would be refused for as long as the query lasts.
+    policing.check_known()?;
     let mut refused = None;
     for set in sets {
         match policing.cover(&set.source) {

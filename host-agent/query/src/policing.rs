@@ -5,7 +5,7 @@
 //! the pattern doesn't want. All that it gives goes through the policies' filters; only then the pattern decides. What is
 //! handed on is a batch of its own, in which no byte is left of what was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use weir_scan::{Flags, Record, RecordBatch, Rewrites, ScanLimits, Search, Source};
@@ -14,6 +14,12 @@ use crate::filter_stage::{COMPACT_BYTES, FilterStage, Prefilter, StagePlan, reta
 use crate::policy::{LoadedFilter, NotLoaded, PolicyFailure, PolicySet};
 use crate::policy_status::PolicyStatus;
 use crate::spec::OnFailure;
+
+/// Most bytes of a line that policies look at. A longer one is withheld.
+const POLICED_LINE_BYTES: usize = 1 << 20;
+
+/// Most bytes of a covered source's records that wait to become context of a match.
+const POLICED_CONTEXT_BYTES: usize = 64 << 10;
 
 /// The policies of a query.
 pub(crate) struct Policing {
@@ -83,6 +89,12 @@ impl Policing {
         self.search = search;
     }
 
+    /// # Errors
+    /// Which policies there are isn't known.
+    pub(crate) fn check_known(&self) -> Result<(), NotLoaded> {
+        self.set.known().map(drop)
+    }
+
     /// How a source is to be searched.
     ///
     /// # Errors
@@ -105,15 +117,12 @@ impl Policing {
     /// The query's search, of what policies may change before the pattern decides.
     fn covered_search(&self, policies: &[usize]) -> Search {
         let limits = self.search.limits;
+        // Nothing that the caller chooses says how long a line may be before the policies: else they could find out how
+        // long one is.
+        let own =
+            ScanLimits { line_bytes: POLICED_LINE_BYTES, context_bytes: POLICED_CONTEXT_BYTES, ..limits };
         let rewrites = Rewrites { changed: self.set.changed_by(policies), line_bytes: limits.line_bytes };
-        // What a query wants cut is cut behind the policies.
-        let line_bytes = limits.line_bytes.max(ScanLimits::default().line_bytes);
-        Search {
-            rewrites: Some(rewrites),
-            messages: true,
-            limits: ScanLimits { line_bytes, ..limits },
-            ..Search::clone(&self.search)
-        }
+        Search { rewrites: Some(rewrites), messages: true, limits: own, ..Search::clone(&self.search) }
     }
 
     fn put_to_work(&mut self, place: usize) {
@@ -200,6 +209,14 @@ impl Policing {
         }
     }
 
+    /// Names of the policies that cover some source, in their order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let places: BTreeSet<usize> =
+            self.covers.iter().flat_map(|cover| cover.policies.iter().copied()).collect();
+        let all = self.set.policies();
+        places.into_iter().filter_map(|place| Some(all.get(place)?.name().to_owned())).collect()
+    }
+
     /// Whether a policy has the query end.
     pub(crate) fn has_ended(&self) -> bool {
         self.at_work.values().flat_map(|policy| &policy.stages).any(FilterStage::has_ended)
@@ -213,9 +230,7 @@ impl Policing {
     /// Ends the policies' part: what each did, and why the answer is incomplete for their sake.
     pub(crate) fn finish(&mut self) -> (Vec<PolicyStatus>, Vec<String>) {
         let at_work = std::mem::take(&mut self.at_work).into_values();
-        let line_bytes = self.covers.first().map_or(0, |cover| cover.search.limits.line_bytes);
-        let (statuses, incomplete): (Vec<_>, Vec<_>) =
-            at_work.map(|policy| policy.finish(line_bytes)).unzip();
+        let (statuses, incomplete): (Vec<_>, Vec<_>) = at_work.map(AtWork::finish).unzip();
         (statuses, incomplete.concat())
     }
 }
@@ -236,12 +251,12 @@ impl AtWork {
             batch.records.iter().filter(|record| record.flags.has(Flags::REWRITTEN)).count() as u64;
     }
 
-    fn finish(self, line_bytes: usize) -> (PolicyStatus, Vec<String>) {
+    fn finish(self) -> (PolicyStatus, Vec<String>) {
         let AtWork { name, stages, redacted, parts } = self;
         let mut incomplete = Vec::new();
         if parts > 0 {
             incomplete.push(format!(
-                "policy '{name}': withheld {parts} records that have no end yet or are longer than {line_bytes} bytes: what \
+                "policy '{name}': withheld {parts} records that have no end yet or are longer than {POLICED_LINE_BYTES} bytes: what \
                  it hides may be cut in two there"
             ));
         }

@@ -154,17 +154,25 @@ impl PolicySet {
         changed
     }
 
+    /// The policies.
+    ///
+    /// # Errors
+    /// Which there are isn't known; the text says so.
+    pub(crate) fn known(&self) -> Result<&[Policy], NotLoaded> {
+        self.policies.as_deref().map_err(|why| NotLoaded {
+            is_final: false,
+            message: format!(
+                "which policies there are isn't known yet ({why}), so nothing is given; ask again later"
+            ),
+        })
+    }
+
     /// The policies that cover a source, by their place in the set.
     ///
     /// # Errors
     /// One of them, or which there are, isn't known; the text says so.
     pub(crate) fn covering(&self, source: &Source) -> Result<Vec<usize>, NotLoaded> {
-        let policies = self.policies.as_ref().map_err(|why| NotLoaded {
-            is_final: false,
-            message: format!(
-                "which policies there are isn't known yet ({why}), so nothing is given; ask again later"
-            ),
-        })?;
+        let policies = self.known()?;
         let covering = policies.iter().enumerate().filter(|(_, policy)| policy.scope.covers(source));
         let place = |(place, policy): (usize, &Policy)| match &policy.loaded {
             Ok(_) => Ok(place),

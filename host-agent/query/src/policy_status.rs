@@ -1,7 +1,5 @@
 //! What the policies of a query did.
 
-use std::time::Duration;
-
 use weir_sandbox::Kind;
 
 use crate::FilterStatus;
@@ -39,8 +37,6 @@ pub struct PolicyFilterStatus {
     pub dropped: u64,
     /// Records that were withheld since it failed on them.
     pub withheld: u64,
-    /// CPU time in the guest.
-    pub time: Duration,
 }
 
 impl From<FilterStatus> for PolicyFilterStatus {
@@ -54,7 +50,6 @@ impl From<FilterStatus> for PolicyFilterStatus {
             replaced: status.replaced,
             dropped: status.dropped,
             withheld: status.withheld,
-            time: status.time,
         }
     }
 }
@@ -73,7 +68,6 @@ impl PolicyStatus {
                     known.replaced += filter.replaced;
                     known.dropped += filter.dropped;
                     known.withheld += filter.withheld;
-                    known.time += filter.time;
                 }
                 None => self.filters.push(filter),
             }

@@ -89,6 +89,11 @@ impl Running {
         self.run.progress()
     }
 
+    /// Names of the policies that its records have gone through so far.
+    pub fn policies(&self) -> Vec<String> {
+        self.run.policing.names()
+    }
+
     /// Runs the query, blocking, as [`Plan::run_within`] does, until it is over or the sink asks for a pause.
     pub fn go_on(&mut self, sink: &mut dyn FnMut(Event) -> Flow) -> Going {
         let Running { run, cancel, stage } = self;

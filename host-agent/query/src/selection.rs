@@ -44,7 +44,18 @@ impl Selection {
                 return Err(refused(index, &named));
             }
         }
+        if selection.is_open() {
+            // Before it is known whether there is anything that is taken.
+            let mut look = selection.look();
+            look.may(Place::Everywhere);
+            look.finish()?;
+        }
         Ok(selection)
+    }
+
+    /// Whether it isn't about namespaces that it names.
+    fn is_open(&self) -> bool {
+        self.selectors.is_empty() || self.selectors.iter().any(|selector| selector.namespace().is_none())
     }
 
     /// Begins a pass over sources.
@@ -103,6 +114,7 @@ impl Look<'_> {
         if *known == Source::default() {
             return true;
         }
+        self.ask_alike(&known.namespace);
         let selection = self.selection;
         if selection.selectors.is_empty() {
             return self.may_read(&Selector::default(), known);
@@ -113,6 +125,7 @@ impl Look<'_> {
 
     /// Whether the query takes a source.
     pub(crate) fn takes(&mut self, source: &Source) -> bool {
+        self.ask_alike(&source.namespace);
         let selection = self.selection;
         if selection.selectors.is_empty() {
             return self.may_read(&Selector::default(), source);
@@ -135,6 +148,21 @@ impl Look<'_> {
     /// Of something that was looked at, it could not be told whether it may be read.
     pub(crate) fn finish(self) -> Result<(), QueryError> {
         self.error.map_or(Ok(()), Err)
+    }
+
+    /// Asks about a namespace that is met, whether or not any selector's glob takes it, and whether or not the pods that
+    /// selectors name are in it: what is asked, and how long that takes, doesn't tell what there is.
+    fn ask_alike(&mut self, namespace: &str) {
+        if namespace.is_empty() || !self.selection.is_open() || self.may(Place::Everywhere) {
+            return;
+        }
+        if self.may(Place::Namespace(namespace.to_owned())) {
+            return;
+        }
+        let open = self.selection.selectors.iter().filter(|selector| selector.namespace().is_none());
+        for pod in open.filter_map(Selector::pod) {
+            self.may(Place::Pod { namespace: namespace.to_owned(), pod: pod.to_owned() });
+        }
     }
 
     fn takes_by(&mut self, selector: &Selector, source: &Source) -> bool {
@@ -253,8 +281,8 @@ mod tests {
             ("prod:", vec![namespace("prod")], vec![namespace("prod")]),
             ("prod:web/app", vec![namespace("prod")], vec![namespace("prod")]),
             ("prod:web", vec![pod("prod", "web")], vec![namespace("prod"), pod("prod", "web")]),
-            ("web", vec![], vec![]),
-            ("p*:web", vec![], vec![]),
+            ("web", vec![], vec![Place::Everywhere]),
+            ("p*:web", vec![], vec![Place::Everywhere]),
         ] {
             let (scope, told) = scope(&allowed);
             select(&[typed], &scope).expect(typed);
@@ -288,10 +316,33 @@ mod tests {
         let down = || QueryError::Unavailable { message: "it is down".to_owned() };
         let scope = Scope::new(move |_| Err(down()));
         assert!(matches!(select(&["prod:"], &scope), Err(QueryError::Unavailable { .. })));
+        assert!(matches!(select(&[], &scope), Err(QueryError::Unavailable { .. })));
+        let down = || QueryError::Unavailable { message: "it is down".to_owned() };
+        let scope =
+            Scope::new(move |place| if *place == Place::Everywhere { Ok(false) } else { Err(down()) });
         let selection = select(&[], &scope).expect("nothing is named");
         let mut look = selection.look();
         assert!(!look.takes(&source("prod", "web")));
         assert!(matches!(look.finish(), Err(QueryError::Unavailable { .. })));
+    }
+
+    /// Whoever may read nothing can't tell by what is asked which namespaces and pods there are.
+    #[test]
+    fn what_is_asked_does_not_tell_what_there_is() {
+        for (typed, of_each) in
+            [("web", 2), ("w*", 1), ("zzz", 2), ("p*:", 1), ("z*:web", 2), ("*:zzz/app", 2)]
+        {
+            let (scope, asked) = scope(&[]);
+            let selection = select(&[typed], &scope).expect("it may be asked");
+            let mut look = selection.look();
+            for (namespace, pod) in [("prod", "web"), ("prod", "db"), ("dev", "api")] {
+                assert!(
+                    !look.may_take(&Source { container: String::new(), ..source(namespace, pod) }),
+                    "{typed}"
+                );
+            }
+            assert_eq!(asked.lock().expect("one thread").len(), 2 + 2 * of_each, "{typed}");
+        }
     }
 
     #[test]
@@ -303,7 +354,8 @@ mod tests {
             assert!(look.takes(&source("prod", "web")) && look.takes(&source("prod", "db")));
             assert!(!look.takes(&source("dev", "web")));
         }
-        let expected = [Place::Everywhere, namespace("prod"), namespace("dev")];
+        // Once for the selection, then for the pass.
+        let expected = [Place::Everywhere, Place::Everywhere, namespace("prod"), namespace("dev")];
         assert_eq!(*asked.lock().expect("one thread"), expected);
     }
 }

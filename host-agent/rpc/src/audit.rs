@@ -47,6 +47,8 @@ pub struct QueryRecord {
     pub question: Option<Question>,
     /// Name and digest of each filter that records passed through, in order.
     pub filters: Vec<(String, String)>,
+    /// Names of the policies that they passed through before.
+    pub policies: Vec<String>,
     /// Records that were given to be sent.
     pub lines: u64,
     /// Bytes of their messages.
@@ -115,6 +117,7 @@ impl Entry {
             peer: peer.to_string(),
             question: None,
             filters: Vec::new(),
+            policies: Vec::new(),
             lines: 0,
             bytes: 0,
             outcome: Outcome::Cancelled.name(),
@@ -148,8 +151,9 @@ impl Entry {
         self.end();
     }
 
-    /// It has ended, with so many records given, of so many bytes.
-    pub(crate) fn over(mut self, outcome: Outcome, lines: u64, bytes: u64) {
+    /// It has ended, with so many records given, of so many bytes, behind these policies.
+    pub(crate) fn over(mut self, outcome: Outcome, lines: u64, bytes: u64, policies: Vec<String>) {
+        self.record.policies = policies;
         (self.record.outcome, self.record.lines, self.record.bytes) = (outcome.name(), lines, bytes);
         self.end();
     }

@@ -274,7 +274,6 @@ fn a_policy_status() -> impl Strategy<Value = PolicyStatus> {
             replaced: numbers[1],
             dropped: numbers[2],
             withheld: numbers[3],
-            time: Duration::from_nanos(numbers[4]),
         },
     );
     (".{0,8}", any::<[u64; 2]>(), vec(filter, 0..3))

@@ -87,6 +87,7 @@ struct Figures {
     records: u64,
     /// Of the messages of records.
     bytes: u64,
+    policies: Vec<String>,
     summary: Option<Summary>,
 }
 
@@ -197,6 +198,7 @@ impl Running {
         if known.figures.summary.is_none() {
             known.figures.note(&Event::Progress(query.progress()), &*known.observer);
         }
+        known.figures.policies = query.policies();
         // Its files and threads are gone before its end is told.
         drop((query, watches));
         let outcome = known.outcome(producer);
@@ -218,9 +220,10 @@ impl Known {
         }
         let elapsed = self.start.elapsed();
         self.observer.ended(outcome, elapsed, &self.asked.trace.to_string());
+        let policies = std::mem::take(&mut self.figures.policies);
         let Figures { bytes_read, matched, records, bytes, .. } = self.figures;
         if let Some(entry) = self.entry.take() {
-            entry.over(outcome, records, bytes);
+            entry.over(outcome, records, bytes, policies);
         }
         tracing::info!(
             peer = %self.asked.peer, trace_id = %self.asked.trace, outcome = outcome.name(),

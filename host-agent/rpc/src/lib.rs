@@ -30,6 +30,7 @@ mod lookup;
 mod observer;
 mod outbox;
 mod phase;
+mod policy;
 mod query_service;
 pub mod server;
 mod shadow;

@@ -1,10 +1,7 @@
 //! What policies did, on the wire and back.
 
-use std::time::Duration;
-
 use weir_query::{PolicyFilterStatus, PolicyStatus};
 
-use crate::convert::nanoseconds;
 use crate::convert_filters::{kind, wire_kind};
 use crate::wire::v1;
 
@@ -20,7 +17,6 @@ pub(crate) fn wire_policy_status(status: PolicyStatus) -> v1::PolicyStatus {
         replaced: filter.replaced,
         dropped: filter.dropped,
         withheld: filter.withheld,
-        time: nanoseconds(filter.time),
     });
     v1::PolicyStatus { name, redacted, withheld, filters: filters.collect() }
 }
@@ -41,7 +37,6 @@ pub(crate) fn policy_status(wire: v1::PolicyStatus) -> Result<PolicyStatus, Stri
             replaced: filter.replaced,
             dropped: filter.dropped,
             withheld: filter.withheld,
-            time: Duration::from_nanos(filter.time),
         })
     };
     let filters = filters.into_iter().map(filter).collect::<Result<_, String>>()?;

@@ -125,7 +125,7 @@ impl v1::query_service_server::QueryService for Queries {
                 let limit = status::limit_of(&status);
                 self.observer.refused(limit.as_deref());
                 tracing::info!(
-                    peer = %asked.peer, trace_id = %asked.trace, code = ?status.code(), reason = status.message(),
+                    peer = %asked.peer, trace_id = %asked.trace, code = ?status.code(), field = status::field_of(&status),
                     "query refused"
                 );
                 entry.into_iter().for_each(|entry| entry.refuse(&status));

@@ -240,10 +240,10 @@ impl Files {
 
     /// Whether what the first line of a file goes on with would be there: all that was written before it is.
     pub(crate) fn have_all_before(&self, file: usize) -> bool {
-        let oldest = self.slots.front().and_then(|slot| slot.file.input.path()).and_then(LogPath::file_name);
-        self.first == 0
-            && !oldest.is_some_and(was_rotated)
-            && (0..file).all(|earlier| self.reaches_on(earlier))
+        let oldest = self.slots.front().and_then(|slot| slot.file.input.path());
+        let was_rotated =
+            oldest.and_then(|path| path.file_name()).is_some_and(|name| was_rotated(&name.to_string_lossy()));
+        self.first == 0 && !was_rotated && (0..file).all(|earlier| self.reaches_on(earlier))
     }
 
     /// Whether what a file ends with can't go on, whatever comes next.
@@ -306,7 +306,9 @@ impl Files {
             // A pipe's first whole line decides: its writer may not have more to say for long.
             let enough = count == 0 || filled == DETECT_BYTES || (waits && head[..filled].contains(&b'\n'));
             if found.is_some() || enough {
-                return found.unwrap_or(Format::Plain);
+                // Docker writes nothing else, also where the first line alone is longer.
+                let is_dockers = !self.source.container_id.is_empty();
+                return found.unwrap_or(if is_dockers { Format::JsonFile } else { Format::Plain });
             }
             if filled == head.len() {
                 head.resize((head.len() * 4).min(DETECT_BYTES), 0);

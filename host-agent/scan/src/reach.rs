@@ -68,11 +68,6 @@ impl LogPath {
         LogPath { path: self.path.join(name), beneath: self.beneath.clone() }
     }
 
-    /// The name of the file; `None` where it isn't text.
-    pub(crate) fn file_name(&self) -> Option<&str> {
-        self.path.file_name()?.to_str()
-    }
-
     /// The same path with more at its end.
     pub(crate) fn with_suffix(&self, suffix: &str) -> LogPath {
         let mut path = self.path.as_os_str().to_owned();

@@ -70,7 +70,7 @@ fn timeless(status: FilterStatus) -> FilterStatus {
 impl Answer {
     fn take(&mut self, event: Event) {
         match event {
-            Event::Source { id, source } => {
+            Event::Source { id, source, agent: _ } => {
                 self.sources.insert(id, source);
             }
             Event::Records { batch, positions } => {
@@ -96,9 +96,8 @@ impl Answer {
                 self.seen.extend(format!("{status:?}").into_bytes());
                 self.filters.push(timeless(status));
             }
-            Event::Policy(mut status) => {
+            Event::Policy(status) => {
                 self.seen.extend(format!("{status:?}").into_bytes());
-                status.filters.iter_mut().for_each(|filter| filter.time = Duration::ZERO);
                 self.policies.push(status);
             }
             Event::Summary(summary) => {

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use weir_query::{
-    Budget, Cancel, Engine, Event, FilterRef, FilterSpec, Flow, Limit, Output, PatternSpec, PolicyFailure,
-    PolicyScope, PolicySet, PolicySpec, QueryError, QuerySpec, Scope, UploadedComponent,
+    Budget, Cancel, Context, Direction, Engine, Event, FilterRef, FilterSpec, Flow, Limit, Output,
+    PatternSpec, PolicyFailure, PolicyScope, PolicySet, PolicySpec, QueryError, QuerySpec, Scope,
+    UploadedComponent,
 };
 
 use crate::answer::{Answer, ask};
@@ -23,7 +24,9 @@ const CARD: &str = "4929420573595709";
 fn log(root: &Path, namespace: &str, file: &str, lines: &[&str]) {
     let dir = root.join(format!("{namespace}_web-1_1111/app"));
     fs::create_dir_all(&dir).expect("a folder");
-    let line = |(second, line): (usize, &&str)| format!("2026-11-24T10:00:{second:02}Z {line}\n");
+    let line = |(second, line): (usize, &&str)| {
+        format!("2026-11-24T10:{:02}:{:02}Z {line}\n", second / 60, second % 60)
+    };
     fs::write(dir.join(file), lines.iter().enumerate().map(line).collect::<String>()).expect("written");
 }
 
@@ -214,8 +217,76 @@ fn lines_that_are_not_whole_are_withheld_whatever_is_asked() {
     fs::write(&path, format!("2026-11-24T10:00:00Z stdout F one\n2026-11-24T10:00:01Z stdout F {long}\n"))
         .expect("written");
     without_end(&engine);
-    let whole = QuerySpec { line_bytes: Some(2 << 20), ..matching("card \\[REDACTED:card\\]$") };
-    assert_eq!(ask(&engine, &whole).expect("a query").summary.matched, 1);
+    // Whatever the query's own limit is: else it would tell how long the line is.
+    let longer =
+        ask(&engine, &QuerySpec { line_bytes: Some(2 << 20), ..QuerySpec::default() }).expect("a query");
+    assert_eq!((lines(&longer), longer.policies[0].withheld), (vec!["one".to_owned()], 1));
+}
+
+#[test]
+fn parts_of_a_line_are_withheld_however_far_apart_they_are() {
+    let (half, rest) = CARD.split_at(9);
+    let between = format!("stderr F {}", "x".repeat(200));
+    let dir = tempfile::tempdir().expect("a folder");
+    let first = format!("stdout P card {half}");
+    let (second, third) = (format!("stdout P {}", &rest[..3]), format!("stdout F {} paid", &rest[3..]));
+    let mut text = vec!["stdout F one", &first];
+    text.extend(std::iter::repeat_n(between.as_str(), 2000));
+    text.extend([second.as_str(), "stderr F y", &third, "stdout F two"]);
+    log(dir.path(), "shop", "0.log", &text);
+    let engine = engine(dir.path());
+    load(&engine, &[policy("pci", "shop", vec![filter("redact", "")])]);
+    for (limit, direction) in [
+        (Limit::All, Direction::Forward),
+        (Limit::All, Direction::Backward),
+        (Limit::Tail(3000), Direction::Forward),
+    ] {
+        for pattern in ["", "paid", "two"] {
+            let context = Context { before: 5, after: 5 };
+            let answer =
+                ask(&engine, &QuerySpec { limit, direction, context, ..matching(pattern) }).expect("a query");
+            let seen = String::from_utf8_lossy(&answer.seen);
+            assert!(!seen.contains(&rest[3..]) && !seen.contains(half), "{limit:?} {direction:?} {pattern}");
+            assert!(seen.contains("two") == (pattern != "paid"), "{limit:?} {direction:?} {pattern}");
+            if pattern.is_empty() {
+                assert_eq!(
+                    answer.policies[0].withheld, 2,
+                    "{limit:?} {direction:?}: the first part, and the others"
+                );
+            }
+        }
+    }
+}
+
+/// Its escapes and parts are those of Docker also where the first line alone is longer than where a format is looked for.
+#[test]
+fn a_log_of_dockers_is_one_whatever_its_first_line_is() {
+    let (half, rest) = CARD.split_at(9);
+    let dir = tempfile::tempdir().expect("a folder");
+    let line = |text: &str| format!(r#"{{"log":"{text}","stream":"stdout","time":"2026-11-24T10:00:00Z"}}"#);
+    let lines_of_log =
+        [line(&r"\u0001".repeat(16 << 10)), line(&format!("card {half}")), line(&format!(r"{rest}\n"))];
+    fs::create_dir(dir.path().join("abc")).expect("a folder");
+    fs::write(dir.path().join("abc/abc-json.log"), lines_of_log.join("\n") + "\n").expect("written");
+    let engine = engine(dir.path());
+    load(&engine, &[policy("pci", "shop", vec![filter("redact", "")])]);
+    let answer = ask(&engine, &QuerySpec::default()).expect("a query");
+    assert_eq!(lines(&answer), ["\u{1}".repeat(16 << 10) + "card [REDACTED:card]"]);
+}
+
+#[test]
+fn a_follow_begins_as_a_query_does() {
+    let rest = &CARD[9..];
+    let dir = tempfile::tempdir().expect("a folder");
+    log(dir.path(), "shop", "0.log.20261124-100000", &[&format!("stdout F {rest}"), "stdout F two"]);
+    log(dir.path(), "shop", "0.log", &[]);
+    let engine = engine(dir.path());
+    load(&engine, &[policy("pci", "shop", vec![filter("redact", "")])]);
+    for limit in [Limit::All, Limit::Tail(10)] {
+        let answer =
+            ask(&engine, &QuerySpec { follow: true, limit, ..QuerySpec::default() }).expect("a query");
+        assert_eq!(lines(&answer), ["two"], "{limit:?}");
+    }
 }
 
 #[test]
@@ -264,11 +335,11 @@ fn no_limit_of_a_query_cuts_what_a_policy_sees() {
 }
 
 #[test]
-fn sizes_of_what_is_covered_are_rounded() {
+fn sizes_of_what_is_covered_are_not_told() {
     let (_dir, engine) = of_messages(&["one"]);
     let exact = engine.sources(&[], false, &Scope::everything()).expect("a listing")[0].bytes;
     assert!((1..1000).contains(&exact));
     load(&engine, &[policy("pci", "shop", vec![filter("redact", "")])]);
     let listed = &engine.sources(&[], false, &Scope::everything()).expect("a listing")[0];
-    assert_eq!((listed.bytes, listed.files[0].size), (64 << 10, 64 << 10));
+    assert_eq!((listed.bytes, listed.files[0].size), (0, 0));
 }
