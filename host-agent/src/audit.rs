@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(line["query"]["since"], "1970-01-01T00:00:00Z");
         assert_eq!(line["query"]["limit"], json!({"tail": 10}));
         assert_eq!(line["filters"], json!([{"name": "redact", "digest": "sha256:12"}]));
-        assert_eq!(line["policies"], json!([]));
+        assert_eq!(line["policies"], json!(["cards"]));
         let mode = std::os::unix::fs::PermissionsExt::mode(
             &fs::metadata(dir.path().join("text.jsonl")).expect("the file").permissions(),
         );

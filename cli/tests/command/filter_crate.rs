@@ -47,7 +47,8 @@ fn a_crate_from_crates_io_is_built_in_and_told_where_it_is_large() {
     fs::write(dir.join("tests/cases.yaml"), CASES).expect("it is written");
     let built = weir(&dir, &["filter", "build"]).exits(0);
     built.says(&["warning: the component has", "over 195.3 KiB", "most of its code is of regex_"]);
-    let tested = weir(&dir, &["filter", "test"]).exits(0);
+    // Made-up lines are none of its matter: that crate without its speed takes long for a line of a MiB.
+    let tested = weir(&dir, &["filter", "test", "--fuzz", "0"]).exits(0);
     assert!(tested.stdout().contains("1 golden case passed, 0 failed"), "{}", tested.stdout());
     let small = weir(&root, &["filter", "inspect", "x/x.wasm", "-o", "jsonl"]).exits(0).objects();
     assert!(small[0]["size"].as_u64().is_some_and(|size| size > 200_000), "{small:?}");

@@ -222,7 +222,7 @@ fn a_follow_tells_of_an_agent_that_hangs() {
     let follow = Running::start(&flags(&agents), &["-f", "--tail", "1", "--agent-timeout", "1"]);
     follow.wait_for("\"n\":");
     agents[0].signal(Signal::STOP);
-    follow.wait_for_word("no sign of life");
+    follow.wait_for_word("hangs");
     append(&nodes.parts[0], 0, &["meanwhile"]);
     agents[0].signal(Signal::CONT);
     follow.wait_for("meanwhile");

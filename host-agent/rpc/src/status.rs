@@ -212,20 +212,24 @@ pub(crate) fn to_error(status: &Status) -> ClientError {
             message: "it gives no sign of life; it hangs, or the network is gone".to_owned(),
         },
         Code::Unavailable => ClientError::Lost { message },
+        // In the midst of an answer, the transport doesn't say why it has no connection any more.
+        Code::Unknown if transport_errors(status).next().is_some() => ClientError::Lost {
+            message: "the connection is lost; the agent has ended or hangs, or the network is gone"
+                .to_owned(),
+        },
         code => ClientError::Lost { message: format!("{}: {message}", code.description()) },
     }
 }
 
 /// Whether the other side has not answered when it was asked whether it is there.
 fn is_silence(status: &Status) -> bool {
-    let mut cause = std::error::Error::source(status);
-    while let Some(error) = cause {
-        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    transport_errors(status).any(hyper::Error::is_timeout)
+}
+
+/// Those of the transport, where they are behind a status.
+fn transport_errors(status: &Status) -> impl Iterator<Item = &hyper::Error> {
+    let first = std::error::Error::source(status);
+    std::iter::successors(first, |error| error.source()).filter_map(|error| error.downcast_ref())
 }
 
 #[cfg(test)]

@@ -30,12 +30,13 @@ pub(crate) fn of_first_line(head: &[u8]) -> Option<Format> {
 }
 
 /// Most bytes of one raw line that are looked at, so that a message of `line_bytes` always fits: the
-/// prefix, and what escaping can add.
+/// prefix, and what escaping can add. What Docker writes fits in any case, since there the time stands last.
 pub(crate) fn line_cap(format: Format, line_bytes: usize) -> usize {
     const PREFIX: usize = 512;
+    const DOCKER_BYTES: usize = 16 << 10;
     match format {
         Format::Cri | Format::Plain => line_bytes.saturating_add(PREFIX),
-        Format::JsonFile => line_bytes.saturating_mul(6).saturating_add(PREFIX),
+        Format::JsonFile => line_bytes.max(DOCKER_BYTES).saturating_mul(6).saturating_add(PREFIX),
     }
 }
 

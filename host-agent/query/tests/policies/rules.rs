@@ -247,7 +247,8 @@ fn parts_of_a_line_are_withheld_however_far_apart_they_are() {
                 ask(&engine, &QuerySpec { limit, direction, context, ..matching(pattern) }).expect("a query");
             let seen = String::from_utf8_lossy(&answer.seen);
             assert!(!seen.contains(&rest[3..]) && !seen.contains(half), "{limit:?} {direction:?} {pattern}");
-            assert!(seen.contains("two") == (pattern != "paid"), "{limit:?} {direction:?} {pattern}");
+            let is_given = lines(&answer).contains(&"two".to_owned());
+            assert!(is_given == (pattern != "paid"), "{limit:?} {direction:?} {pattern}");
             if pattern.is_empty() {
                 assert_eq!(
                     answer.policies[0].withheld, 2,

@@ -70,7 +70,7 @@ impl Log {
     pub(crate) fn new(kind: Kind, files: &[FileSpec], line_bytes: usize) -> Log {
         let cap = match kind {
             Kind::Cri => line_bytes.saturating_add(512),
-            Kind::Json => line_bytes.saturating_mul(6).saturating_add(512),
+            Kind::Json => line_bytes.max(16 << 10).saturating_mul(6).saturating_add(512),
         };
         let (mut contents, mut lines, mut time) = (Vec::new(), Vec::new(), 0);
         for (index, file) in files.iter().enumerate() {
