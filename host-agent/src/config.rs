@@ -157,8 +157,12 @@ impl Config {
         let resume_key = settings.resume_key_file.as_deref().map(resume_key).transpose()?;
         let access = AccessConfig::new(settings.access, &listen, tls.as_ref())?;
         let trust = TrustConfig::new(&settings.filters)?;
-        let (filters_folder, filters_reload) = filters(settings.filters)?;
-        let (policies_folder, policies_reload) = policies(settings.policies)?;
+        let FiltersSettings { folder: filters, reload_seconds, .. } = settings.filters;
+        let (filters_folder, filters_reload) =
+            folder("filters", "filters (*.wasm)", filters, reload_seconds)?;
+        let PoliciesSettings { folder: policies, reload_seconds } = settings.policies;
+        let (policies_folder, policies_reload) =
+            folder("policies", "policies (*.yaml)", policies, reload_seconds)?;
         let drain_seconds = settings.drain_seconds.unwrap_or(DRAIN_SECONDS);
         if drain_seconds > MAX_DRAIN_SECONDS {
             let reason = format!("{drain_seconds} is out of range; give 0 to {MAX_DRAIN_SECONDS}");
@@ -244,26 +248,19 @@ fn overlap(listen: &Listen, health_listen: SocketAddr) -> bool {
     same && listen.port() != 0 && listen.port() == health_listen.port()
 }
 
-/// The folder of filters, and how often to look at it.
-fn filters(settings: FiltersSettings) -> Result<(Option<PathBuf>, Duration), ConfigError> {
-    let reload = reload("filters.reload_seconds", settings.reload_seconds)?;
-    if let Some(folder) = settings.folder.as_ref().filter(|folder| !folder.is_dir()) {
-        let reason =
-            format!("{} is not a folder; give the one that holds filters (*.wasm)", folder.display());
-        return Err(ConfigError::value("filters.folder", reason));
+/// A folder of `files` that a section names, and how often to look at it.
+fn folder(
+    section: &str,
+    files: &str,
+    folder: Option<PathBuf>,
+    reload_seconds: Option<u64>,
+) -> Result<(Option<PathBuf>, Duration), ConfigError> {
+    let reload = reload(&format!("{section}.reload_seconds"), reload_seconds)?;
+    if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
+        let reason = format!("{} is not a folder; give the one that holds {files}", folder.display());
+        return Err(ConfigError::value(format!("{section}.folder"), reason));
     }
-    Ok((settings.folder, reload))
-}
-
-/// The folder of policies, and how often to look at it.
-fn policies(settings: PoliciesSettings) -> Result<(Option<PathBuf>, Duration), ConfigError> {
-    let reload = reload("policies.reload_seconds", settings.reload_seconds)?;
-    if let Some(folder) = settings.folder.as_ref().filter(|folder| !folder.is_dir()) {
-        let reason =
-            format!("{} is not a folder; give the one that holds policies (*.yaml)", folder.display());
-        return Err(ConfigError::value("policies.folder", reason));
-    }
-    Ok((settings.folder, reload))
+    Ok((folder, reload))
 }
 
 /// Time between two looks at files.

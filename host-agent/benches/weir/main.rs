@@ -58,7 +58,7 @@ struct Setup {
 type Print = fn(&Setup);
 
 /// Every table by its name.
-const TABLES: [(&str, Print); 15] = [
+const TABLES: [(&str, Print); 16] = [
     ("compare", compare::print),
     ("threads", threads::print),
     ("skip", skip::print),

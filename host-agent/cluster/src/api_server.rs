@@ -21,6 +21,10 @@ pub struct ApiServer {
     pub token: PathBuf,
 }
 
+/// Asks an API server. Clones share connections.
+#[derive(Clone)]
+pub struct ApiClient(pub(crate) Transport);
+
 /// Why an API server can't be asked with this config.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -60,8 +64,8 @@ impl ApiServer {
     ///
     /// # Errors
     /// A URL that isn't one.
-    pub fn client(&self) -> Result<kube::Client, ApiServerError> {
-        Ok(kube::Client::new(Transport::new(self.base()?, self), "default"))
+    pub fn client(&self) -> Result<ApiClient, ApiServerError> {
+        Ok(ApiClient(Transport::new(self.base()?, self)))
     }
 
     /// Checks all that can be checked without asking.

@@ -1,16 +1,16 @@
-//! One request to the API server and its answer, within bounds of time and size. Not by [`kube::Client::request`], which
-//! reads answers of any size and logs those that it can't read: an answer to a token review holds the token.
+//! One request to the API server and its answer, within bounds of time and size. What can't be read of an answer is told
+//! nowhere: that to a token review holds the token.
 
 use std::error::Error;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Limited};
-use k8s_openapi::Resource;
-use k8s_openapi::serde::Serialize;
-use k8s_openapi::serde::de::DeserializeOwned;
-use kube::client::Body;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+
+use crate::review::{Reviewed, status, to_json};
+use crate::transport::Transport;
 
 /// Largest answer that is read, in bytes.
 const ANSWER_BYTES: usize = 1 << 20;
@@ -34,44 +34,38 @@ pub(crate) enum PostError {
     Late,
 }
 
-/// Creates `object` and gives what the API server makes of it.
-pub(crate) async fn post<T>(client: &kube::Client, path: &'static str, object: &T) -> Result<T, PostError>
-where
-    T: Resource + Serialize + DeserializeOwned,
-{
-    let body = serde_json::to_vec(object).expect("reviews are plain data");
+/// Asks for a review and gives what the API server says.
+pub(crate) async fn post<T: Reviewed>(client: &Transport, review: &T) -> Result<T::Status, PostError> {
+    let body = Bytes::from(to_json(review));
     let asked = async {
         for _ in 1..ATTEMPTS {
-            match send(client, path, body.clone()).await {
+            match send(client, T::PATH, body.clone()).await {
                 Err(PostError::Unreachable(error)) => {
                     tracing::debug!(error, "a request to the API server is sent once more");
                 }
                 answered => return answered,
             }
         }
-        send(client, path, body.clone()).await
+        send(client, T::PATH, body.clone()).await
     };
     let answered = tokio::time::timeout(PATIENCE, asked).await.map_err(|_| PostError::Late)??;
     match answered {
-        (status, answer) if status.is_success() => {
-            serde_json::from_slice(&answer).map_err(|_| PostError::Unreadable(T::KIND))
-        }
-        (status, answer) => {
-            Err(PostError::Refused { kind: T::KIND, status: status.as_u16(), message: message(&answer) })
+        (code, answer) if code.is_success() => status::<T>(&answer).ok_or(PostError::Unreadable(T::KIND)),
+        (code, answer) => {
+            Err(PostError::Refused { kind: T::KIND, status: code.as_u16(), message: message(&answer) })
         }
     }
 }
 
-async fn send(client: &kube::Client, path: &str, body: Vec<u8>) -> Result<(StatusCode, Vec<u8>), PostError> {
+async fn send(client: &Transport, path: &str, body: Bytes) -> Result<(StatusCode, Vec<u8>), PostError> {
     let request = Request::builder()
         .method(Method::POST)
         .uri(path)
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT, "application/json")
-        .body(Body::from(body))
+        .body(Full::new(body))
         .expect("the path is one of ours");
-    let lost = |error: &dyn Error| PostError::Unreachable(causes(error));
-    let response = client.send(request).await.map_err(|error| lost(&error))?;
+    let response = client.send(request).await.map_err(|error| PostError::Unreachable(causes(&*error)))?;
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;
     let body = body.map_err(|error| PostError::Unreachable(error.to_string()))?;

@@ -3,18 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
+use crate::api_server::ApiClient;
 use crate::cache::{Cache, Found, Full};
 use crate::observer::{Observer, Review, Verdict};
 use crate::post::{PATIENCE, PostError, post};
+use crate::review::{ResourceAttributes, Reviewed, SubjectAccessReview, TokenReview, UserInfo};
 use crate::user::User;
-
-const TOKEN_REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
-const ACCESS_REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 
 /// Answers about tokens that are remembered at once.
 const TOKENS: usize = 1024;
@@ -74,7 +71,7 @@ pub enum ReviewError {
 pub struct Reviewer(Arc<Shared>);
 
 struct Shared {
-    client: kube::Client,
+    client: ApiClient,
     config: ReviewerConfig,
     observer: Arc<dyn Observer>,
     /// By the token's digest.
@@ -85,7 +82,7 @@ struct Shared {
 
 impl Reviewer {
     /// One that asks through `client`.
-    pub fn new(client: kube::Client, config: ReviewerConfig, observer: Arc<dyn Observer>) -> Reviewer {
+    pub fn new(client: ApiClient, config: ReviewerConfig, observer: Arc<dyn Observer>) -> Reviewer {
         let (tokens, accesses) = (Cache::new(TOKENS), Cache::new(ACCESSES));
         Reviewer(Arc::new(Shared {
             client,
@@ -160,9 +157,8 @@ impl Reviewer {
         token: String,
         audience: Option<&String>,
     ) -> Result<Option<Arc<User>>, PostError> {
-        let spec = TokenReviewSpec { token, audiences: audience.map(|audience| vec![audience.clone()]) };
-        let review = TokenReview { spec, ..TokenReview::default() };
-        let status = self.review(Review::Token, TOKEN_REVIEWS, &review).await?.status.unwrap_or_default();
+        let review = TokenReview { token, audiences: audience.map(|audience| vec![audience.clone()]) };
+        let status = self.review(Review::Token, &review).await?;
         // An API server that doesn't know audiences tells none; then nobody has checked ours.
         let is_for =
             |audience| status.audiences.as_ref().is_some_and(|audiences| audiences.contains(audience));
@@ -178,49 +174,37 @@ impl Reviewer {
             Namespaced::Namespace(namespace) => (Some(namespace), None),
             Namespaced::Pod { namespace, name } => (Some(namespace), Some(name)),
         };
-        let attributes = ResourceAttributes {
-            verb: Some("get".to_owned()),
-            version: Some("v1".to_owned()),
-            resource: Some("pods".to_owned()),
-            subresource: Some("log".to_owned()),
+        let resource_attributes = ResourceAttributes {
+            verb: "get",
+            version: "v1",
+            resource: "pods",
+            subresource: "log",
             namespace,
             name,
-            ..ResourceAttributes::default()
         };
         let User { name, uid, groups, extra } = (*user).clone();
-        let spec = SubjectAccessReviewSpec {
-            user: Some(name),
-            uid: Some(uid).filter(|uid| !uid.is_empty()),
-            groups: Some(groups),
-            extra: Some(extra),
-            resource_attributes: Some(attributes),
-            non_resource_attributes: None,
-        };
-        let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
-        let status = self.review(Review::Access, ACCESS_REVIEWS, &review).await?.status.unwrap_or_default();
-        if let Some(error) = status.evaluation_error.as_ref().filter(|_| !status.allowed) {
+        let review = SubjectAccessReview { user: name, uid, groups, extra, resource_attributes };
+        let status = self.review(Review::Access, &review).await?;
+        if let Some(error) = status.evaluation_error.as_ref().filter(|_| status.allowed != Some(true)) {
             tracing::debug!(error, "the API server could not look at every rule");
         }
-        let is_allowed = status.allowed && status.denied != Some(true);
+        let is_allowed = status.allowed == Some(true) && status.denied != Some(true);
         self.0.observer.reviewed(Review::Access, Verdict::of(is_allowed));
         Ok(is_allowed)
     }
 
     /// Asks for one review, when there is room.
-    async fn review<T>(&self, review: Review, path: &'static str, object: &T) -> Result<T, PostError>
-    where
-        T: k8s_openapi::Resource + k8s_openapi::serde::Serialize + k8s_openapi::serde::de::DeserializeOwned,
-    {
+    async fn review<T: Reviewed>(&self, kind: Review, review: &T) -> Result<T::Status, PostError> {
         let answer = match tokio::time::timeout(PATIENCE, self.0.slots.acquire()).await {
             Ok(slot) => {
                 let _slot = slot.expect("the semaphore is never closed");
-                post(&self.0.client, path, object).await
+                post(&self.0.client.0, review).await
             }
             Err(_) => Err(PostError::Late),
         };
         if let Err(error) = &answer {
-            tracing::warn!(review = review.name(), "the Kubernetes API server {error}");
-            self.0.observer.reviewed(review, Verdict::Failed);
+            tracing::warn!(review = kind.name(), "the Kubernetes API server {error}");
+            self.0.observer.reviewed(kind, Verdict::Failed);
         }
         answer
     }

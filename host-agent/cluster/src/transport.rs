@@ -1,27 +1,25 @@
 //! How requests reach the API server: over TLS with roots from a file, and with our token from another. Both files are
 //! read for each request: what Kubernetes puts in their place is used from then on, without a watch or a restart.
 
+use std::error::Error;
 use std::fs;
-use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::uri::Uri;
 use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use kube::client::Body;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use tower::{BoxError, Service};
 
 use crate::api_server::ApiServer;
 
@@ -34,7 +32,9 @@ const IDLE: Duration = Duration::from_secs(90);
 /// Connections that are kept unused.
 const IDLE_CONNECTIONS: usize = 4;
 
-type Https = Client<HttpsConnector<HttpConnector>, Body>;
+type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Sends requests whose URI is a path alone. Clones share connections.
 #[derive(Clone)]
@@ -63,8 +63,17 @@ impl Transport {
         Transport(Arc::new(Shared { base, ca, token, current: Mutex::new(None) }))
     }
 
+    /// Sends a request whose URI is a path alone.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, BoxError> {
+        let https = self.prepare(&mut request)?;
+        Ok(https.request(request).await?)
+    }
+
     /// Makes a request ready to be sent, and what sends it.
-    fn prepare(&self, request: &mut Request<Body>) -> Result<Https, BoxError> {
+    fn prepare(&self, request: &mut Request<Full<Bytes>>) -> Result<Https, BoxError> {
         let Shared { base, token, .. } = &*self.0;
         let mut parts = base.clone().into_parts();
         parts.path_and_query = request.uri().path_and_query().cloned();
@@ -92,21 +101,6 @@ impl Transport {
         let https = https(&ca).map_err(refused)?;
         *current = Some((ca, https.clone()));
         Ok(https)
-    }
-}
-
-impl Service<Request<Body>> for Transport {
-    type Response = Response<hyper::body::Incoming>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let prepared = self.prepare(&mut request);
-        Box::pin(async move { Ok(prepared?.request(request).await?) })
     }
 }
 

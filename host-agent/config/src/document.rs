@@ -103,16 +103,21 @@ impl Document {
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path, BYTES)?).map_err(io::Error::other)
+}
+
+/// A regular file of at most so many bytes.
+pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     // Opening anything else might wait.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    let mut text = String::new();
-    File::open(path)?.take(BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > BYTES {
-        return Err(io::Error::other(format!("it has more than {BYTES} bytes")));
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::other(format!("it has more than {most} bytes")));
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 /// A key that doesn't exist.

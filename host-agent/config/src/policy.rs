@@ -1,14 +1,14 @@
 //! Policies in files, one in each.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_norway::Value;
 use weir_query::{FilterRef, PolicyFailure, PolicyFilter, PolicyScope, PolicySpec};
 
+use crate::document::read;
 use crate::{Document, DocumentError};
 
 /// Where all keys are listed.
@@ -191,19 +191,6 @@ fn component(path: &Path, limits: &PolicyLimits) -> Result<FilterRef, String> {
     };
     let label = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(FilterRef::Component { label, bytes, signature })
-}
-
-fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // Opening anything else might wait.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        return Err(io::Error::other(format!("it has more than {most} bytes")));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]
