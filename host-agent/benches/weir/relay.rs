@@ -110,8 +110,11 @@ fn ask_directly(runtime: &Runtime, agent: &Agent) -> u64 {
 
 fn ask_fleet(runtime: &Runtime, agents: &[Agent]) -> u64 {
     let mut count = Count::default();
-    let member =
-        |agent: &Agent| Member { name: agent.endpoint().url, reach: Reach::Endpoint(agent.endpoint()), own: None };
+    let member = |agent: &Agent| Member {
+        name: agent.endpoint().url,
+        reach: Reach::Endpoint(agent.endpoint()),
+        own: None,
+    };
     let members = agents.iter().map(member).collect();
     let mut fleet = runtime.block_on(Fleet::connect(members, QueryLimits::default())).expect("the agents");
     runtime.block_on(fleet.query(&everything(), &mut |event| count.event(&event))).expect("an answer");
