@@ -295,6 +295,14 @@ mod tests {
     }
 
     #[test]
+    fn whoever_has_the_same_secret_has_the_same_key() {
+        let of = |secret: &[u8]| ResumeKey::of_secret(secret);
+        assert!(of(b"sixteen random b").is_some() && of(b"sixteen random b") == of(b"sixteen random b"));
+        assert_ne!(of(b"sixteen random b"), of(b"sixteen random c"));
+        assert_eq!(of(b"fifteen bytes.."), None);
+    }
+
+    #[test]
     fn what_is_no_token_is_refused() {
         let text = token().to_string();
         for wrong in ["", "?", "abc", &text[1..], &text[..text.len() - 1], &format!("{text}AAAA")] {

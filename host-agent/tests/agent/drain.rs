@@ -64,9 +64,25 @@ async fn a_stalled_client_does_not_keep_the_agent() {
 
 #[tokio::test]
 async fn a_follow_is_told_to_come_back_and_goes_on_where_it_stood() {
+    goes_on(false).await;
+}
+
+/// A pod that takes the place of another one has a cache of its own.
+#[tokio::test]
+async fn a_follow_goes_on_at_a_successor_that_has_the_secret_alone() {
+    goes_on(true).await;
+}
+
+async fn goes_on(by_secret: bool) {
     let dir = folder();
+    let secret = dir.path().join("secret");
+    std::fs::write(&secret, "a secret of 24 bytes ...").expect("a file");
+    let config = match by_secret {
+        true => format!("drain_seconds: 3600\nresume_key_file: {}", secret.display()),
+        false => "drain_seconds: 3600".to_owned(),
+    };
     crate::logs::small(&logs(&dir));
-    let mut agent = Agent::start(dir, &[], "drain_seconds: 3600");
+    let mut agent = Agent::start(dir, &[], &config);
     let mut client = QueryServiceClient::new(agent.channel().await);
     let request = v1::QueryRequest { follow: true, ..v1::QueryRequest::default() };
     let mut stream = client.query(request.clone()).await.expect("a query").into_inner();
@@ -99,7 +115,10 @@ async fn a_follow_is_told_to_come_back_and_goes_on_where_it_stood() {
     let path = agent.dir().join("logs/dev_db-1_22222222-2222-2222-2222-222222222222/postgres/0.log");
     let mut log = std::fs::OpenOptions::new().append(true).open(path).expect("the log");
     log.write_all(b"2026-11-24T10:00:09Z stdout F meanwhile\n").expect("written");
-    let agent = agent.start_again();
+    if by_secret {
+        std::fs::remove_dir_all(agent.dir().join("cache")).expect("a folder");
+    }
+    let agent = agent.start_again(&config);
     let resume = seen.resume();
     let mut client = QueryServiceClient::new(agent.channel().await);
     let request = v1::QueryRequest { resume, resume_live: true, ..request };

@@ -114,9 +114,9 @@ impl Agent {
     }
 
     /// An agent on the same folder, after this one has ended.
-    pub(crate) fn start_again(mut self) -> Agent {
+    pub(crate) fn start_again(mut self, config: &str) -> Agent {
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().expect("a folder"));
-        Agent::start(dir, &[], "")
+        Agent::start(dir, &[], config)
     }
 
     /// An agent over a small tree.
