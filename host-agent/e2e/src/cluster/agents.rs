@@ -56,7 +56,9 @@ impl Agents {
             objects::write_logs(&node.join("logs"), number)?;
             fs::write(node.join("token"), cluster.token("weir", "agent", ISSUER)?)?;
             fs::copy(&cluster.ca, node.join("api-ca.pem"))?;
-            fs::write(node.join("agent.yaml"), config(&node, cluster, &server, &args.state).to_string())?;
+            let mut config = config(&node, cluster, &server, &args.state);
+            config["access"]["api_server_tokens"] = (number == 1).into();
+            fs::write(node.join("agent.yaml"), config.to_string())?;
             agents.serve(&args.agent, &node, &cluster.ca)?;
         }
         Ok(agents)
@@ -85,6 +87,11 @@ impl Agents {
     /// The first node's agent.
     pub(crate) fn first(&self) -> &Callee {
         &self.callees[0]
+    }
+
+    /// The second node's agent, which takes tokens for the API server too.
+    pub(crate) fn second(&self) -> &Callee {
+        &self.callees[1]
     }
 
     /// The folder of a node.

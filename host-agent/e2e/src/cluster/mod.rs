@@ -50,6 +50,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Result<()> {
     report.check("what is named", rights::named(&agents));
     report.check("what may not be read is as what isn't there", rights::indistinguishable(&agents));
     report.check("tokens that are not valid", tokens::invalid(&cluster, &agents));
+    report.check("tokens of kubeconfigs", tokens::of_api_server(&cluster, &agents));
     report.check("a token that is over", tokens::expired(&cluster, &agents));
     report.check("identities from a relay", identities::from_relays(&agents));
     report.check("identities from anybody else", identities::from_others(&agents));

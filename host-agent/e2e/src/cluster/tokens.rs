@@ -41,6 +41,16 @@ pub(crate) fn invalid(cluster: &ControlPlane, agents: &Agents) -> Result<String>
     Ok(format!("{} kinds", callers.len()))
 }
 
+/// Tokens as kubeconfigs hold them, on the agent that takes them.
+pub(crate) fn of_api_server(cluster: &ControlPlane, agents: &Agents) -> Result<String> {
+    for (audience, code) in [(ISSUER, OK), (AUDIENCE, OK), ("other", UNAUTHENTICATED)] {
+        let who = Who::token(&cluster.token("ops", "reader", audience)?);
+        let reply = agents.second().call(&who, &Call::query(&[]))?;
+        ensure!(reply.code == code, "a token for {audience} ended with {}", reply.code);
+    }
+    Ok("taken where the config says so".to_owned())
+}
+
 /// A token of the API server's own making, as it will be when its time is over.
 pub(crate) fn expired(cluster: &ControlPlane, agents: &Agents) -> Result<String> {
     let token = cluster.token("ops", "reader", AUDIENCE)?;
