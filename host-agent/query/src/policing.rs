@@ -89,8 +89,10 @@ impl Policing {
         self.search = search;
     }
 
+    /// Whether it is known which policies there are.
+    ///
     /// # Errors
-    /// Which policies there are isn't known.
+    /// It isn't.
     pub(crate) fn check_known(&self) -> Result<(), NotLoaded> {
         self.set.known().map(drop)
     }

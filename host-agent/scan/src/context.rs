@@ -108,7 +108,7 @@ impl Scanner {
     /// The record at a line, as a neighbour; `None` when it isn't in the time window.
     fn neighbour_record(&mut self, line: Line, batch: &mut RecordBatch) -> Option<Record> {
         let mut unit = self.units.open(line);
-        if !self.in_time(&unit) || !self.has_beginning(&mut unit) {
+        if !self.in_time(&unit) || self.is_rest(&unit) {
             return None;
         }
         self.units.gather(&mut unit);

@@ -160,7 +160,7 @@ impl Scanner {
                 continue;
             }
             let mut unit = self.units.open(line);
-            if !self.has_beginning(&mut unit) {
+            if self.is_rest(&unit) {
                 continue;
             }
             if self.units.gather(&mut unit) == Run::Open {

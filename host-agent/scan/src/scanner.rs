@@ -16,7 +16,7 @@ use crate::reader::Keep;
 use crate::record::{Flags, Record, RecordBatch};
 use crate::search::{Direction, Search};
 use crate::source::{Format, Input, LogSet, Source};
-use crate::units::{Beginning, Run, Unit, Units};
+use crate::units::{Run, Unit, Units};
 use crate::workspace::{Buffers, Workspace};
 
 /// Size of the first block where messages are asked for, of which a few may be enough, in bytes; while steps give
@@ -356,7 +356,7 @@ impl Scanner {
     /// whether its message got past the required expressions.
     fn consider(&mut self, line: Line, candidate: &Candidate, batch: &mut RecordBatch) -> bool {
         let mut unit = self.units.open(line);
-        if !self.in_time(&unit) || !self.has_beginning(&mut unit) {
+        if !self.in_time(&unit) || self.is_rest(&unit) {
             return false;
         }
         if let Some(head) = unit.head
@@ -387,15 +387,11 @@ impl Scanner {
         required
     }
 
-    /// Whether a unit isn't the rest of one whose beginning is gone, in which what rewrites messages would have found more.
-    /// One whose beginning is too far away is marked as a part.
-    pub(crate) fn has_beginning(&mut self, unit: &mut Unit) -> bool {
-        let Some(head) = unit.head.filter(|_| self.search.rewrites.is_some()) else { return true };
-        let beginning = self.units.beginning(unit.line, head.stream);
-        if beginning == Beginning::FarAway {
-            unit.flags.set(Flags::UNFINISHED);
-        }
-        beginning != Beginning::Gone
+    /// Whether a unit may be the rest of one whose beginning isn't with it, in which what rewrites messages would have found
+    /// more. It is given to nobody and not counted: whether it is looked at at all depends on what is in it.
+    pub(crate) fn is_rest(&mut self, unit: &Unit) -> bool {
+        let head = unit.head.filter(|_| self.search.rewrites.is_some());
+        head.is_some_and(|head| self.units.may_lack_its_beginning(unit.line, head.stream))
     }
 
     /// Whether the match in the raw line is one in the message, so that nothing is left to confirm.

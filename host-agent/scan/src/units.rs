@@ -63,17 +63,6 @@ enum Before {
     Nothing(usize),
 }
 
-/// Where what a line may be the rest of begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Beginning {
-    /// With the line, or near enough for both to be one record.
-    Here,
-    /// Too far away.
-    FarAway,
-    /// Perhaps in a file that isn't there any more.
-    Gone,
-}
-
 /// What follows a partial line on its stream.
 enum Next {
     Part(Line, LineHead),
@@ -210,13 +199,14 @@ impl Units {
         matches!(self.before(line, stream, most), Before::Partial(between) if between <= most)
     }
 
-    /// Where what a line of `stream` may be the rest of begins. Looks back as far as it takes, since what was split can't
-    /// be told by the rest alone: over all lines of a source, each is looked at once more.
-    pub(crate) fn beginning(&mut self, line: Line, stream: Stream) -> Beginning {
+    /// Whether a line of `stream` may be the rest of one that began too far away to be joined, or in a file that isn't there
+    /// any more. Looks back as far as it takes, since what was split can't be told by the rest alone: over all lines of a
+    /// source, each is looked at once more.
+    pub(crate) fn may_lack_its_beginning(&mut self, line: Line, stream: Stream) -> bool {
         match self.before(line, stream, u64::MAX) {
-            Before::Partial(between) if between > self.limits.join_bytes => Beginning::FarAway,
-            Before::Nothing(file) if !self.lines.files.have_all_before(file) => Beginning::Gone,
-            _ => Beginning::Here,
+            Before::Partial(between) => between > self.limits.join_bytes,
+            Before::Nothing(file) => !self.lines.files.have_all_before(file),
+            Before::Whole | Before::Far => false,
         }
     }
 
