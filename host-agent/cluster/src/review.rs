@@ -95,7 +95,7 @@ pub(crate) struct SubjectAccessReview {
     pub(crate) resource_attributes: ResourceAttributes,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 pub(crate) struct ResourceAttributes {
     pub(crate) verb: &'static str,
     pub(crate) version: &'static str,

@@ -264,7 +264,7 @@ fn a_summary() -> impl Strategy<Value = Summary> {
 }
 
 fn a_policy_status() -> impl Strategy<Value = PolicyStatus> {
-    let filter = (any::<[String; 3]>(), a_kind(), any::<[u64; 5]>()).prop_map(
+    let filter = (any::<[String; 3]>(), a_kind(), any::<[u64; 4]>()).prop_map(
         |([name, version, digest], kind, numbers)| PolicyFilterStatus {
             name,
             version,
