@@ -92,6 +92,9 @@ pub(crate) struct LogsArgs {
     /// --dir, each holds for all that is searched
     #[arg(long, value_name = "FILE", conflicts_with = "agent", help_heading = "Where to search")]
     pub(crate) policy: Vec<PathBuf>,
+    /// Leave this policy of the agents out, which takes the right to: the verb 'bypass' on it. Repeat it for more policies
+    #[arg(long, value_name = "NAME", help_heading = "Where to search")]
+    pub(crate) bypass_policy: Vec<String>,
     /// Search with N threads, where no agent does it [default: one for each processor, within the CPU quota]
     #[arg(short = 'j', long, value_name = "N", help_heading = "Where to search")]
     pub(crate) threads: Option<NonZeroUsize>,

@@ -83,7 +83,9 @@ impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Failure {
         let message = error.to_string();
         match error {
-            QueryError::Failed { .. } | QueryError::Unavailable { .. } => Failure::Failed(message),
+            QueryError::Failed { .. } | QueryError::Unavailable { .. } | QueryError::NotReady { .. } => {
+                Failure::Failed(message)
+            }
             _ => Failure::Refused(message),
         }
     }

@@ -62,6 +62,11 @@ impl LogsRequest {
                  (limits.query.threads)",
             ));
         }
+        if matches!(choice, Choice::Local(_)) && !args.bypass_policy.is_empty() {
+            return Err(Failure::refused(
+                "--bypass-policy is for agents: a search in this process has no policies but those of --policy",
+            ));
+        }
         let threads = args.threads.map_or_else(available_threads, NonZeroUsize::get);
         let pattern = pattern(&args.pattern, &args.target.file)?;
         let (since, until) = times(&args.range)?;
@@ -91,6 +96,7 @@ impl LogsRequest {
             filters,
             output,
             line_bytes: args.range.line_bytes,
+            bypass: args.bypass_policy.clone(),
             follow: args.range.follow,
             resume: args.range.resume.as_deref().map(resume).transpose()?.unwrap_or_default(),
         };

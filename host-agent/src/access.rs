@@ -1,12 +1,12 @@
-//! The `access` section: who knows callers, and what they may read.
+//! The `access` section: who knows callers, and what they may do.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use weir_cluster::{ApiServer, Namespaced, ReviewError, Reviewer, ReviewerConfig};
-use weir_query::Place;
+use weir_cluster::{Act, ApiServer, Namespaced, ReviewError, Reviewer, ReviewerConfig};
+use weir_query::{Place, Right};
 use weir_rpc::{Access, AccessAnswer, AccessError, Audit, Guard, Listen, TlsFiles, User};
 
 use crate::ConfigError;
@@ -139,6 +139,11 @@ impl AccessConfig {
         }
     }
 
+    /// Whom to ask; `None` where everybody may read everything.
+    pub(crate) fn api_server(&self) -> Option<&ApiServer> {
+        self.kubernetes.as_ref()
+    }
+
     /// In words, for whoever checks a config.
     pub fn told(&self) -> String {
         match &self.kubernetes {
@@ -252,16 +257,21 @@ impl Access for Kubernetes {
         })
     }
 
-    fn may_read<'a>(&'a self, user: &'a Arc<User>, place: &'a Place) -> AccessAnswer<'a, bool> {
+    fn may<'a>(&'a self, user: &'a Arc<User>, right: &'a Right) -> AccessAnswer<'a, bool> {
         Box::pin(async move {
             let User { name, uid, groups, extra } = (**user).clone();
             let user = Arc::new(weir_cluster::User { name, uid, groups, extra });
-            let what = match place.clone() {
-                Place::Everywhere => Namespaced::All,
-                Place::Namespace(namespace) => Namespaced::Namespace(namespace),
-                Place::Pod { namespace, pod } => Namespaced::Pod { namespace, name: pod },
+            let act = match right.clone() {
+                Right::Read(Place::Everywhere) => Act::Read(Namespaced::All),
+                Right::Read(Place::Namespace(namespace)) => Act::Read(Namespaced::Namespace(namespace)),
+                Right::Read(Place::Pod { namespace, pod }) => {
+                    Act::Read(Namespaced::Pod { namespace, name: pod })
+                }
+                Right::UseFilter(name) => Act::UseFilter(name),
+                Right::UploadFilter => Act::UploadFilter,
+                Right::BypassPolicy(name) => Act::BypassPolicy(name),
             };
-            self.reviewer.may_read(&user, what).await.map_err(|error| self.error(&error))
+            self.reviewer.may(&user, act).await.map_err(|error| self.error(&error))
         })
     }
 }

@@ -1,5 +1,6 @@
 //! An agent: bound, then running, then drained.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
+use weir_config::PolicyLimits;
 use weir_query::{
     Builtin, Compiler, Engine, EngineConfig, FolderConfig, Inputs, LogRoot, PolicySet, QueryError,
 };
@@ -16,9 +18,12 @@ use weir_rpc::{Ending, ListenError, Listener, ServeError, Server};
 use crate::Config;
 use crate::audit::AuditLog;
 use crate::filter_folder::FilterFolder;
+use crate::labels::LabelWatch;
 use crate::metrics::Metrics;
+use crate::policies::{Origin, Policies};
 use crate::policy_folder::PolicyFolder;
 use crate::probes::{Probes, State};
+use crate::resources::Resources;
 
 /// How long a blocking thread that has nothing to do is kept.
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(2);
@@ -66,6 +71,8 @@ pub struct Agent {
     folder: FilterFolder,
     audit: Arc<AuditLog>,
     policies: PolicyFolder,
+    /// What the cluster has to say, where the config asks for that.
+    cluster: Option<(Resources, LabelWatch)>,
     drain: Duration,
 }
 
@@ -80,9 +87,12 @@ impl Agent {
             .iter()
             .map(|filter| Builtin::new(filter.name, filter.digest, filter.size, weir_filters::component))
             .collect();
-        let policies = match &config.policies_folder {
-            Some(_) => PolicySet::not_synced("they are being loaded"),
-            None => PolicySet::default(),
+        let mut origins = Vec::new();
+        origins.extend(config.policies_folder.as_ref().map(|_| Origin::Folder));
+        origins.extend(config.resources.as_ref().map(|_| Origin::Cluster));
+        let policies = match origins.as_slice() {
+            [] => PolicySet::default(),
+            [..] => PolicySet::not_synced("they are being loaded"),
         };
         let engine = EngineConfig {
             cache_dir: config.cache_dir,
@@ -94,7 +104,7 @@ impl Agent {
             allow_components: config.allow_components,
             folder: config.filters_folder.map(|path| FolderConfig { path, limits: config.limits.folder }),
             trust: config.trust.trust,
-            node: config.node,
+            node: config.node.clone(),
             policies: Arc::new(policies),
             ..EngineConfig::new(
                 Inputs::Root(LogRoot::beneath(config.logs_dir, config.logs_link_dirs)),
@@ -105,14 +115,20 @@ impl Agent {
         let metrics = Metrics::new(filters.iter().map(Builtin::name).collect());
         let folder = FilterFolder::new(Arc::clone(&engine), Arc::clone(&metrics), config.filters_reload);
         folder.look().await;
-        let policies = PolicyFolder::new(
-            config.policies_folder,
-            config.policies_reload,
-            Arc::clone(&engine),
-            Arc::clone(&metrics),
-            folder.changed(),
-        );
+        let all = Arc::new(Policies::new(Arc::clone(&engine), Arc::clone(&metrics), &origins));
+        let policies = PolicyFolder {
+            path: config.policies_folder,
+            every: config.policies_reload,
+            limits: PolicyLimits { component_bytes: engine.component_bytes(), ..PolicyLimits::default() },
+            filters_changed: folder.changed(),
+            policies: Arc::clone(&all),
+        };
         policies.look().await;
+        let cluster = config.resources.map(|server| server.client()).transpose()?.map(|client| {
+            let labels = LabelWatch::new(client.clone(), Arc::clone(&engine));
+            let (engine, metrics) = (Arc::clone(&engine), Arc::clone(&metrics));
+            (Resources::new(client, config.node, engine, metrics, all), labels)
+        });
         let observer = Arc::clone(&metrics) as Arc<dyn weir_rpc::Observer>;
         let audit = AuditLog::start(&config.audit, Arc::clone(&metrics)).map_err(AgentError::Audit)?;
         let audit = Arc::new(audit);
@@ -123,7 +139,8 @@ impl Agent {
         let probes = Probes::bind(config.health_listen)
             .await
             .map_err(|source| AgentError::Health { address: config.health_listen, source })?;
-        Ok(Agent { server, listener, probes, metrics, folder, policies, audit, drain: config.drain })
+        let drain = config.drain;
+        Ok(Agent { server, listener, probes, metrics, folder, policies, cluster, audit, drain })
     }
 
     /// Where the agent listens, as one line for whoever started it: `listening grpc=… health=…`.
@@ -158,9 +175,19 @@ impl Agent {
             never = probes => match never {},
             never = self.folder.watch() => match never {},
             never = self.policies.watch() => match never {},
+            never = watch(self.cluster.as_ref()) => match never {},
         };
         self.audit.end();
         Ok(ending?)
+    }
+}
+
+/// Watches what the cluster has to say, where anything is asked of it.
+async fn watch(cluster: Option<&(Resources, LabelWatch)>) -> Infallible {
+    let Some((resources, labels)) = cluster else { return std::future::pending().await };
+    tokio::select! {
+        never = resources.watch() => never,
+        never = labels.watch() => never,
     }
 }
 
@@ -172,9 +199,9 @@ impl Agent {
 pub fn runtime(config: &Config) -> io::Result<Runtime> {
     Builder::new_current_thread()
         .enable_all()
-        // And one for the folder of filters, one for that of policies, and one that looks up the API server's name, which
-        // lookups may wait for.
-        .max_blocking_threads(config.limits.server.blocking_threads() + 3)
+        // And one for the folder of filters, one for that of policies, two for the cluster's objects and pods, and one that
+        // looks up the API server's name, which lookups may wait for.
+        .max_blocking_threads(config.limits.server.blocking_threads() + 5)
         .thread_keep_alive(THREAD_KEEP_ALIVE)
         .thread_name("weir-blocking")
         .on_thread_start(stand_back)

@@ -213,6 +213,7 @@ impl AuditLog {
                 Output::Histogram { .. } => "histogram",
             },
             "follow": question.follow,
+            "bypass": question.bypass.iter().take(TEXTS).map(|text| cut(text)).collect::<Vec<_>>(),
         })
     }
 
@@ -302,6 +303,7 @@ mod tests {
                 limit: Limit::Tail(10),
                 output: Output::Records,
                 follow: false,
+                bypass: vec!["keys".to_owned()],
             }),
             filters: vec![("redact".to_owned(), "sha256:12".to_owned())],
             policies: vec!["cards".to_owned()],
@@ -341,6 +343,7 @@ mod tests {
         assert_eq!(line["query"]["limit"], json!({"tail": 10}));
         assert_eq!(line["filters"], json!([{"name": "redact", "digest": "sha256:12"}]));
         assert_eq!(line["policies"], json!(["cards"]));
+        assert_eq!(line["query"]["bypass"], json!(["keys"]));
         let mode = std::os::unix::fs::PermissionsExt::mode(
             &fs::metadata(dir.path().join("text.jsonl")).expect("the file").permissions(),
         );

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use weir_cluster::ApiServer;
 use weir_query::ResumeKey;
 use weir_rpc::{Listen, TlsFiles};
 
@@ -73,6 +74,8 @@ pub struct Config {
     pub trust: TrustConfig,
     /// Name of this node; may be empty.
     pub node: String,
+    /// Whom to ask for the cluster's objects `Filter` and `FilterPolicy`; `None`: they aren't in force.
+    pub resources: Option<ApiServer>,
     /// How long running queries have to end when the agent is told to.
     pub drain: Duration,
     /// Who knows callers, and what they may read.
@@ -156,6 +159,11 @@ impl Config {
         }
         let resume_key = settings.resume_key_file.as_deref().map(resume_key).transpose()?;
         let access = AccessConfig::new(settings.access, &listen, tls.as_ref())?;
+        let node = settings.node.unwrap_or_default();
+        let resources = match settings.custom_resources {
+            Some(true) => Some(resources(&access, &node)?),
+            Some(false) | None => None,
+        };
         let trust = TrustConfig::new(&settings.filters)?;
         let FiltersSettings { folder: filters, reload_seconds, .. } = settings.filters;
         let (filters_folder, filters_reload) =
@@ -187,7 +195,8 @@ impl Config {
             policies_folder,
             policies_reload,
             trust,
-            node: settings.node.unwrap_or_default(),
+            node,
+            resources,
             drain: Duration::from_secs(drain_seconds),
         })
     }
@@ -204,6 +213,7 @@ impl Config {
             resume_key_file: self.resume_key_file.clone(),
             allow_components: Some(self.allow_components),
             node: Some(self.node.clone()),
+            custom_resources: Some(self.resources.is_some()),
             drain_seconds: Some(self.drain.as_secs()),
             filters: FiltersSettings {
                 folder: self.filters_folder.clone(),
@@ -238,6 +248,18 @@ fn resume_key(file: &Path) -> Result<ResumeKey, ConfigError> {
     ResumeKey::of_secret(&secret).ok_or_else(|| {
         refused(format!("{} bytes are too few; give at least {least} random ones", secret.len()))
     })
+}
+
+/// Whom to ask for the cluster's objects.
+fn resources(access: &AccessConfig, node: &str) -> Result<ApiServer, ConfigError> {
+    let refused = |reason: &str| Err(ConfigError::value("custom_resources", reason));
+    let Some(server) = access.api_server() else {
+        return refused("nobody is asked: set access.mode to kubernetes, or leave it out");
+    };
+    if node.is_empty() {
+        return refused("each object says what became of it on this node: set node to its name");
+    }
+    Ok(server.clone())
 }
 
 /// Whether two sockets can't both be bound.
@@ -352,6 +374,7 @@ mod tests {
             ("filters: {reload_seconds: 0}", "filters.reload_seconds", "1 to 86400"),
             ("policies: {folder: /nowhere}", "policies.folder", "/nowhere"),
             ("policies: {reload_seconds: 0}", "policies.reload_seconds", "1 to 86400"),
+            ("custom_resources: true", "custom_resources", "access.mode"),
             ("drain_seconds: 100000", "drain_seconds", "3600"),
             ("tls: {cert: a}", "tls.key", "tls.cert"),
             ("tls: {key: a}", "tls.cert", "tls.key"),

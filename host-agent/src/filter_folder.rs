@@ -50,7 +50,7 @@ impl FilterFolder {
                 changes.iter().for_each(|change| self.tell(change));
                 self.changed.fetch_or(!changes.is_empty(), Ordering::Relaxed);
                 if !changes.is_empty() {
-                    self.metrics.folder_filters(self.engine.folder_filters());
+                    self.metrics.own_filters(self.engine.own_names());
                 }
             }
             Ok(Err(error)) if !self.is_unreadable.swap(true, Ordering::Relaxed) => {

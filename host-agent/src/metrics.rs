@@ -18,11 +18,11 @@ use weir_query::{FilterStatus, PolicyStatus};
 use weir_rpc::{Observer, Outcome};
 
 /// Stands for every filter that a query brings itself: its name is the client's choice, and each would be a
-/// time series of its own. Also for filters of the folder beyond the first [`FOLDER_NAMES`].
+/// time series of its own. Also for filters that are installed beyond the first [`OWN_NAMES`].
 const OTHER_FILTER: &str = "other";
 
-/// Filters of the folder that have time series of their own, as long as they are loaded.
-const FOLDER_NAMES: usize = 64;
+/// Filters of the folder, and installed ones, that have time series of their own, as long as they are loaded.
+const OWN_NAMES: usize = 64;
 
 /// What may come of a record that reaches a filter.
 const VERDICTS: [&str; 7] = ["skipped", "kept", "dropped", "replaced", "withheld", "failed", "paused"];
@@ -40,8 +40,8 @@ const SECONDS: [f64; 10] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 
 pub(crate) struct Metrics {
     registry: Registry,
     filters: Vec<&'static str>,
-    /// Filters of the folder that are loaded now, no more than [`FOLDER_NAMES`].
-    folder: RwLock<BTreeSet<String>>,
+    /// Filters of the folder, and installed ones, that are loaded now, no more than [`OWN_NAMES`].
+    own: RwLock<BTreeSet<String>>,
     queries: Family<OutcomeLabel, Counter>,
     refusals: Family<LimitLabel, Counter>,
     running: Gauge,
@@ -151,7 +151,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("weir");
         let metrics = Metrics {
             filters,
-            folder: RwLock::default(),
+            own: RwLock::default(),
             queries: Family::default(),
             refusals: Family::default(),
             running: Gauge::default(),
@@ -316,13 +316,13 @@ impl Metrics {
         }
     }
 
-    /// Takes note of the filters that the folder has now. With one that it has no more go its time series, so that there
-    /// are never many.
-    pub(crate) fn folder_filters(&self, names: Vec<String>) {
-        let mut folder = self.folder.write().unwrap_or_else(PoisonError::into_inner);
-        let names: BTreeSet<String> = names.into_iter().take(FOLDER_NAMES).collect();
-        folder.difference(&names).for_each(|gone| self.forget(gone));
-        *folder = names;
+    /// Takes note of the filters that there are now besides those that ship with Weir. With one that is gone go its time
+    /// series, so that there are never many.
+    pub(crate) fn own_filters(&self, names: Vec<String>) {
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        let names: BTreeSet<String> = names.into_iter().take(OWN_NAMES).collect();
+        own.difference(&names).for_each(|gone| self.forget(gone));
+        *own = names;
     }
 
     fn forget(&self, filter: &str) {
@@ -363,10 +363,10 @@ impl Observer for Metrics {
     }
 
     fn filter(&self, status: &FilterStatus) {
-        // Held until all is counted: what leaves the folder meanwhile is forgotten after that.
-        let folder = self.folder.read().unwrap_or_else(PoisonError::into_inner);
+        // Held until all is counted: what goes meanwhile is forgotten after that.
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
         let name = status.name.as_str();
-        let is_known = self.filters.contains(&name) || folder.contains(name);
+        let is_known = self.filters.contains(&name) || own.contains(name);
         let filter = if is_known { name } else { OTHER_FILTER }.to_owned();
         let records = [
             status.skipped_by_prefilter,

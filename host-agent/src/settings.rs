@@ -29,6 +29,8 @@ pub struct Settings {
     pub allow_components: Option<bool>,
     /// Name of this node, which filters are told.
     pub node: Option<String>,
+    /// Whether the cluster's objects `Filter` and `FilterPolicy` are in force.
+    pub custom_resources: Option<bool>,
     /// Seconds that running queries have to end when the agent is told to.
     pub drain_seconds: Option<u64>,
     /// Filters besides those that ship with the agent.
@@ -116,6 +118,7 @@ impl Settings {
             resume_key_file: self.resume_key_file.or(below.resume_key_file),
             allow_components: self.allow_components.or(below.allow_components),
             node: self.node.or(below.node),
+            custom_resources: self.custom_resources.or(below.custom_resources),
             drain_seconds: self.drain_seconds.or(below.drain_seconds),
             filters: FiltersSettings {
                 folder: self.filters.folder.or(below.filters.folder),

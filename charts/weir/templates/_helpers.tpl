@@ -106,7 +106,15 @@ data:
 {{- if .Values.policies -}}
 {{- $_ := set $own "policies" (dict "folder" "/etc/weir/policies") -}}
 {{- end -}}
+{{- if eq (include "weir.customResources" .) "true" -}}
+{{- $_ := set $own "custom_resources" true -}}
+{{- end -}}
 {{- mustMergeOverwrite (deepCopy .Values.config) $own | toYaml -}}
+{{- end -}}
+
+{{/* Whether agents act on Filters and FilterPolicies: they ask the API server, which they do where access is by Kubernetes. */}}
+{{- define "weir.customResources" -}}
+{{- and .Values.customResources.enabled (eq ((.Values.config.access).mode | default "kubernetes") "kubernetes") -}}
 {{- end -}}
 
 {{/* Seconds that queries have to end, and after that a pod. */}}

@@ -98,8 +98,12 @@ pub(crate) struct SubjectAccessReview {
 #[derive(Serialize)]
 pub(crate) struct ResourceAttributes {
     pub(crate) verb: &'static str,
+    /// Empty: the core's.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) group: &'static str,
     pub(crate) version: &'static str,
     pub(crate) resource: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) subresource: &'static str,
     /// `None`: in all namespaces.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use crate::api_server::ApiClient;
 use crate::cache::{Cache, Found, Full};
 use crate::observer::{Observer, Review, Verdict};
-use crate::post::{PATIENCE, PostError, post};
+use crate::request::{PATIENCE, RequestError, post};
 use crate::review::{ResourceAttributes, Reviewed, SubjectAccessReview, TokenReview, UserInfo};
 use crate::user::User;
 
@@ -51,6 +51,19 @@ pub enum Namespaced {
     },
 }
 
+/// What is done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// Logs are read: `get` on `pods/log`.
+    Read(Namespaced),
+    /// A `Filter` is used in a query: `use` on `filters` of `weir.dev`, by its name.
+    UseFilter(String),
+    /// A filter of the caller's own is used: `upload` on `filters` of `weir.dev`.
+    UploadFilter,
+    /// A policy is left out: `bypass` on `filterpolicies` of `weir.dev`, by its name.
+    BypassPolicy(String),
+}
+
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -75,8 +88,8 @@ struct Shared {
     config: ReviewerConfig,
     observer: Arc<dyn Observer>,
     /// By the token's digest.
-    tokens: Cache<[u8; 32], Option<Arc<User>>, PostError>,
-    accesses: Cache<(Arc<User>, Namespaced), bool, PostError>,
+    tokens: Cache<[u8; 32], Option<Arc<User>>, RequestError>,
+    accesses: Cache<(Arc<User>, Act), bool, RequestError>,
     slots: Semaphore,
 }
 
@@ -107,11 +120,11 @@ impl Reviewer {
         self.found(Review::Token, found)?.ok_or(ReviewError::Token)
     }
 
-    /// Whether `user` may read logs: `get` on `pods/log`. Within a tokio runtime.
+    /// Whether `user` may do that. Within a tokio runtime.
     ///
     /// # Errors
     /// [`ReviewError::Unavailable`].
-    pub async fn may_read(&self, user: &Arc<User>, what: Namespaced) -> Result<bool, ReviewError> {
+    pub async fn may(&self, user: &Arc<User>, what: Act) -> Result<bool, ReviewError> {
         let key = (Arc::clone(user), what);
         let (asker, asked) = (self.clone(), key.clone());
         let ask = || async move { asker.review_access(asked).await };
@@ -128,7 +141,7 @@ impl Reviewer {
     fn found<V>(
         &self,
         review: Review,
-        found: Result<Result<Found<V>, PostError>, Full>,
+        found: Result<Result<Found<V>, RequestError>, Full>,
     ) -> Result<V, ReviewError> {
         let failed = |reason: String| Err(ReviewError::Unavailable { reason });
         match found {
@@ -142,7 +155,7 @@ impl Reviewer {
         }
     }
 
-    async fn review_token(&self, token: String) -> Result<Option<Arc<User>>, PostError> {
+    async fn review_token(&self, token: String) -> Result<Option<Arc<User>>, RequestError> {
         let ReviewerConfig { audience, api_server_tokens, .. } = &self.0.config;
         let ours = self.review_token_for(token.clone(), Some(audience)).await?;
         if ours.is_none() && *api_server_tokens {
@@ -156,7 +169,7 @@ impl Reviewer {
         &self,
         token: String,
         audience: Option<&String>,
-    ) -> Result<Option<Arc<User>>, PostError> {
+    ) -> Result<Option<Arc<User>>, RequestError> {
         let review = TokenReview { token, audiences: audience.map(|audience| vec![audience.clone()]) };
         let status = self.review(Review::Token, &review).await?;
         // An API server that doesn't know audiences tells none; then nobody has checked ours.
@@ -168,20 +181,8 @@ impl Reviewer {
         Ok(user)
     }
 
-    async fn review_access(&self, (user, what): (Arc<User>, Namespaced)) -> Result<bool, PostError> {
-        let (namespace, name) = match what {
-            Namespaced::All => (None, None),
-            Namespaced::Namespace(namespace) => (Some(namespace), None),
-            Namespaced::Pod { namespace, name } => (Some(namespace), Some(name)),
-        };
-        let resource_attributes = ResourceAttributes {
-            verb: "get",
-            version: "v1",
-            resource: "pods",
-            subresource: "log",
-            namespace,
-            name,
-        };
+    async fn review_access(&self, (user, act): (Arc<User>, Act)) -> Result<bool, RequestError> {
+        let resource_attributes = ResourceAttributes::from(act);
         let User { name, uid, groups, extra } = (*user).clone();
         let review = SubjectAccessReview { user: name, uid, groups, extra, resource_attributes };
         let status = self.review(Review::Access, &review).await?;
@@ -194,19 +195,54 @@ impl Reviewer {
     }
 
     /// Asks for one review, when there is room.
-    async fn review<T: Reviewed>(&self, kind: Review, review: &T) -> Result<T::Status, PostError> {
+    async fn review<T: Reviewed>(&self, kind: Review, review: &T) -> Result<T::Status, RequestError> {
         let answer = match tokio::time::timeout(PATIENCE, self.0.slots.acquire()).await {
             Ok(slot) => {
                 let _slot = slot.expect("the semaphore is never closed");
                 post(&self.0.client.0, review).await
             }
-            Err(_) => Err(PostError::Late),
+            Err(_) => Err(RequestError::Late(PATIENCE)),
         };
         if let Err(error) = &answer {
             tracing::warn!(review = kind.name(), "the Kubernetes API server {error}");
             self.0.observer.reviewed(kind, Verdict::Failed);
         }
         answer
+    }
+}
+
+impl From<Act> for ResourceAttributes {
+    fn from(act: Act) -> ResourceAttributes {
+        let of_weir = |verb, resource, name| ResourceAttributes {
+            verb,
+            group: "weir.dev",
+            version: "v1alpha1",
+            resource,
+            subresource: "",
+            namespace: None,
+            name,
+        };
+        match act {
+            Act::Read(what) => {
+                let (namespace, name) = match what {
+                    Namespaced::All => (None, None),
+                    Namespaced::Namespace(namespace) => (Some(namespace), None),
+                    Namespaced::Pod { namespace, name } => (Some(namespace), Some(name)),
+                };
+                ResourceAttributes {
+                    verb: "get",
+                    group: "",
+                    version: "v1",
+                    resource: "pods",
+                    subresource: "log",
+                    namespace,
+                    name,
+                }
+            }
+            Act::UseFilter(name) => of_weir("use", "filters", Some(name)),
+            Act::UploadFilter => of_weir("upload", "filters", None),
+            Act::BypassPolicy(name) => of_weir("bypass", "filterpolicies", Some(name)),
+        }
     }
 }
 

@@ -26,6 +26,9 @@ use crate::api_server::ApiServer;
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(3);
 
+/// Silence after which the system asks whether the other end is still there, and again.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
 /// How long a connection is kept that isn't used.
 const IDLE: Duration = Duration::from_secs(90);
 
@@ -127,6 +130,10 @@ fn https(pem: &[u8]) -> Result<Https, String> {
     tcp.enforce_http(false);
     tcp.set_connect_timeout(Some(CONNECT));
     tcp.set_nodelay(true);
+    // A watch may hear nothing for minutes: the system finds out whether the other end is still there.
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE));
+    tcp.set_keepalive_retries(Some(3));
     let connector =
         HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1().wrap_connector(tcp);
     Ok(Client::builder(TokioExecutor::new())

@@ -40,7 +40,7 @@ struct PolicySettings {
     name: Option<String>,
     namespaces: Option<Vec<String>>,
     pods: Option<Vec<String>>,
-    /// Refused: an agent knows no labels.
+    /// Refused: these are for a `FilterPolicy` of the cluster.
     labels: Option<Value>,
     on_failure: Option<String>,
     filters: Vec<FilterSettings>,
@@ -69,7 +69,8 @@ pub fn read_policy(path: &Path, limits: &PolicyLimits) -> Result<PolicySpec, Doc
         document.placed(field, &reason).unwrap_or_else(|| document.error(None, reason.clone()))
     };
     if settings.labels.is_some() {
-        let reason = "an agent knows no labels of pods; name namespaces and pods instead".to_owned();
+        let reason =
+            "labels select in a FilterPolicy of the cluster; name namespaces and pods here".to_owned();
         return Err(wrong("labels", reason));
     }
     let on_failure = match settings.on_failure.as_deref() {
@@ -97,6 +98,7 @@ pub fn read_policy(path: &Path, limits: &PolicyLimits) -> Result<PolicySpec, Doc
     let scope = PolicyScope {
         namespaces: settings.namespaces.unwrap_or_default(),
         pods: settings.pods.unwrap_or_default(),
+        ..PolicyScope::default()
     };
     let name = settings.name.unwrap_or_else(|| name_of(path));
     Ok(PolicySpec { name, scope, filters: Ok(filters), on_failure })
@@ -152,6 +154,7 @@ fn scope_of(path: &Path) -> PolicyScope {
     PolicyScope {
         namespaces: names("namespaces").unwrap_or_default(),
         pods: names("pods").unwrap_or_default(),
+        ..PolicyScope::default()
     }
 }
 
@@ -228,7 +231,7 @@ mod tests {
         for (text, says) in [
             ("namespace: [a]", "pci.yaml:1: namespace: there is no such key; did you mean 'namespaces'?"),
             ("colour: red", "pci.yaml:1: colour: there is no such key; docs/policies.md lists all"),
-            ("name: x\nlabels: {a: b}", "pci.yaml:2: labels: an agent knows no labels of pods"),
+            ("name: x\nlabels: {a: b}", "pci.yaml:2: labels: labels select in a FilterPolicy"),
             (
                 "filters:\n- name: redact\n- name: a\n  parms: {}",
                 "pci.yaml:4: filters.1.parms: there is no such key; did you mean 'params'?",

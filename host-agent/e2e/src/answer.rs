@@ -57,10 +57,13 @@ impl Weir {
         Weir { binary, target, cache }
     }
 
-    /// `weir logs` of all namespaces' pods with these further flags, as JSON lines with everything it has to tell.
+    /// `weir logs` of the workload with these further flags, as JSON lines with everything it has to tell.
     pub(crate) fn command(&self, flags: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.arg("logs").args(&self.target).args(["-o", "jsonl", "--stats"]).args(flags);
+        if !flags.iter().any(|flag| flag.starts_with("e2e:")) {
+            command.arg("e2e:");
+        }
         command.env("XDG_CACHE_HOME", &self.cache).env_remove("WEIR_AGENT").stdin(Stdio::null());
         command
     }

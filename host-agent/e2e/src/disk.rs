@@ -43,10 +43,10 @@ pub(crate) struct LogFile {
     path: PathBuf,
 }
 
-/// All log files below `root`. Folders and files may come and go meanwhile; what is gone is left out.
+/// All log files of the workload below `root`; an agent in a pod has some of its own. Folders and files may come and go meanwhile; what is gone is left out.
 pub(crate) fn files(root: &Path) -> Result<Vec<LogFile>> {
     let mut files = Vec::new();
-    for pod in names(root)? {
+    for pod in names(root)?.into_iter().filter(|pod| pod.starts_with("e2e_")) {
         for container in names(&root.join(&pod))? {
             let dir = root.join(&pod).join(&container);
             for name in names(&dir)? {

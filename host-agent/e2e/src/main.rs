@@ -5,7 +5,10 @@
 //! needs and runs it in namespaces of its own. [`cluster`]: an API server says who may read what.
 
 mod agent;
+mod agent_pod;
 mod answer;
+mod certs;
+mod chart;
 mod cluster;
 mod disk;
 mod follow;
@@ -25,7 +28,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use clap::Parser;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, AgentProcess};
+use crate::agent_pod::{AgentPod, IMAGE};
 use crate::answer::Weir;
 use crate::follow::Following;
 use crate::node::{Container, Node, Rotations};
@@ -55,17 +59,21 @@ struct Args {
     /// The workload: `weir-e2e-writer`, linked statically
     #[arg(long)]
     writer: PathBuf,
+    /// An OCI layout with the agent's image, of this tag: the agent is then a pod as the chart describes it
+    #[arg(long, num_args = 2, value_names = ["LAYOUT", "TAG"])]
+    image: Option<Vec<String>>,
+    /// Rotations that each container of the workload must see
+    #[arg(long, default_value_t = 6)]
+    rotations: usize,
     /// Empty folder for everything that the node keeps
     #[arg(long)]
     state: PathBuf,
 }
 
-/// Rotations that each container of `steady` must see.
-const ROTATIONS: usize = 6;
-
-/// How long the workload may take for its rotations, restarts and deletions. Kubelet removes a deleted pod's logs up
-/// to a minute after its end.
-const WORKLOAD: Duration = Duration::from_secs(180);
+/// How long the workload may take for its restarts and deletions, and for each of its rotations. Kubelet removes a deleted
+/// pod's logs up to a minute after its end.
+const WORKLOAD: Duration = Duration::from_secs(150);
+const ROTATION: Duration = Duration::from_secs(15);
 
 fn main() -> ExitCode {
     let command = Command::parse();
@@ -84,17 +92,23 @@ fn main() -> ExitCode {
 fn run(args: &Args, report: &mut Report) -> Result<()> {
     let mut node = Node::start(&args.state, &args.kubelet, &args.writer)?;
     std::fs::create_dir_all(node::LOGS)?;
-    let mut agent = Agent::start(&args.agent, &args.state)?;
+    let mut agent = match args.image.as_deref() {
+        Some([layout, tag]) => {
+            node.import(Path::new(layout), IMAGE)?;
+            Agent::Pod(AgentPod::start(&node, &args.state, tag)?)
+        }
+        _ => Agent::Process(AgentProcess::start(&args.agent, &args.state)?),
+    };
     let cache = args.state.join("cache");
     let local = Weir::new(args.weir.clone(), Vec::new(), cache.clone());
-    let remote = Weir::new(args.weir.clone(), vec!["--agent".to_owned(), agent.url.clone()], cache);
+    let remote = Weir::new(args.weir.clone(), agent.target(), cache);
 
     let mut follows = [
         Following::start("follow a folder", &local, &args.state)?,
         Following::start("follow, killed and resumed", &local, &args.state)?,
         Following::start("follow an agent that restarts", &remote, &args.state)?,
     ];
-    let worked = work(&mut node, &mut agent, [&local, &remote], &mut follows);
+    let worked = work(args.rotations, &mut node, &mut agent, [&local, &remote], &mut follows);
     report.check("searches while kubelet rotates", worked);
     node.stop_writing(&["doomed"])?;
     settle(&node)?;
@@ -113,6 +127,7 @@ fn run(args: &Args, report: &mut Report) -> Result<()> {
 /// Runs the workload until everything has happened that the test is about, and searches all the while. Of the follows,
 /// the second is killed before a rotation and resumed behind it, and the third's agent is restarted.
 fn work(
+    wanted: usize,
     node: &mut Node,
     agent: &mut Agent,
     weirs: [&Weir; 2],
@@ -150,10 +165,11 @@ fn work(
             node.run_pod("late", &[short("short")])?;
             late = true;
         }
-        if late && to_come.is_empty() && done(node, &rotations)? {
+        if late && to_come.is_empty() && done(wanted, node, &rotations)? {
             break;
         }
-        ensure!(start.elapsed() < WORKLOAD, "the workload takes too long: {:?}", rotations);
+        let limit = WORKLOAD + ROTATION * u32::try_from(wanted)?;
+        ensure!(start.elapsed() < limit, "the workload takes too long: {:?}", rotations);
         live.search(weirs[(live.searches % 2) as usize])?;
     }
     let Live { searches, lines, told, incomplete } = live;
@@ -181,9 +197,9 @@ impl Turn {
 }
 
 /// Whether all of the workload has happened.
-fn done(node: &Node, rotations: &Rotations) -> Result<bool> {
+fn done(wanted: usize, node: &Node, rotations: &Rotations) -> Result<bool> {
     let rotated =
-        ["short", "long", "pieces"].iter().all(|container| rotations.of("steady", container) >= ROTATIONS)
+        ["short", "long", "pieces"].iter().all(|container| rotations.of("steady", container) >= wanted)
             && rotations.of("late", "short") >= 2;
     let restarted = node.runs()?.iter().any(|run| run.writer == "crash-short" && run.number >= 2);
     let gone = !disk::files(Path::new(node::LOGS))?.iter().any(|file| file.source.pod == "doomed-node");

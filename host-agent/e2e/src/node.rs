@@ -61,18 +61,13 @@ impl Node {
         let mut command = Command::new("containerd");
         command.arg("--config").arg(dir.join("containerd.toml"));
         let mut containerd = Daemon::start("containerd", dir, &mut command, false)?;
-        let ctr = |args: &[&str]| {
-            let socket = dir.join("containerd.sock");
-            let flags = ["--address".as_ref(), socket.as_os_str(), "--namespace".as_ref(), "k8s.io".as_ref()];
-            output(Path::new("ctr"), flags.into_iter().chain(args.iter().map(AsRef::as_ref)))
-        };
         wait::until("containerd answers", STEP, || {
             containerd.alive()?;
-            Ok(ctr(&["version"]).ok())
+            Ok(ctr(dir, &["version"]).ok())
         })?;
         let archive = image::archive(writer, dir)?;
         let archive = archive.to_str().context("the state folder's name is UTF-8")?;
-        ctr(&["images", "import", "--snapshotter", "native", archive])?;
+        ctr(dir, &["images", "import", "--snapshotter", "native", archive])?;
 
         let config = dir.join("kubelet.json");
         fs::write(&config, kubelet_config(dir).to_string())?;
@@ -83,6 +78,18 @@ impl Node {
         Ok(Node { dir: dir.to_owned(), kubelet, containerd })
     }
 
+    /// Gives containerd an image from an OCI layout; its tag is the one that the layout has.
+    pub(crate) fn import(&self, layout: &Path, name: &str) -> Result<()> {
+        let archive = self.dir.join("imported.tar");
+        output(
+            Path::new("tar"),
+            ["-C".as_ref(), layout.as_os_str(), "-cf".as_ref(), archive.as_os_str(), ".".as_ref()],
+        )?;
+        let archive = archive.to_str().context("the state folder's name is UTF-8")?;
+        ctr(&self.dir, &["images", "import", "--snapshotter", "native", "--base-name", name, archive])
+            .map(drop)
+    }
+
     /// Fails when a part of the node has ended.
     pub(crate) fn alive(&mut self) -> Result<()> {
         self.containerd.alive()?;
@@ -91,10 +98,14 @@ impl Node {
 
     /// Runs a pod of these containers.
     pub(crate) fn run_pod(&self, name: &str, containers: &[Container]) -> Result<()> {
-        let manifest = pod(name, containers, &self.ledgers()).to_string();
+        self.run_manifest(name, &pod(name, containers, &self.ledgers()))
+    }
+
+    /// Runs a pod.
+    pub(crate) fn run_manifest(&self, name: &str, manifest: &Value) -> Result<()> {
         // Kubelet reads whatever it sees in its folder, half a file too: write elsewhere, then rename.
         let staged = self.dir.join("staging").join(name);
-        fs::write(&staged, manifest)?;
+        fs::write(&staged, manifest.to_string())?;
         fs::rename(staged, self.manifest(name))
             .with_context(|| format!("pod {name} could not be handed over"))
     }
@@ -197,6 +208,13 @@ impl fmt::Display for Rotations {
         }
         Ok(())
     }
+}
+
+/// Asks containerd as an administrator.
+fn ctr(dir: &Path, args: &[&str]) -> Result<Vec<u8>> {
+    let socket = dir.join("containerd.sock");
+    let flags = ["--address".as_ref(), socket.as_os_str(), "--namespace".as_ref(), "k8s.io".as_ref()];
+    output(Path::new("ctr"), flags.into_iter().chain(args.iter().map(AsRef::as_ref)))
 }
 
 /// containerd 1.6 and later read this; later ones migrate it.

@@ -9,6 +9,7 @@ use weir_sandbox::{Filter, Kind, KnownComponent};
 use crate::engine::Engine;
 use crate::folder::{Folder, FolderChange, FolderFile, Loader, Named};
 use crate::gate::{self, GateError};
+use crate::installed::Installed;
 use crate::{Cancel, FilterRef, QueryError};
 
 /// A filter as listings show it.
@@ -69,9 +70,17 @@ impl Engine {
     /// # Errors
     /// A filter that can't be compiled.
     pub fn filters(&self) -> Result<FilterList, QueryError> {
-        let mut filters: Vec<FilterInfo> =
-            self.builtin.keys().map(|name| self.filter(name)).collect::<Result<_, _>>()?;
-        let (found, files) = self.folder.as_ref().map(|it| (it.filters(), it.files())).unwrap_or_default();
+        let installed = self.installed();
+        let named = |(name, it): (&String, &Result<Installed, String>)| {
+            it.as_ref().ok().map(|it| FilterInfo::of(name, &it.filter))
+        };
+        let mut filters: Vec<FilterInfo> = installed.iter().filter_map(named).collect();
+        for name in self.builtin.keys().filter(|name| !installed.contains_key(**name)) {
+            filters.push(FilterInfo::of(name, &self.load_builtin(name, "name", &Cancel::default())?));
+        }
+        let (mut found, files) =
+            self.folder.as_ref().map(|it| (it.filters(), it.files())).unwrap_or_default();
+        found.retain(|named| !installed.contains_key(&named.filter.description().name));
         filters.extend(found.into_iter().map(FilterInfo::named));
         filters.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(FilterList { filters, files })
@@ -93,10 +102,17 @@ impl Engine {
         folder.look(&load, &|name| self.builtin.contains_key(name))
     }
 
-    /// Names of the filters of the folder that queries can use, sorted.
-    pub fn folder_filters(&self) -> Vec<String> {
+    /// The names that filters of the folder and installed ones have of their own, sorted.
+    pub fn own_names(&self) -> Vec<String> {
         let found = self.folder.as_ref().map(Folder::filters).unwrap_or_default();
-        found.iter().map(|named| named.filter.description().name.clone()).collect()
+        let installed = self.installed();
+        let installed = installed.values().flatten().map(|it| &it.filter);
+        let filters = found.iter().map(|named| &named.filter).chain(installed);
+        let mut names: Vec<String> = filters.map(|filter| filter.description().name.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| !self.builtin.contains_key(name.as_str()));
+        names
     }
 
     /// The filter of that name.
@@ -104,7 +120,10 @@ impl Engine {
     /// # Errors
     /// No such filter, or one that can't be compiled.
     pub fn filter(&self, name: &str) -> Result<FilterInfo, QueryError> {
-        if let Some(named) = self.folder.as_ref().and_then(|folder| folder.get(name)) {
+        let is_installed = self.installed().contains_key(name);
+        if let Some(named) =
+            self.folder.as_ref().filter(|_| !is_installed).and_then(|folder| folder.get(name))
+        {
             return Ok(FilterInfo::named(named));
         }
         let filter = FilterRef::Name(name.to_owned());
@@ -142,14 +161,14 @@ impl Engine {
     ) -> Result<Filter, QueryError> {
         let go_on = || !cancel.is_cancelled();
         match filter {
-            FilterRef::Name(name) => {
-                let Some(builtin) = self.builtin.get(name.as_str()) else {
+            FilterRef::Name(name) => match self.find_installed(name, field)? {
+                Some(installed) => Ok(installed.filter),
+                None if self.builtin.contains_key(name.as_str()) => self.load_builtin(name, field, cancel),
+                None => {
                     let found = self.folder.as_ref().and_then(|folder| folder.get(name));
-                    return found.map(|named| named.filter).ok_or_else(|| self.no_filter(name, field));
-                };
-                let load = |component: KnownComponent<'_>| self.sandbox.load_known_while(component, &go_on);
-                builtin.with_component(load).map_err(|error| QueryError::load(field, &error))
-            }
+                    found.map(|named| named.filter).ok_or_else(|| self.no_filter(name, field))
+                }
+            },
             FilterRef::Component { label, bytes, .. } => {
                 let load = self.sandbox.load_while(bytes, &go_on);
                 load.map_err(|error| QueryError::load(&format!("{field} ({label})"), &error))
@@ -165,6 +184,22 @@ impl Engine {
                 load.map_err(|error| QueryError::load(&format!("{field} ({label})"), &error))
             }
         }
+    }
+
+    /// The filter of that name that ships with Weir.
+    ///
+    /// # Errors
+    /// No such filter, or one that can't be compiled.
+    pub(crate) fn load_builtin(
+        &self,
+        name: &str,
+        field: &str,
+        cancel: &Cancel,
+    ) -> Result<Filter, QueryError> {
+        let builtin = self.builtin.get(name).ok_or_else(|| self.no_filter(name, field))?;
+        let go_on = || !cancel.is_cancelled();
+        let load = |component: KnownComponent<'_>| self.sandbox.load_known_while(component, &go_on);
+        builtin.with_component(load).map_err(|error| QueryError::load(field, &error))
     }
 
     /// Refuses components that come with queries, `field` of which names one, where the config doesn't allow them.
@@ -212,8 +247,11 @@ impl Engine {
     fn no_filter(&self, name: &str, field: &str) -> QueryError {
         let found = self.folder.as_ref().map(Folder::filters).unwrap_or_default();
         let found = found.iter().map(|named| named.filter.description().name.as_str());
-        let mut known: Vec<&str> = self.builtin.keys().copied().chain(found).collect();
+        let installed = self.installed();
+        let installed = installed.keys().map(String::as_str);
+        let mut known: Vec<&str> = self.builtin.keys().copied().chain(found).chain(installed).collect();
         known.sort_unstable();
+        known.dedup();
         QueryError::NotFound {
             field: field.to_owned(),
             message: format!("no filter is named '{name}'; there are {}", known.join(", ")),

@@ -11,6 +11,8 @@ use weir_trust::Trust;
 
 use crate::builtin::Builtin;
 use crate::folder::{Folder, FolderConfig};
+use crate::installed::InstalledSet;
+use crate::labels::KnownLabels;
 use crate::plan::{Plan, Planner};
 use crate::policy::PolicySet;
 use crate::prefilters::Prefilters;
@@ -127,6 +129,8 @@ pub struct Engine {
     prefilters: Prefilters,
     pub(crate) builtin: BTreeMap<&'static str, Builtin>,
     pub(crate) folder: Option<Folder>,
+    pub(crate) installed: RwLock<Arc<InstalledSet>>,
+    pub(crate) labels: Arc<KnownLabels>,
     pub(crate) policies: RwLock<Arc<PolicySet>>,
 }
 
@@ -156,7 +160,13 @@ impl Engine {
         let folder = config.folder.clone().map(Folder::new);
         let policies = RwLock::new(Arc::clone(&config.policies));
         let prefilters = Prefilters::default();
-        Ok(Engine { config, sandbox, resume_key, prefilters, builtin, folder, policies })
+        let (installed, labels) = Default::default();
+        Ok(Engine { config, sandbox, resume_key, prefilters, builtin, folder, installed, labels, policies })
+    }
+
+    /// What is known of labels, which policies select by.
+    pub fn labels(&self) -> &KnownLabels {
+        &self.labels
     }
 
     /// The sources within `scope` that any of `selectors` takes (all, when there is none), by identity. With `times`,
@@ -174,7 +184,7 @@ impl Engine {
         let selection = Selection::new(selectors, &self.config.limits, scope)?;
         let sets = self.select(&selection, selectors, None)?;
         let policies = self.policies();
-        let is_covered = |set: &LogSet| policies.covering(&set.source) != Ok(Vec::new());
+        let is_covered = |set: &LogSet| policies.covering(&set.source, &[]) != Ok(Vec::new());
         Ok(sets.iter().map(|set| source_info(set, times, is_covered(set))).collect())
     }
 

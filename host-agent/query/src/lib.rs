@@ -25,7 +25,9 @@ mod folder;
 mod folder_file;
 mod follow;
 mod gate;
+mod installed;
 mod job;
+mod labels;
 mod lane;
 mod lateness;
 mod limits;
@@ -65,6 +67,8 @@ pub use event::{
     Bucket, Count, Event, FilterFailure, FilterStatus, Flow, Gap, Progress, SourceStatus, Summary,
 };
 pub use folder::{FolderChange, FolderConfig, FolderFile, FolderLimits};
+pub use installed::InstalledSpec;
+pub use labels::{KnownLabels, LabelRequirement, LabelSelector, LabelValue, Labels};
 pub use lateness::Lateness;
 pub use limits::{QueryLimits, available_threads};
 pub use params::check_params;
@@ -74,7 +78,7 @@ pub use policy_status::{PolicyFilterStatus, PolicyStatus};
 pub use resume::{NotAToken, ResumeKey, ResumeToken, SourcePosition};
 pub use run::{Going, Running};
 pub use schema::type_name;
-pub use scope::{Place, Scope};
+pub use scope::{Place, Right, Scope};
 pub use shadow_status::{Difference, Outcome, SampleSide, ShadowSample, ShadowStatus};
 pub use spec::{FilterRef, FilterSpec, Limit, OnFailure, Output, QuerySpec, ShadowSpec, UploadedComponent};
 pub use table::{Table, merge_summaries};

@@ -14,8 +14,9 @@ use crate::filter_stage::{Prefilter, StagePlan};
 use crate::follow::{FollowPlan, Instance};
 use crate::params::check_within;
 use crate::policing::Policing;
+use crate::policy::PolicySet;
 use crate::resume::{self, ResumeKey};
-use crate::scope::Scope;
+use crate::scope::{Right, Scope};
 use crate::selection::Selection;
 use crate::shadow::ShadowPlan;
 use crate::spec::{FilterRef, FilterSpec, OnFailure, ShadowSpec};
@@ -92,6 +93,7 @@ impl Planner<'_> {
         let selection = Selection::new(&spec.sources, &engine.config.limits, self.scope)?;
         let time = self.time()?;
         self.check_context()?;
+        self.check_rights()?;
         let mut limits = ScanLimits::default();
         if let Some(bytes) = spec.line_bytes {
             limits.line_bytes = self.line_bytes(bytes)?;
@@ -126,7 +128,9 @@ impl Planner<'_> {
             Search { matcher: matcher.map(Arc::new), rewrites, time, direction, context, messages, limits };
         let search = Arc::new(search);
         let batch_bytes = engine.config.limits.batch_bytes;
-        let mut policing = Policing::new(engine.policies(), Arc::clone(&search), batch_bytes);
+        let set = engine.policies();
+        let bypassed = self.bypassed(&set)?;
+        let mut policing = Policing::new(set, bypassed, Arc::clone(&search), batch_bytes);
         check_some_are_served(&mut policing, &sets)?;
         let follow = watcher.map(|watcher| FollowPlan {
             watcher,
@@ -156,6 +160,54 @@ impl Planner<'_> {
                 || BATCH_BYTES.1.saturating_mul(source_count) <= engine.config.limits.merge_bytes,
             ordered,
         })
+    }
+
+    /// Refuses filters that the caller may not use, and policies that it may not leave out.
+    fn check_rights(&self) -> Result<(), QueryError> {
+        let refused =
+            |field: &str, message: String| Err(QueryError::Refused { field: field.to_owned(), message });
+        let installed = self.engine.installed();
+        for filter in self.spec.filter_refs() {
+            let (right, verb) = match filter {
+                FilterRef::Name(name) if installed.contains_key(name) => {
+                    (Right::UseFilter(name.clone()), "use")
+                }
+                FilterRef::Name(_) => continue,
+                FilterRef::Component { .. } | FilterRef::Uploaded { .. } => (Right::UploadFilter, "upload"),
+            };
+            if !self.scope.may(&right)? {
+                let name = filter.name();
+                let message =
+                    format!("'{name}' may not be used: that takes the verb '{verb}' on filters.weir.dev");
+                return refused("filters", message);
+            }
+        }
+        for name in &self.spec.bypass {
+            if !self.scope.may(&Right::BypassPolicy(name.clone()))? {
+                let message = format!(
+                    "'{name}' may not be left out: that takes the verb 'bypass' on filterpolicies.weir.dev"
+                );
+                return refused("bypass_policies", message);
+            }
+        }
+        Ok(())
+    }
+
+    /// Places of the policies that are left out.
+    fn bypassed(&self, set: &PolicySet) -> Result<Vec<usize>, QueryError> {
+        let place = |name: &String| {
+            set.policies().iter().position(|policy| policy.name() == name).ok_or_else(|| {
+                let message = format!(
+                    "no policy is named '{name}'; its name is in the summary of a query that it covers"
+                );
+                QueryError::NotFound { field: "bypass_policies".to_owned(), message }
+            })
+        };
+        // Which there are may not be known yet, which is told for itself.
+        if !set.is_synced() {
+            return Ok(Vec::new());
+        }
+        self.spec.bypass.iter().map(place).collect()
     }
 
     fn check_follow(&self) -> Result<(), QueryError> {
@@ -277,8 +329,9 @@ impl Planner<'_> {
 
     fn open(&self, spec: &FilterSpec, field: &str) -> Result<StagePlan, QueryError> {
         let name = spec.filter.name();
-        let limits = self.filter_limits(spec, field)?;
-        let binding = self.bind(&spec.filter, &spec.params, &limits, field)?;
+        let (params, defaults) = self.engine.defaults(&spec.filter, &spec.params, field)?;
+        let limits = self.filter_limits(spec, defaults, field)?;
+        let binding = self.bind(&spec.filter, &params, &limits, field)?;
         if spec.on_failure == OnFailure::Pass && binding.kind() == Kind::Redact {
             return Err(QueryError::invalid(
                 format!("{field}.on_failure"),
@@ -305,7 +358,6 @@ impl Planner<'_> {
             self.engine.check_components_allowed(&format!("{field} ({name})"))?;
         }
         let loaded = self.engine.load_as(filter, field, self.cancel)?;
-        let params = if params.trim().is_empty() { "{}" } else { params };
         let field = format!("{field} ({name})");
         check_within(&loaded, params, limits).map_err(|problem| QueryError::invalid(&field, problem))?;
         loaded.open(params, limits).map_err(|error| QueryError::open(&field, &error))
@@ -313,7 +365,8 @@ impl Planner<'_> {
 
     fn shadow(&self, spec: &ShadowSpec, beside: &Binding, field: &str) -> Result<ShadowPlan, QueryError> {
         let field = format!("{field}.shadow");
-        let binding = self.bind(&spec.filter, &spec.params, beside.limits(), &field)?;
+        let (params, _) = self.engine.defaults(&spec.filter, &spec.params, &field)?;
+        let binding = self.bind(&spec.filter, &params, beside.limits(), &field)?;
         let field = format!("{field} ({})", spec.filter.name());
         if binding.kind() != beside.kind() {
             let (own, other) = (binding.kind().as_str(), beside.kind().as_str());
@@ -332,10 +385,14 @@ impl Planner<'_> {
         })
     }
 
-    /// The engine's limits of a filter, with those that the query sets, within the engine's maxima.
-    fn filter_limits(&self, spec: &FilterSpec, field: &str) -> Result<FilterLimits, QueryError> {
+    /// `limits` of a filter, with those that the query sets, within the engine's maxima.
+    fn filter_limits(
+        &self,
+        spec: &FilterSpec,
+        mut limits: FilterLimits,
+        field: &str,
+    ) -> Result<FilterLimits, QueryError> {
         let config = &self.engine.config;
-        let mut limits = config.filter_limits.clone();
         for (name, value) in &spec.limits {
             let field = format!("{field}.limits.{name}");
             let limit = FilterLimits::named(name).map_err(|reason| QueryError::invalid(&field, reason))?;

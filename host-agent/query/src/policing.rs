@@ -24,6 +24,8 @@ const POLICED_CONTEXT_BYTES: usize = 64 << 10;
 /// The policies of a query.
 pub(crate) struct Policing {
     set: Arc<PolicySet>,
+    /// Places of policies in it that the caller may leave out and does.
+    bypassed: Vec<usize>,
     /// How sources are searched that no policy covers.
     search: Arc<Search>,
     /// [`QueryLimits::batch_bytes`](crate::QueryLimits::batch_bytes).
@@ -71,9 +73,15 @@ pub(crate) struct Covered {
 }
 
 impl Policing {
-    pub(crate) fn new(set: Arc<PolicySet>, search: Arc<Search>, batch_bytes: usize) -> Policing {
+    pub(crate) fn new(
+        set: Arc<PolicySet>,
+        bypassed: Vec<usize>,
+        search: Arc<Search>,
+        batch_bytes: usize,
+    ) -> Policing {
         Policing {
             set,
+            bypassed,
             search,
             batch_bytes,
             covers: Vec::new(),
@@ -102,7 +110,7 @@ impl Policing {
     /// # Errors
     /// Nothing may be given of it.
     pub(crate) fn cover(&mut self, source: &Source) -> Result<Covered, NotLoaded> {
-        let policies = self.set.covering(source)?;
+        let policies = self.set.covering(source, &self.bypassed)?;
         if policies.is_empty() {
             return Ok(Covered { rule: Rule::Open, search: Arc::clone(&self.search) });
         }

@@ -13,8 +13,10 @@ use weir_scan::{AnyOf, MessageRegex, PatternLimits, Source};
 
 use crate::engine::Engine;
 use crate::gate::{self, GateError};
+use crate::installed::set_limits;
+use crate::labels::{KnownLabels, LabelSelector};
 use crate::params::check_within;
-use crate::{Cancel, FilterLimits, FilterRef, QueryError};
+use crate::{Cancel, FilterRef, QueryError};
 
 /// Longest name of a policy in bytes: that of a Kubernetes object.
 const NAME_BYTES: usize = 253;
@@ -36,17 +38,18 @@ pub struct PolicySpec {
     pub on_failure: PolicyFailure,
 }
 
-/// What a policy covers: logs of pods that match both. Plain files, of which neither is known, are covered by every
-/// policy.
-///
-/// There are no labels here, since an engine knows none of a pod: whoever binds by labels has to name the pods, or to
-/// cover more than they select.
+/// What a policy covers: logs of pods that match all of it. Plain files, of which nothing is known, are covered by every
+/// policy. So is, of what is selected by labels, whatever has labels that [`Engine::labels`] doesn't know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyScope {
     /// Names or globs of namespaces, at most 1000; none stands for all.
     pub namespaces: Vec<String>,
+    /// Which namespaces, by their labels.
+    pub namespace_selector: Option<LabelSelector>,
     /// Names or globs of pods, likewise.
     pub pods: Vec<String>,
+    /// Which pods, by their labels.
+    pub pod_selector: Option<LabelSelector>,
 }
 
 /// One filter of a policy.
@@ -77,6 +80,8 @@ pub enum PolicyFailure {
 pub struct PolicySet {
     /// By name; or why they aren't known yet.
     policies: Result<Vec<Policy>, String>,
+    /// What is known of labels when a query comes upon a source.
+    labels: Arc<KnownLabels>,
     /// For policies that cover sources together: what they may change. Kept, since it takes a while to compile.
     changed: Mutex<BTreeMap<Vec<usize>, Option<Arc<AnyOf>>>>,
 }
@@ -107,20 +112,22 @@ pub(crate) struct LoadedFilter {
 #[derive(Debug, Default)]
 struct Scope {
     namespaces: Option<GlobSet>,
+    namespace_selector: Option<LabelSelector>,
     pods: Option<GlobSet>,
+    pod_selector: Option<LabelSelector>,
 }
 
 impl Default for PolicySet {
     /// No policies.
     fn default() -> PolicySet {
-        PolicySet { policies: Ok(Vec::new()), changed: Mutex::default() }
+        PolicySet { policies: Ok(Vec::new()), labels: Arc::default(), changed: Mutex::default() }
     }
 }
 
 impl PolicySet {
     /// Policies that aren't known yet, and why: everything is refused.
     pub fn not_synced(why: impl Into<String>) -> PolicySet {
-        PolicySet { policies: Err(why.into()), changed: Mutex::default() }
+        PolicySet { policies: Err(why.into()), labels: Arc::default(), changed: Mutex::default() }
     }
 
     /// The policies, by name; those that couldn't be loaded too. None while they aren't known.
@@ -167,13 +174,34 @@ impl PolicySet {
         })
     }
 
-    /// The policies that cover a source, by their place in the set.
+    /// Whether the labels of namespaces make a difference.
+    pub fn selects_namespaces_by_labels(&self) -> bool {
+        self.policies().iter().any(|policy| policy.scope.namespace_selector.is_some())
+    }
+
+    /// Whether the labels of pods make a difference.
+    pub fn selects_pods_by_labels(&self) -> bool {
+        self.policies().iter().any(|policy| policy.scope.pod_selector.is_some())
+    }
+
+    /// Whether the labels of a source's pod make a difference.
+    pub fn selects_by_labels(&self, source: &Source) -> bool {
+        let selects = |policy: &Policy| {
+            policy.scope.pod_selector.is_some() && policy.scope.covers_namespace(source, &self.labels)
+        };
+        self.policies().iter().any(selects)
+    }
+
+    /// The policies that cover a source, by their place in the set, but for those at the places `bypassed`.
     ///
     /// # Errors
     /// One of them, or which there are, isn't known; the text says so.
-    pub(crate) fn covering(&self, source: &Source) -> Result<Vec<usize>, NotLoaded> {
+    pub(crate) fn covering(&self, source: &Source, bypassed: &[usize]) -> Result<Vec<usize>, NotLoaded> {
         let policies = self.known()?;
-        let covering = policies.iter().enumerate().filter(|(_, policy)| policy.scope.covers(source));
+        let covers = |(place, policy): &(usize, &Policy)| {
+            !bypassed.contains(place) && policy.scope.covers(source, &self.labels)
+        };
+        let covering = policies.iter().enumerate().filter(covers);
         let place = |(place, policy): (usize, &Policy)| match &policy.loaded {
             Ok(_) => Ok(place),
             Err(why) => Err(NotLoaded {
@@ -238,15 +266,30 @@ impl Scope {
             }
             globs.build().map(Some).map_err(|error| format!("{field}: {error}"))
         };
-        Ok(Scope { namespaces: set("namespaces", &scope.namespaces)?, pods: set("pods", &scope.pods)? })
+        Ok(Scope {
+            namespaces: set("namespaces", &scope.namespaces)?,
+            namespace_selector: scope.namespace_selector.clone(),
+            pods: set("pods", &scope.pods)?,
+            pod_selector: scope.pod_selector.clone(),
+        })
     }
 
-    fn covers(&self, source: &Source) -> bool {
-        let takes = |globs: &Option<GlobSet>, name: &str| {
-            name.is_empty() || globs.as_ref().is_none_or(|globs| globs.is_match(name))
-        };
-        takes(&self.namespaces, &source.namespace) && takes(&self.pods, &source.pod)
+    fn covers(&self, source: &Source, labels: &KnownLabels) -> bool {
+        self.covers_namespace(source, labels)
+            && takes(&self.pods, &source.pod)
+            && self.pod_selector.as_ref().is_none_or(|wanted| labels.may_take_pod(wanted, &source.uid))
     }
+
+    fn covers_namespace(&self, source: &Source, labels: &KnownLabels) -> bool {
+        let name = &source.namespace;
+        takes(&self.namespaces, name)
+            && self.namespace_selector.as_ref().is_none_or(|wanted| labels.may_take_namespace(wanted, name))
+    }
+}
+
+/// Whether any of the globs takes a name; one that isn't known is taken.
+fn takes(globs: &Option<GlobSet>, name: &str) -> bool {
+    name.is_empty() || globs.as_ref().is_none_or(|globs| globs.is_match(name))
 }
 
 impl Engine {
@@ -269,7 +312,8 @@ impl Engine {
             };
             Policy { name: spec.name.clone(), scope, loaded }
         });
-        PolicySet { policies: Ok(policies.collect()), changed: Mutex::default() }
+        let policies = Ok(policies.collect());
+        PolicySet { policies, labels: Arc::clone(&self.labels), changed: Mutex::default() }
     }
 
     /// Has every query that begins from now on go through these policies. Those that run keep theirs.
@@ -321,14 +365,11 @@ impl Engine {
                 "{field}: it is of kind aggregate, which hides nothing; give one of kind redact, transform or select"
             ));
         }
-        let mut limits: FilterLimits = self.config.filter_limits.clone();
-        for (name, value) in &spec.limits {
-            let set = FilterLimits::named(name).and_then(|limit| limit.set(&mut limits, *value));
-            set.map_err(|reason| format!("{field}.limits.{name}: {reason}"))?;
-        }
-        let params = if spec.params.trim().is_empty() { "{}" } else { &spec.params };
-        check_within(&filter, params, &limits).map_err(|problem| format!("{field}: {problem}"))?;
-        let binding = filter.open(params, &limits).map_err(|error| format!("{field}: {error}"))?;
+        let defaults = self.defaults(&spec.filter, &spec.params, &field);
+        let (params, mut limits) = defaults.map_err(|error| error.to_string())?;
+        set_limits(&mut limits, &spec.limits).map_err(|problem| format!("{field}.{problem}"))?;
+        check_within(&filter, &params, &limits).map_err(|problem| format!("{field}: {problem}"))?;
+        let binding = filter.open(&params, &limits).map_err(|error| format!("{field}: {error}"))?;
         let prefilter = self.prefilter(&binding).map_err(|error| {
             format!("{field}: the filter's own prefilter is refused, tell its author: {error}")
         })?;
@@ -354,11 +395,13 @@ mod tests {
 
     fn scope(namespaces: &[&str], pods: &[&str]) -> Result<Scope, String> {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Scope::new(&PolicyScope { namespaces: owned(namespaces), pods: owned(pods) })
+        let (namespaces, pods) = (owned(namespaces), owned(pods));
+        Scope::new(&PolicyScope { namespaces, pods, ..PolicyScope::default() })
     }
 
     #[test]
     fn a_scope_takes_what_both_parts_take_and_all_of_whom_nothing_is_known() {
+        let labels = KnownLabels::default();
         let both = scope(&["shop", "pay-*"], &["web-*"]).expect("a scope");
         for (namespace, pod, covered) in [
             ("shop", "web-1", true),
@@ -367,20 +410,20 @@ mod tests {
             ("shops", "web-1", false),
             ("", "", true),
         ] {
-            assert_eq!(both.covers(&source(namespace, pod)), covered, "{namespace}/{pod}");
+            assert_eq!(both.covers(&source(namespace, pod), &labels), covered, "{namespace}/{pod}");
         }
-        assert!(scope(&[], &[]).expect("a scope").covers(&source("any", "pod")));
+        assert!(scope(&[], &[]).expect("a scope").covers(&source("any", "pod"), &labels));
         assert!(scope(&["a["], &[]).expect_err("no glob").contains("'a['"));
     }
 
     #[test]
     fn what_is_not_known_is_refused() {
         let not_synced = PolicySet::not_synced("the API server was not asked yet");
-        let refused = not_synced.covering(&source("shop", "web")).expect_err("refused");
+        let refused = not_synced.covering(&source("shop", "web"), &[]).expect_err("refused");
         assert!(
             matches!(QueryError::from(refused), QueryError::NotReady { message } if message.contains("API server"))
         );
         assert!(!not_synced.is_synced() && not_synced.policies().is_empty());
-        assert_eq!(PolicySet::default().covering(&source("shop", "web")), Ok(Vec::new()));
+        assert_eq!(PolicySet::default().covering(&source("shop", "web"), &[]), Ok(Vec::new()));
     }
 }

@@ -201,6 +201,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::Right;
 
     fn source(namespace: &str, pod: &str) -> Source {
         Source { namespace: namespace.into(), pod: pod.into(), container: "app".into(), ..Source::default() }
@@ -218,7 +219,8 @@ mod tests {
     fn scope(allowed: &[Place]) -> (Scope, Arc<Mutex<Vec<Place>>>) {
         let (allowed, asked) = (allowed.to_vec(), Arc::new(Mutex::new(Vec::new())));
         let noted = Arc::clone(&asked);
-        let scope = Scope::new(move |place| {
+        let scope = Scope::new(move |right| {
+            let Right::Read(place) = right else { return Ok(false) };
             noted.lock().expect("one thread").push(place.clone());
             Ok(allowed.contains(place))
         });
@@ -319,7 +321,9 @@ mod tests {
         assert!(matches!(select(&[], &scope), Err(QueryError::Unavailable { .. })));
         let down = || QueryError::Unavailable { message: "it is down".to_owned() };
         let scope =
-            Scope::new(move |place| if *place == Place::Everywhere { Ok(false) } else { Err(down()) });
+            Scope::new(
+                move |right| if *right == Right::Read(Place::Everywhere) { Ok(false) } else { Err(down()) },
+            );
         let selection = select(&[], &scope).expect("nothing is named");
         let mut look = selection.look();
         assert!(!look.takes(&source("prod", "web")));

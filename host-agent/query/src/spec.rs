@@ -29,6 +29,8 @@ pub struct QuerySpec {
     pub context: Context,
     /// Filters, in the order in which records pass through them.
     pub filters: Vec<FilterSpec>,
+    /// Names of policies to leave out, which takes the right [`Right::BypassPolicy`](crate::Right::BypassPolicy).
+    pub bypass: Vec<String>,
     /// What to give back.
     pub output: Output,
     /// Go on with what is written from now on, until the limit (if it counts from the oldest) is reached or the
@@ -44,7 +46,7 @@ pub struct QuerySpec {
 
 impl QuerySpec {
     /// The filters that the query names, those that run beside others included.
-    fn filter_refs(&self) -> impl Iterator<Item = &FilterRef> {
+    pub(crate) fn filter_refs(&self) -> impl Iterator<Item = &FilterRef> {
         self.filters
             .iter()
             .flat_map(|spec| [Some(&spec.filter), spec.shadow.as_ref().map(|it| &it.filter)])

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use weir_query::{
     Cancel, CancelWhenDropped, Compiler, Engine, EngineConfig, Event, Flow, Inputs, Output, Place,
-    QueryError, QuerySpec, ResumeToken, Scope, Summary,
+    QueryError, QuerySpec, ResumeToken, Right, Scope, Summary,
 };
 
 /// How long anything may take that is waited for.
@@ -37,7 +37,7 @@ fn tree() -> (TempDir, Arc<Engine>) {
 }
 
 fn only(namespace: &'static str) -> Scope {
-    Scope::new(move |place| Ok(*place == Place::Namespace(namespace.to_owned())))
+    Scope::new(move |right| Ok(*right == Right::Read(Place::Namespace(namespace.to_owned()))))
 }
 
 fn select(selectors: &[&str]) -> QuerySpec {
@@ -125,12 +125,12 @@ fn a_follow_takes_what_is_new_where_it_may_be_read() {
     let (allows, is_down) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let scope = Scope::new({
         let (allows, is_down) = (Arc::clone(&allows), Arc::clone(&is_down));
-        move |place| match place {
+        move |right| match right {
             _ if is_down.load(Ordering::SeqCst) => {
                 allows.store(true, Ordering::SeqCst);
                 Err(QueryError::Unavailable { message: "it is down".to_owned() })
             }
-            Place::Namespace(name) => Ok(name == "dev" || name == "late"),
+            Right::Read(Place::Namespace(name)) => Ok(name == "dev" || name == "late"),
             _ => Ok(false),
         }
     });

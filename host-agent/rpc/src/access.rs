@@ -1,4 +1,4 @@
-//! Who asks and what they may read: the one interface to whoever knows of users. This crate reads from a call what
+//! Who asks and what they may do: the one interface to whoever knows of users. This crate reads from a call what
 //! identifies its caller, and asks through here.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_query::Place;
+use weir_query::Right;
 
 use crate::audit::Audit;
 
@@ -51,14 +51,14 @@ pub trait Access: Send + Sync + 'static {
     /// Whose bearer token it is.
     fn user<'a>(&'a self, token: &'a str) -> Answer<'a, Arc<User>>;
 
-    /// Whether `user` may read the logs of a place.
-    fn may_read<'a>(&'a self, user: &'a Arc<User>, place: &'a Place) -> Answer<'a, bool>;
+    /// Whether `user` may do that.
+    fn may<'a>(&'a self, user: &'a Arc<User>, right: &'a Right) -> Answer<'a, bool>;
 }
 
 /// How the server guards what it serves.
 #[derive(Clone)]
 pub struct Guard {
-    /// Who knows users; `None` lets everybody who can connect read everything.
+    /// Who knows users; `None` lets everybody who can connect read everything, and nobody leave a policy out.
     pub access: Option<Arc<dyn Access>>,
     /// Names (DNS or URI, of the subject's alternative names) of client certificates that may pass on the identity of
     /// somebody else, in the headers `x-remote-user`, `x-remote-uid`, `x-remote-group` and `x-remote-extra-*`.

@@ -81,6 +81,8 @@ pub struct Question {
     pub output: Output,
     /// Whether it follows.
     pub follow: bool,
+    /// Names of policies that it leaves out, or would if it may.
+    pub bypass: Vec<String>,
 }
 
 impl Question {
@@ -94,6 +96,7 @@ impl Question {
             limit: spec.limit,
             output: spec.output,
             follow: spec.follow,
+            bypass: spec.bypass.clone(),
         }
     }
 }

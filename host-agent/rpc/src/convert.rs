@@ -61,6 +61,7 @@ pub(crate) fn query_spec(wire: v1::QueryRequest, uploaded: &FindUpload<'_>) -> R
             .collect::<Result<_, _>>()?,
         output,
         line_bytes: wire.line_bytes,
+        bypass: wire.bypass_policies,
         follow: wire.follow,
         resume: resume_token(wire.resume, wire.resume_live)?,
     })
@@ -125,6 +126,7 @@ pub(crate) fn query_request(spec: &QuerySpec) -> v1::QueryRequest {
             }
         },
         line_bytes: spec.line_bytes,
+        bypass_policies: spec.bypass.clone(),
         follow: spec.follow,
         resume_live: spec.resume.live,
         resume: spec

@@ -138,7 +138,7 @@ fn spec() -> impl Strategy<Value = QuerySpec> {
         limit,
         context,
         vec(filter(), 0..3),
-        (output(), any::<Option<u32>>()),
+        (output(), any::<Option<u32>>(), texts()),
         any::<bool>(),
         resume_token(),
     )
@@ -151,7 +151,7 @@ fn spec() -> impl Strategy<Value = QuerySpec> {
                 limit,
                 context,
                 filters,
-                (output, line_bytes),
+                (output, line_bytes, bypass),
                 follow,
                 resume,
             )| {
@@ -166,6 +166,7 @@ fn spec() -> impl Strategy<Value = QuerySpec> {
                     filters,
                     output,
                     line_bytes,
+                    bypass,
                     follow,
                     resume,
                 }

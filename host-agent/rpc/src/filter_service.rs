@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status, Streaming};
-use weir_query::QueryError;
+use weir_query::{QueryError, Right};
 
 use crate::caller::{Caller, Peer};
 use crate::gate::Gate;
+use crate::identity::Identity;
 use crate::lookup::Lookups;
 use crate::observer::Observer;
 use crate::uploads::Uploads;
@@ -37,8 +38,17 @@ impl Filters {
     }
 
     /// Refuses who isn't known. Filters aren't anybody's secret.
-    async fn identify<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        self.gate.note(self.gate.identify(request).await).map(|identity| identity.caller())
+    async fn identify<T>(&self, request: &Request<T>) -> Result<Identity, Status> {
+        self.gate.note(self.gate.identify(request).await)
+    }
+
+    /// Refuses who may not bring filters of their own.
+    async fn uploader<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        let identity = self.identify(request).await?;
+        let what = "a filter of one's own may not be used: that takes the verb 'upload' on filters.weir.dev";
+        let allowed = self.gate.rights(&identity).require(Right::UploadFilter, "start", what).await;
+        self.gate.note(allowed)?;
+        Ok(identity.caller())
     }
 
     /// Takes an upload, and says how many bytes it had.
@@ -143,7 +153,7 @@ impl v1::filter_service_server::FilterService for Filters {
         request: Request<Streaming<v1::UploadFilterRequest>>,
     ) -> Result<Response<v1::UploadFilterResponse>, Status> {
         let peer = Peer::of(&request);
-        let taken = match self.identify(&request).await {
+        let taken = match self.uploader(&request).await {
             Ok(caller) => self.take(caller, &mut request.into_inner()).await,
             Err(status) => Err(status),
         };

@@ -1,4 +1,4 @@
-//! The gate that every call passes: who asks, and what they may read, now and for as long as the call lasts.
+//! The gate that every call passes: who asks, and what they may do, now and for as long as the call lasts.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tonic::codegen::http::HeaderMap;
 use tonic::{Request, Status};
-use weir_query::{Place, QueryError, Scope};
+use weir_query::{QueryError, Right, Scope};
 
 use crate::access::{Access, AccessError, Guard, User};
 use crate::caller::Peer;
@@ -69,7 +69,7 @@ impl Gate {
         Ok(Identity { peer, way: Way::Token(token.into()), user: Some(user) })
     }
 
-    /// What a caller may read.
+    /// What a caller may do.
     pub(crate) fn rights(&self, identity: &Identity) -> Rights {
         Rights { guard: Arc::clone(&self.guard), identity: identity.clone(), granted: Arc::default() }
     }
@@ -88,12 +88,12 @@ impl Gate {
     }
 }
 
-/// What one call may read, and what of that it has asked for.
+/// What one call may do, and what of that it has asked for.
 #[derive(Clone)]
 pub(crate) struct Rights {
     guard: Arc<Guard>,
     identity: Identity,
-    granted: Arc<Mutex<BTreeSet<Place>>>,
+    granted: Arc<Mutex<BTreeSet<Right>>>,
 }
 
 /// Why it isn't sure any more that a call may go on.
@@ -110,16 +110,29 @@ impl Rights {
         let Some(access) = self.guard.access.clone() else { return Scope::everything() };
         let (user, granted) = (self.identity.user.clone(), Arc::clone(&self.granted));
         let runtime = Handle::current();
-        Scope::new(move |place| {
+        Scope::new(move |right| {
             // Who isn't known may read nothing.
             let Some(user) = user.clone() else { return Ok(false) };
-            let may = ask(&runtime, &access, user, place.clone())
+            let may = ask(&runtime, &access, user, right.clone())
                 .map_err(|error| QueryError::Unavailable { message: error.to_string() })?;
             if may {
-                lock(&granted).insert(place.clone());
+                lock(&granted).insert(right.clone());
             }
             Ok(may)
         })
+    }
+
+    /// Refuses a call whose caller may not do that.
+    ///
+    /// # Errors
+    /// It may not; `field` and `what` say so. It can't be told now.
+    pub(crate) async fn require(&self, right: Right, field: &str, what: &str) -> Result<(), Status> {
+        let Some(access) = &self.guard.access else { return Ok(()) };
+        let may = match &self.identity.user {
+            Some(user) => access.may(user, &right).await.map_err(|error| refusal(&error))?,
+            None => false,
+        };
+        if may { Ok(()) } else { Err(status::refused(field, what)) }
     }
 
     /// Waits until what was granted may not be read any more, or that can't be told for too long; gives what to tell the
@@ -156,11 +169,23 @@ impl Rights {
             (_, None) => return Ok(()),
         };
         let granted = lock(&self.granted).clone();
-        for place in granted {
-            if !access.may_read(&user, &place).await.map_err(doubt)? {
-                let what =
-                    "what this reads may not be read by its caller any more; ask again for what still may be";
-                return Err(Doubt::Gone(status::refused("sources", what)));
+        for right in granted {
+            if !access.may(&user, &right).await.map_err(doubt)? {
+                let (field, what) = match right {
+                    Right::Read(_) => (
+                        "sources",
+                        "what this reads may not be read by its caller any more; ask again for what still may be",
+                    ),
+                    Right::UseFilter(_) | Right::UploadFilter => (
+                        "filters",
+                        "a filter of this may not be used by its caller any more; ask again without it",
+                    ),
+                    Right::BypassPolicy(_) => (
+                        "bypass_policies",
+                        "a policy may not be left out by its caller any more; ask again without that",
+                    ),
+                };
+                return Err(Doubt::Gone(status::refused(field, what)));
             }
         }
         Ok(())
@@ -172,12 +197,12 @@ fn ask(
     runtime: &Handle,
     access: &Arc<dyn Access>,
     user: Arc<User>,
-    place: Place,
+    right: Right,
 ) -> Result<bool, AccessError> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let access = Arc::clone(access);
     runtime.spawn(async move {
-        let answer = access.may_read(&user, &place).await;
+        let answer = access.may(&user, &right).await;
         // A thread that doesn't wait any more has ended.
         sender.send(answer).unwrap_or_default();
     });
@@ -194,7 +219,7 @@ fn refusal(error: &AccessError) -> Status {
 }
 
 /// The set is whole between any two statements, so that a panic elsewhere can't have torn it.
-fn lock(granted: &Mutex<BTreeSet<Place>>) -> MutexGuard<'_, BTreeSet<Place>> {
+fn lock(granted: &Mutex<BTreeSet<Right>>) -> MutexGuard<'_, BTreeSet<Right>> {
     granted.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

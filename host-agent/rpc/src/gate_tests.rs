@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tonic::Code;
+use weir_query::Place;
 
 use super::*;
 use crate::access::Answer;
@@ -14,7 +15,7 @@ const UNAVAILABLE: Duration = Duration::from_secs(120);
 /// Knows one token, whose user may read some places.
 #[derive(Default)]
 struct Known {
-    may: Mutex<HashSet<Place>>,
+    may: Mutex<HashSet<Right>>,
     token_is_over: AtomicBool,
     is_down: AtomicBool,
 }
@@ -39,8 +40,8 @@ impl Access for Known {
         Box::pin(std::future::ready(known))
     }
 
-    fn may_read<'a>(&'a self, _user: &'a Arc<User>, place: &'a Place) -> Answer<'a, bool> {
-        let may = self.down().map(|()| self.may.lock().expect("one thread").contains(place));
+    fn may<'a>(&'a self, _user: &'a Arc<User>, right: &'a Right) -> Answer<'a, bool> {
+        let may = self.down().map(|()| self.may.lock().expect("one thread").contains(right));
         Box::pin(std::future::ready(may))
     }
 }
@@ -67,8 +68,8 @@ async fn identity(gate: &Gate, names: &[&str], lines: &[(&'static str, &str)]) -
     gate.identity(Peer::user(0), names, &headers).await
 }
 
-fn prod() -> Place {
-    Place::Namespace("prod".to_owned())
+fn prod() -> Right {
+    Right::Read(Place::Namespace("prod".to_owned()))
 }
 
 /// Rights that were granted a namespace.

@@ -127,6 +127,7 @@ fn full_query() -> v1::QueryRequest {
         follow: false,
         resume: vec![v1::ResumePosition { source: Some(source), position: vec![1; 40] }],
         resume_live: true,
+        bypass_policies: words(&["cards"]),
     }
 }
 

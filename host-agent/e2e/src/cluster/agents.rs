@@ -8,9 +8,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+use crate::certs::{Authority, Signed};
 use crate::cluster::Args;
 use crate::cluster::call::Callee;
-use crate::cluster::certs::{Authority, Signed};
 use crate::cluster::control_plane::{AUDIENCE, ControlPlane, ISSUER};
 use crate::cluster::objects;
 use crate::process::Daemon;
@@ -59,29 +59,11 @@ impl Agents {
             let mut config = config(&node, cluster, &server, &args.state);
             config["access"]["api_server_tokens"] = (number == 1).into();
             fs::write(node.join("agent.yaml"), config.to_string())?;
-            agents.serve(&args.agent, &node, &cluster.ca)?;
+            let (daemon, callee) = serve(&args.agent, &node, &cluster.ca)?;
+            agents.daemons.push(daemon);
+            agents.callees.push(callee);
         }
         Ok(agents)
-    }
-
-    /// Starts one, and waits until it says where it listens.
-    fn serve(&mut self, binary: &Path, node: &Path, ca: &Path) -> Result<()> {
-        let mut command = Command::new(binary);
-        command.arg("serve").arg("--config").arg(node.join("agent.yaml"));
-        let mut daemon = Daemon::start("weir-agent", node, &mut command, true)?;
-        let mut line = String::new();
-        BufReader::new(daemon.stdout()?).read_line(&mut line)?;
-        let grpc = line.split_whitespace().find_map(|word| word.strip_prefix("grpc="));
-        let grpc = match grpc {
-            Some(grpc) => grpc,
-            None => {
-                anyhow::bail!("the agent doesn't say where it listens; its log: {}", daemon.last_words()?)
-            }
-        };
-        let (url, ca) = (format!("https://{grpc}"), ca.to_owned());
-        self.callees.push(Callee { url, ca, dir: node.to_owned() });
-        self.daemons.push(daemon);
-        Ok(())
     }
 
     /// The first node's agent.
@@ -134,7 +116,23 @@ impl Agents {
     }
 }
 
-fn config(node: &Path, cluster: &ControlPlane, server: &Signed, state: &Path) -> Value {
+/// Starts an agent with the config in its node's folder, and waits until it says where it listens.
+pub(crate) fn serve(binary: &Path, node: &Path, ca: &Path) -> Result<(Daemon, Callee)> {
+    let mut command = Command::new(binary);
+    command.arg("serve").arg("--config").arg(node.join("agent.yaml"));
+    let mut daemon = Daemon::start("weir-agent", node, &mut command, true)?;
+    let mut line = String::new();
+    BufReader::new(daemon.stdout()?).read_line(&mut line)?;
+    let grpc = line.split_whitespace().find_map(|word| word.strip_prefix("grpc="));
+    let grpc = match grpc {
+        Some(grpc) => grpc,
+        None => anyhow::bail!("the agent doesn't say where it listens; its log: {}", daemon.last_words()?),
+    };
+    let (url, ca) = (format!("https://{grpc}"), ca.to_owned());
+    Ok((daemon, Callee { url, ca, dir: node.to_owned() }))
+}
+
+pub(crate) fn config(node: &Path, cluster: &ControlPlane, server: &Signed, state: &Path) -> Value {
     json!({
         "listen": "127.0.0.1:0", "health_listen": "127.0.0.1:0", "drain_seconds": 1, "allow_components": true,
         "logs_dir": node.join("logs"), "cache_dir": node.join("cache"),

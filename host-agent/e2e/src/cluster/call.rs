@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::cluster::certs::Signed;
+use crate::certs::Signed;
 use crate::cluster::objects::PODS;
 use crate::process::Daemon;
 
@@ -18,7 +18,6 @@ pub(crate) const NOT_FOUND: u32 = 5;
 pub(crate) const PERMISSION_DENIED: u32 = 7;
 pub(crate) const UNAVAILABLE: u32 = 14;
 pub(crate) const UNAUTHENTICATED: u32 = 16;
-pub(crate) const INVALID_ARGUMENT: u32 = 3;
 
 /// How long a call may take that ends by itself.
 const PATIENCE: &str = "60";
@@ -85,8 +84,7 @@ impl Call {
         }
     }
 
-    /// An upload of nothing: who may upload is told so. (A part of one would not be taken from who may not, and curl
-    /// takes no answer then.)
+    /// An upload of nothing, which nobody here may make.
     pub(crate) fn upload() -> Call {
         Call { method: "weir.v1.FilterService/UploadFilter", message: None, lasts: false }
     }
@@ -99,7 +97,7 @@ impl Call {
             (Call::watch_sources(&[]), OK),
             (Call::list_filters(), OK),
             (Call::describe_filter(), OK),
-            (Call::upload(), INVALID_ARGUMENT),
+            (Call::upload(), PERMISSION_DENIED),
         ]
     }
 

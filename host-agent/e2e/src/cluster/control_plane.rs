@@ -11,7 +11,7 @@ use rcgen::KeyPair;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::cluster::certs::{Authority, Signed};
+use crate::certs::{Authority, Signed};
 use crate::process::{Daemon, output};
 use crate::wait;
 
@@ -139,6 +139,19 @@ impl ControlPlane {
     pub(crate) fn create(&self, path: &str, object: &Value) -> Result<Value> {
         let answer = self.request("POST", path, Some(object))?;
         serde_json::from_slice(&answer).with_context(|| format!("the answer to POST {path}"))
+    }
+
+    /// What is at a path.
+    pub(crate) fn get(&self, path: &str) -> Result<Value> {
+        let answer = self.request("GET", path, None)?;
+        serde_json::from_slice(&answer).with_context(|| format!("the answer to GET {path}"))
+    }
+
+    /// Puts another version of an object in its place.
+    pub(crate) fn replace(&self, path: &str, change: impl FnOnce(&mut Value)) -> Result<()> {
+        let mut object = self.get(path)?;
+        change(&mut object);
+        self.request("PUT", path, Some(&object)).map(drop)
     }
 
     /// Deletes an object.

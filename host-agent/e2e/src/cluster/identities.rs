@@ -3,9 +3,9 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
+use crate::certs::Signed;
 use crate::cluster::agents::Agents;
 use crate::cluster::call::{Call, OK, PERMISSION_DENIED, Who};
-use crate::cluster::certs::Signed;
 use crate::cluster::control_plane::ControlPlane;
 use crate::cluster::objects::PODS;
 
@@ -71,9 +71,11 @@ pub(crate) fn from_others(agents: &Agents) -> Result<String> {
 /// The API server was asked about all that an identity consists of, and never with a verb that isn't reading.
 pub(crate) fn as_reviewed(cluster: &ControlPlane) -> Result<String> {
     let reviews = cluster.reviews()?;
-    let asked = json!({"verb": "get", "version": "v1", "resource": "pods", "subresource": "log"});
+    let read = json!({"verb": "get", "version": "v1", "resource": "pods", "subresource": "log"});
+    let upload = json!({"verb": "upload", "group": "weir.dev", "version": "v1alpha1", "resource": "filters"});
     for review in &reviews {
         let attributes = review["resourceAttributes"].as_object().context("a review of a resource")?;
+        let asked = if attributes.contains_key("group") { &upload } else { &read };
         let known = asked.as_object().context("it is one")?.iter();
         ensure!(known.clone().all(|(key, value)| attributes.get(key) == Some(value)), "asked for {review}");
         let others = attributes

@@ -1,15 +1,17 @@
 //! Weir in a cluster of its own: an etcd and a kube-apiserver say who callers are and what they may read, and real agents
-//! over the logs of two nodes answer accordingly.
+//! over the logs of two nodes answer accordingly; one more acts on `Filter` and `FilterPolicy` objects, with the rights that the
+//! chart gives it.
 //!
 //! `scripts/e2e-cluster` builds what this needs.
 
+mod acting;
 mod agents;
 mod call;
-mod certs;
 mod changes;
 mod control_plane;
 mod identities;
 mod objects;
+mod resources;
 mod rights;
 mod tokens;
 
@@ -17,8 +19,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::certs::Authority;
 use crate::cluster::agents::Agents;
-use crate::cluster::certs::Authority;
 use crate::cluster::control_plane::ControlPlane;
 use crate::report::Report;
 
@@ -62,5 +64,6 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Result<()> {
     report.check("the agent's own token and roots change", changes::rotation(&cluster, &agents));
     report.check("the API server is down and comes back", changes::outage(&mut cluster, &agents));
     report.check("what was recorded", agents.records());
+    resources::run(args, &cluster, &authority, report)?;
     agents.alive()
 }

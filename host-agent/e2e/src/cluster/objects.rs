@@ -90,7 +90,7 @@ pub(crate) fn make(cluster: &ControlPlane) -> Result<()> {
     bind(cluster, Some("shop"), "leaver", reader, &account("shop", "leaver"))?;
     bind(cluster, Some("shop"), "goner", reader, &account("shop", "goner"))?;
     bind(cluster, None, "auditor", reader, &user("auditor"))?;
-    bind(cluster, None, "weir-agent", ("ClusterRole", "system:auth-delegator"), &account("weir", "agent"))
+    bind(cluster, None, "delegator", ("ClusterRole", "system:auth-delegator"), &account("weir", "agent"))
 }
 
 /// Binds a role, in one namespace or in all.

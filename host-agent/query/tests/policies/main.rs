@@ -73,7 +73,7 @@ fn load(engine: &Engine, policies: &[PolicySpec]) {
 fn policy(name: &str, namespace: &str, filters: Vec<PolicyFilter>) -> PolicySpec {
     PolicySpec {
         name: name.to_owned(),
-        scope: PolicyScope { namespaces: vec![namespace.to_owned()], pods: Vec::new() },
+        scope: PolicyScope { namespaces: vec![namespace.to_owned()], ..PolicyScope::default() },
         filters: Ok(filters),
         on_failure: PolicyFailure::Withhold,
     }

@@ -152,7 +152,7 @@ fn what_a_policy_that_cannot_be_loaded_may_cover_is_refused_and_nothing_else() {
             answer.told
         );
     }
-    let bad_glob = PolicyScope { namespaces: vec!["sh[".to_owned()], pods: Vec::new() };
+    let bad_glob = PolicyScope { namespaces: vec!["sh[".to_owned()], ..PolicyScope::default() };
     load(&engine, &[PolicySpec { scope: bad_glob, ..double() }]);
     assert!(message(ask(&engine, &QuerySpec::default())).contains("'sh['"), "what it covers isn't known");
 }

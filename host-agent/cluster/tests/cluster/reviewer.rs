@@ -1,25 +1,15 @@
 //! How the reviewer takes an API server that fails. What a real one answers is tested by `scripts/e2e-cluster`.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use rustls::ServerConfig;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 use weir_cluster::{
-    ApiServer, Namespaced, Observer, Review, ReviewError, Reviewer, ReviewerConfig, User, Verdict,
+    Act, ApiServer, Namespaced, Observer, Review, ReviewError, Reviewer, ReviewerConfig, User, Verdict,
 };
+
+use crate::server::{Answer, api_server, at};
 
 const SECRET: &str = "secret-token";
 
@@ -34,72 +24,6 @@ impl Observer for Told {
 
     fn known(&self, review: Review) {
         self.0.lock().expect("no panic").push((review, None));
-    }
-}
-
-/// What the API server does with a request.
-#[derive(Clone)]
-enum Answer {
-    Says(u16, Vec<u8>),
-    /// Nothing, once it has told that the request is there.
-    Waits(Arc<Semaphore>),
-    /// Closes the connection.
-    Breaks,
-}
-
-/// A folder with a root, a token, and an API server of that root's certificate, which answers so.
-async fn api_server(answer: Answer) -> (TempDir, ApiServer) {
-    let dir = tempfile::tempdir().expect("a folder");
-    let signed = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("a certificate");
-    std::fs::write(dir.path().join("ca.crt"), signed.cert.pem()).expect("a file");
-    std::fs::write(dir.path().join("token"), "own\n").expect("a file");
-    let key = rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).expect("a key");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![signed.cert.der().clone()], key)
-        .expect("a certificate");
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let server = at(dir.path(), listener.local_addr().expect("its address"));
-    tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(config)), answer));
-    (dir, server)
-}
-
-fn at(dir: &Path, address: SocketAddr) -> ApiServer {
-    ApiServer { url: format!("https://{address}"), ca: dir.join("ca.crt"), token: dir.join("token") }
-}
-
-async fn serve(listener: TcpListener, tls: TlsAcceptor, answer: Answer) {
-    loop {
-        let (socket, _) = listener.accept().await.expect("a client");
-        let (tls, answer) = (tls.clone(), answer.clone());
-        tokio::spawn(async move {
-            let Ok(stream) = tls.accept(socket).await else { return };
-            let respond = service_fn(|request| respond(request, answer.clone()));
-            // A connection that breaks is what one of the tests is about.
-            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), respond).await);
-        });
-    }
-}
-
-async fn respond(
-    request: Request<Incoming>,
-    answer: Answer,
-) -> Result<Response<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
-    assert_eq!(request.headers()["authorization"], "Bearer own");
-    request.into_body().collect().await?;
-    match answer {
-        Answer::Says(status, body) => {
-            Ok(Response::builder().status(status).body(Full::new(Bytes::from(body)))?)
-        }
-        Answer::Waits(arrived) => {
-            arrived.add_permits(1);
-            let never: Infallible = std::future::pending().await;
-            match never {}
-        }
-        Answer::Breaks => Err("on purpose".into()),
     }
 }
 
@@ -125,7 +49,7 @@ async fn unavailable(server: &ApiServer) -> String {
     let user = Arc::new(User { name: "jane".to_owned(), ..User::default() });
     let errors = [
         reviewer.user(SECRET).await.expect_err("no answer"),
-        reviewer.may_read(&user, Namespaced::All).await.expect_err("no answer"),
+        reviewer.may(&user, Act::Read(Namespaced::All)).await.expect_err("no answer"),
     ];
     for error in &errors {
         assert!(matches!(error, ReviewError::Unavailable { .. }), "{error}");
@@ -260,6 +184,6 @@ async fn an_answer_without_a_verdict_is_a_no() {
     for status in [r#"{"allowed": false}"#, r#"{"allowed": true, "denied": true}"#] {
         let body = review("SubjectAccessReview", "authorization.k8s.io", status);
         let (_dir, server) = api_server(Answer::Says(201, body)).await;
-        assert_eq!(reviewer(&server).0.may_read(&user, Namespaced::All).await, Ok(false), "{status}");
+        assert_eq!(reviewer(&server).0.may(&user, Act::Read(Namespaced::All)).await, Ok(false), "{status}");
     }
 }
