@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
+use std::path::Path;
 
 use clap_complete::Shell;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _};
@@ -11,7 +12,7 @@ use serde_json::Value;
 use weir_query::{FilterRef, Inputs, type_name};
 
 use crate::failure::Failure;
-use crate::filter::{Excess, read_component};
+use crate::filter::{Excess, Project, read_component};
 use crate::filter_text::{is_path, split_name};
 use crate::target::local_engine;
 
@@ -121,7 +122,15 @@ fn values(property: &Value) -> Vec<String> {
 }
 
 fn schema(name: &str) -> Option<Value> {
-    let filter = if is_path(name) { read_component(name).ok()? } else { FilterRef::Name(name.to_owned()) };
+    let folder = Path::new(name);
+    let filter = if folder.is_dir() && weir_filters::get(name).is_none() {
+        // What was built last: nobody waits for a compiler here.
+        read_component(Project::open(folder).ok()?.component().to_str()?).ok()?
+    } else if is_path(name) {
+        read_component(name).ok()?
+    } else {
+        FilterRef::Name(name.to_owned())
+    };
     let engine = local_engine(Inputs::Files(Vec::new()), 1, Excess::of(&filter).sandbox_limits()).ok()?;
     serde_json::from_str(&engine.load(&filter).ok()?.description().params_schema).ok()
 }

@@ -7,7 +7,7 @@ use weir_query::{FilterRef, FilterSpec, OnFailure, ShadowSpec};
 
 use crate::failure::Failure;
 use crate::filter::read_component;
-use crate::filter_text::{is_path, merge_json, parse_params, split_name};
+use crate::filter_text::{is_path, merge_json, misnamed, parse_params, split_name};
 
 /// The filters in the order in which they were typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -196,6 +196,9 @@ impl clap::FromArgMatches for FilterArgs {
 /// The filter that a text names, and the text of its parameters.
 fn named(text: &str) -> Result<(FilterRef, &str), Failure> {
     let (name, params) = split_name(text);
+    if let Some(problem) = misnamed(name, params) {
+        return Err(Failure::refused(format!("filter '{text}': {problem}")));
+    }
     let filter = if is_path(name) { read_component(name)? } else { FilterRef::Name(name.to_owned()) };
     Ok((filter, params))
 }

@@ -37,6 +37,16 @@ pub(crate) fn is_path(name: &str) -> bool {
     name.starts_with(['.', '/']) || name.ends_with(".wasm")
 }
 
+/// What to give instead of a text that is neither a filter's name nor a path, such as that of an artifact in a registry.
+pub(crate) fn misnamed(name: &str, params: &str) -> Option<&'static str> {
+    // A registry's port stands where parameters would.
+    let key = params.split('=').next().unwrap_or_default();
+    (!is_path(name) && (name.contains('/') || key.contains('/'))).then_some(
+        "that is no filter's name; a file is named as ./mine.wasm, and what lies in a registry is fetched first: \
+         `weir filter pull REF`",
+    )
+}
+
 /// Reads `key=value,...`.
 pub(crate) fn parse_params(text: &str) -> Result<Map<String, Value>, String> {
     let mut params = Map::new();

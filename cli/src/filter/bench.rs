@@ -114,15 +114,15 @@ fn measure(engine: &Engine, specs: &[FilterSpec], time: Duration) -> Result<Repo
         }
         rounds += 1;
     }
-    let share = time / 2 / u32::try_from(specs.len()).expect("there are one or two");
+    let calls = figures::measure(engine, specs, &batches, time / 2)?;
     let mut filters = Vec::new();
-    for (spec, search) in specs.iter().zip(&best[1..]) {
+    for ((spec, search), calls) in specs.iter().zip(&best[1..]).zip(calls) {
         let loaded = engine.load(&spec.filter)?;
         filters.push(Measured {
             name: spec.filter.name().to_owned(),
             digest: loaded.digest().to_owned(),
             search: *search,
-            calls: figures::measure(engine, spec, &batches, share)?,
+            calls,
         });
     }
     Ok(Report { records, bytes, rounds, without: best[0], filters })

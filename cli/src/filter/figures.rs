@@ -1,6 +1,7 @@
 //! What a filter costs, batch by batch: its records are handed over from memory, again and again, with the sizes of
 //! batches that queries use.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use weir_query::{
@@ -37,40 +38,61 @@ impl CallFigures {
     }
 }
 
-/// Hands the records of `batches` over for some time.
+/// A filter that is measured.
+struct Subject {
+    binding: Binding,
+    prefilter: Option<Arc<MessageRegex>>,
+    figures: CallFigures,
+    /// Whether another pass tells more.
+    goes_on: bool,
+}
+
+/// Hands the records of `batches` over to each of some filters for some time, by turns, so that what else the machine
+/// does meets all alike.
 pub(super) fn measure(
     engine: &Engine,
-    spec: &FilterSpec,
+    specs: &[FilterSpec],
     batches: &[RecordBatch],
     time: Duration,
-) -> Result<CallFigures, Failure> {
-    let filter = engine.load(&spec.filter)?;
-    let failed = |error: String| Failure::refused(format!("{}: {error}", spec.filter.name()));
-    let mut limits = FilterLimits::default();
-    for (name, value) in &spec.limits {
-        FilterLimits::named(name).and_then(|limit| limit.set(&mut limits, *value)).map_err(failed)?;
-    }
-    let binding = filter.open(&spec.params, &limits).map_err(|error| failed(error.to_string()))?;
-    let prefilter = engine.prefilter(&binding).map_err(|error| failed(error.to_string()))?;
-    let mut figures = CallFigures {
-        times: Vec::new(),
-        records: 0,
-        skipped: 0,
-        pass: Duration::MAX,
-        peak_memory: 0,
-        failed: 0,
-    };
+) -> Result<Vec<CallFigures>, Failure> {
+    let mut subjects = specs.iter().map(|spec| Subject::open(engine, spec)).collect::<Result<Vec<_>, _>>()?;
     let end = Instant::now() + time;
-    while figures.times.len() < CALLS || Instant::now() < end {
-        let calls = figures.times.len();
-        pass(&binding, prefilter.as_deref(), batches, &mut figures);
-        if figures.times.len() == calls {
-            // Nothing passes the prefilter, so no number of passes gives a call.
-            break;
+    while subjects.iter().any(|subject| subject.goes_on) {
+        for subject in subjects.iter_mut().filter(|subject| subject.goes_on) {
+            let calls = subject.figures.times.len();
+            pass(&subject.binding, subject.prefilter.as_deref(), batches, &mut subject.figures);
+            let made = subject.figures.times.len();
+            // Where nothing passes the prefilter, no number of passes gives a call.
+            subject.goes_on = made > calls && (made < CALLS || Instant::now() < end);
         }
     }
-    figures.times.sort_unstable();
-    Ok(figures)
+    let figures = subjects.into_iter().map(|mut subject| {
+        subject.figures.times.sort_unstable();
+        subject.figures
+    });
+    Ok(figures.collect())
+}
+
+impl Subject {
+    fn open(engine: &Engine, spec: &FilterSpec) -> Result<Subject, Failure> {
+        let filter = engine.load(&spec.filter)?;
+        let failed = |error: String| Failure::refused(format!("{}: {error}", spec.filter.name()));
+        let mut limits = FilterLimits::default();
+        for (name, value) in &spec.limits {
+            FilterLimits::named(name).and_then(|limit| limit.set(&mut limits, *value)).map_err(failed)?;
+        }
+        let binding = filter.open(&spec.params, &limits).map_err(|error| failed(error.to_string()))?;
+        let prefilter = engine.prefilter(&binding).map_err(|error| failed(error.to_string()))?;
+        let figures = CallFigures {
+            times: Vec::new(),
+            records: 0,
+            skipped: 0,
+            pass: Duration::MAX,
+            peak_memory: 0,
+            failed: 0,
+        };
+        Ok(Subject { binding, prefilter, figures, goes_on: true })
+    }
 }
 
 /// Hands all records over once, to a session of its own, as a query has.

@@ -6,9 +6,13 @@ use std::time::SystemTime;
 
 use super::language::{Built, How, LANGUAGES, Language};
 use crate::failure::Failure;
+use crate::output::report;
+
+/// Extensions of files that are made of a component: itself, its signature, and the keys for that.
+const MADE: [&str; 4] = ["wasm", "sig", "key", "pub"];
 
 /// A filter's folder.
-pub(super) struct Project {
+pub(crate) struct Project {
     /// It, as an absolute path.
     pub(super) dir: PathBuf,
     /// Its name, which is its filter's as a rule.
@@ -19,7 +23,7 @@ pub(super) struct Project {
 
 impl Project {
     /// The filter in a folder.
-    pub(super) fn open(dir: &Path) -> Result<Project, Failure> {
+    pub(crate) fn open(dir: &Path) -> Result<Project, Failure> {
         let refused = |problem: String| Failure::refused(format!("{}: {problem}", dir.display()));
         let dir = fs::canonicalize(dir).map_err(|error| refused(error.to_string()))?;
         let Some(language) = LANGUAGES.iter().find(|language| dir.join(language.marker).is_file()) else {
@@ -35,7 +39,7 @@ impl Project {
     }
 
     /// Where its component is written.
-    pub(super) fn component(&self) -> PathBuf {
+    pub(crate) fn component(&self) -> PathBuf {
         self.dir.join(format!("{}.wasm", self.name))
     }
 
@@ -53,8 +57,16 @@ impl Project {
     pub(super) fn is_source(&self, path: &Path) -> bool {
         let Ok(path) = path.strip_prefix(&self.dir) else { return false };
         let Some(first) = path.iter().next().map(|first| first.to_string_lossy()) else { return true };
-        let component = path.extension().is_some_and(|extension| extension == "wasm");
-        !(component || first == ".git" || self.language.ignored.contains(&&*first))
+        let made = path.extension().is_some_and(|extension| MADE.iter().any(|made| extension == *made));
+        !(made || first == ".git" || self.language.ignored.contains(&&*first))
+    }
+
+    /// Whether a path below the folder may be in the component: its sources but for what it is tried and explained with.
+    fn is_built_in(&self, path: &Path) -> bool {
+        self.is_source(path)
+            && !path.starts_with(self.cases())
+            && path != self.sample()
+            && path.extension().is_none_or(|extension| extension != "md")
     }
 
     /// Builds it, whatever there is already.
@@ -65,8 +77,13 @@ impl Project {
     /// Its component, built and written first when what is there is older than its sources.
     pub(super) fn up_to_date(&self) -> Result<Vec<u8>, Failure> {
         let path = self.component();
-        if !self.language.sees_changes && self.is_built(&path)? {
+        let is_built = self.is_built(&path)?;
+        if !self.language.sees_changes && is_built {
             return fs::read(&path).map_err(|error| Failure::failed(format!("{}: {error}", path.display())));
+        }
+        if !is_built {
+            // The tool is told to be quiet, and may take a minute.
+            report::say(&format!("building {}", path.display()));
         }
         let component = self.build(How { quick: false, quiet: true })?.component;
         write(&path, &component)?;
@@ -90,7 +107,7 @@ impl Project {
         for entry in fs::read_dir(dir).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let path = entry.path();
-            if !self.is_source(&path) {
+            if !self.is_built_in(&path) {
                 continue;
             }
             let written = match entry.file_type().map_err(failed)? {

@@ -11,7 +11,7 @@ use weir_trust::SIGNATURE_BYTES;
 use super::fit::Excess;
 use super::project::Project;
 use crate::failure::Failure;
-use crate::filter_text::{is_path, merge_json, parse_params, split_name};
+use crate::filter_text::{is_path, merge_json, misnamed, parse_params, split_name};
 use crate::target;
 
 /// Most bytes read of a component file. The sandbox has a limit of its own; this one keeps a wrong path
@@ -34,17 +34,19 @@ impl Subject {
     /// Reads `NAME[:key=value,...]`, and parameters beside it. A folder is built when it is stale.
     pub(super) fn choose(text: &str, more: &[String]) -> Result<Subject, Failure> {
         let (name, own) = split_name(text);
-        let params = params(own, more)?;
         let path = Path::new(name);
         let (filter, project) = if path.is_dir() && weir_filters::get(name).is_none() {
             let project = Project::open(path)?;
             let label = project.component().display().to_string();
             (FilterRef::Component { label, bytes: project.up_to_date()?, signature: None }, Some(project))
+        } else if let Some(problem) = misnamed(name, own) {
+            return Err(Failure::refused(format!("'{text}': {problem}")));
         } else if is_path(name) {
             (read_component(name)?, None)
         } else {
             (FilterRef::Name(name.to_owned()), None)
         };
+        let params = params(own, more)?;
         let excess = Excess::told(&filter);
         Ok(Subject { filter, params, project, excess })
     }
@@ -97,6 +99,10 @@ pub(crate) fn read_component(path: &str) -> Result<FilterRef, Failure> {
 /// Reads the component in a file.
 pub(super) fn component_file(path: &Path) -> Result<Vec<u8>, Failure> {
     let refused = |reason: String| Failure::refused(format!("filter '{}': {reason}", path.display()));
+    if path.is_dir() {
+        let reason = "it is a folder; give the component in it, which `weir filter build` makes";
+        return Err(refused(reason.to_owned()));
+    }
     let file = File::open(path).map_err(|error| refused(error.to_string()))?;
     let mut bytes = Vec::new();
     file.take(COMPONENT_FILE_BYTES + 1)

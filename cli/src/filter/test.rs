@@ -22,11 +22,19 @@ use crate::visible;
 /// Sets of parameters that made-up lines are tried with, at most.
 const PARAMETER_SETS: usize = 4;
 
+/// What is said of a folder without golden cases.
+const NO_CASES: &str = "there is no file *.yaml with cases";
+
 /// Runs golden cases and made-up lines.
 pub(super) fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let subject = Subject::choose(&args.filter, &[])?;
     if !subject.params.is_empty() {
         return Err(Failure::refused(format!("'{}': parameters stand in the golden cases", args.filter)));
+    }
+    if let Some(folder) = &args.cases
+        && weir_golden::files(folder).map_err(|error| Failure::refused(error.to_string()))?.is_empty()
+    {
+        return Err(Failure::refused(format!("--cases {}: {NO_CASES}", folder.display())));
     }
     let engine = subject.engine(Inputs::Files(Vec::new()))?;
     let plan = TestPlan {
@@ -77,7 +85,8 @@ impl TestPlan {
         }
         let failed = checked.iter().filter(|case| !case.problems.is_empty()).count();
         if checked.is_empty() {
-            say(out, "no golden cases: there is no *.yaml in tests/");
+            let folder = self.cases.as_deref().and_then(Path::file_name).unwrap_or("tests".as_ref());
+            say(out, &format!("no golden cases in {}/: {NO_CASES}", folder.display()));
         } else {
             let passed = units::count((checked.len() - failed) as u64, "golden case");
             say(out, &format!("{passed} passed, {failed} failed"));
@@ -129,8 +138,10 @@ impl TestPlan {
         }
         if params.is_empty() {
             let why = refused.map(|refusal| format!(": {refusal}")).unwrap_or_default();
-            say(out, &format!("no made-up lines, since it takes no parameters of any case, nor none{why}"));
-            return Ok(true);
+            let what = "no made-up lines, since neither no parameters nor those of any case are accepted";
+            say(out, &format!("{what}{why}"));
+            // Cases that say what is refused are a test; none at all is not.
+            return Ok(!checked.is_empty());
         }
         let mut corpus: Vec<Vec<u8>> =
             checked.iter().flat_map(|case| case.case.records()).map(|record| record.message).collect();

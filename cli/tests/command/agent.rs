@@ -192,6 +192,13 @@ fn components_of_ones_own() {
     ask(&Agent::start(&tree, &[])).exits(2).says(&[path, "allow"]);
     let outcome = ask(&Agent::start(&tree, &["--allow-components"])).exits(0);
     assert!(outcome.stdout().contains("[REDACTED:email]"), "{}", outcome.stdout());
+    // What is refused of an upload names the filter, as it was typed.
+    let junk = tree.write("junk.wasm", "junk");
+    let junk = junk.to_str().expect("a plain path");
+    let agent = Agent::start(&tree, &["--allow-components"]);
+    let url = format!("http://{}", agent.address);
+    let refused = weir(&["logs", "--agent", &url, "--tail", "1", "--filter", "redact", "--filter", junk]);
+    refused.exits(2).says(&[&format!("filters[1] ({junk}): this is not WebAssembly")]);
 }
 
 /// Filters from an agent's folder are listed with what became of their files, and can be named.

@@ -3,9 +3,11 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use crate::listings::offered_in;
 use crate::program::{Weir, weir};
 use crate::sample::Tree;
 
@@ -72,7 +74,9 @@ fn from_nothing_to_a_filter_of_each_kind() {
     for kind in ["transform", "redact", "aggregate", "select"] {
         day.remove();
         day.make(kind);
-        let tested = day.weir(&day.dir(), &["filter", "test"]).run().exits(0);
+        fs::remove_file(day.dir().join("x.wasm")).expect("it was built");
+        let tested = day.weir(&day.dir(), &["filter", "test"]).run().exits(0).says(&["building ", "x.wasm"]);
+        assert_eq!(day.weir(&day.dir(), &["filter", "inspect"]).run().exits(0).stderr(), "");
         assert!(tested.stdout().contains("golden cases passed, 0 failed"), "{}", tested.stdout());
         assert!(tested.stdout().contains(": passed"), "{}", tested.stdout());
         let output = day.output(&[]);
@@ -97,6 +101,9 @@ fn from_nothing_to_a_filter_of_each_kind() {
     let diff = day.output(&["--diff", "--params", "{\"words\":[\"WARN\"]}"]);
     let marked = |mark: &str| diff.lines().filter(|line| line.starts_with(mark)).count();
     assert_eq!((marked("- "), marked("  "), marked("+ ")), (13, 1, 0), "{diff}");
+    let listed = fs::read_to_string(dir.join(".gitignore")).expect("it is there");
+    assert!(listed.contains("/*.key\n"), "a private key is not committed: {listed}");
+    assert_eq!(offered_in(&dir, "weir filter run .:wo"), ["words="]);
     let inspected = day.weir(&dir, &["filter", "inspect"]).run().exits(0);
     assert!(inspected.stdout().starts_with("x 0.1.0: Keeps lines"), "{}", inspected.stdout());
     let logs = day.weir(&dir, &["logs", "--file", "sample.log", "--filter", "./x.wasm", "--count"]).run();
@@ -167,16 +174,24 @@ fn nothing_is_overwritten_and_wrong_words_are_refused() {
     let new = |args: &[&str]| Weir::new([&["filter", "new"], args].concat()).in_dir(tree.path()).run();
     new(&["taken"]).exits(2).says(&["taken", "already"]);
     assert_eq!(fs::read_to_string(tree.path().join("taken/mine.txt")).expect("it is there"), "mine");
-    for name in ["Bad", "-x", "a/b", "../x", ""] {
+    // The last one is a crate of the SDK, which cargo can't have twice.
+    for name in ["Bad", "-x", "a/b", "../x", "", "memchr"] {
         assert_eq!(new(&[name]).exits(2).stdout(), "", "{name}");
     }
     new(&["x", "--lang", "cobol"]).exits(2).says(&["rust"]);
     new(&["x", "--kind", "sort"]).exits(2).says(&["aggregate"]);
-    assert!(!tree.path().join("x").exists());
+    assert!(!tree.path().join("x").exists() && !tree.path().join("memchr").exists());
     let verb = |args: &[&str]| Weir::new([&["filter"], args].concat()).in_dir(tree.path()).run();
     verb(&["build", "taken"]).exits(2).says(&["Cargo.toml", "weir filter new"]);
     verb(&["test", "taken"]).exits(2).says(&["Cargo.toml"]);
     verb(&["test", "./none.wasm"]).exits(2).says(&["none.wasm"]);
+    for artifact in ["127.0.0.1:5000/acme/x:1", "ghcr.io/acme/x:1", "ghcr.io/acme/x"] {
+        verb(&["run", artifact, "a.log"]).exits(2).says(&[artifact, "weir filter pull"]);
+        let logs = Weir::new(["logs", "--file", "a.log", "--filter", artifact]).in_dir(tree.path()).run();
+        logs.exits(2).says(&[artifact, "weir filter pull"]);
+    }
+    let folder = Weir::new(["logs", "--file", "a.log", "--filter", "./taken"]).in_dir(tree.path()).run();
+    folder.exits(2).says(&["./taken", "it is a folder", "weir filter build"]);
     verb(&["inspect", "none"]).exits(2).says(&["none", "json-match"]);
     verb(&["run", "redact", "a.log", "b.log", "--diff"]).exits(2).says(&["one file"]);
     verb(&["run", "redact", "a.log", "--params", "x"]).exits(2).says(&["--params", "key=value"]);
@@ -211,6 +226,11 @@ fn what_is_missing_to_build_is_told_with_how_to_get_it() {
             Weir::new(["filter", "build", language]).in_dir(tree.path()).env("PATH", "/nowhere").run();
         build.exits(3).says(&[says]);
     }
+    // Nearly every machine has a python3; it is zig that it lacks.
+    fs::create_dir(tree.path().join("bin")).expect("a folder can be made");
+    symlink("/bin/false", tree.path().join("bin/python3")).expect("a link can be made");
+    let build = Weir::new(["filter", "build", "c"]).in_dir(tree.path()).env("PATH", tree.path().join("bin"));
+    build.run().exits(3).says(&["zig's C compiler is not installed", "pip install ziglang"]);
 }
 
 #[test]

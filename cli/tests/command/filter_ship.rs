@@ -231,6 +231,23 @@ fn a_file_is_signed_and_verified_without_a_registry() {
     desk.run(&["verify", "junk.wasm", "--key", "team.pub"]).exits(2);
 }
 
+/// A signature made the component stale, so that it was built anew, in JavaScript with other bytes than were signed.
+#[test]
+fn what_was_signed_in_a_folder_is_not_built_again() {
+    let desk = Desk::new();
+    desk.run(&["keygen", "team"]).exits(0);
+    desk.tree.write("mine/go.mod", "module mine\n");
+    desk.tree.write("mine/mine.wasm", Puppet::default().build());
+    // Nothing can be built here.
+    let run = |args: &[&str]| desk.prepared(args).env("PATH", "/nowhere").run();
+    run(&["sign", "mine", "--key", "team.key"]).exits(0);
+    desk.tree.write("mine/README.md", "About it.\n");
+    desk.tree.write("mine/tests/cases.yaml", "- {lines: [k], expect: [keep]}\n");
+    run(&["verify", "mine", "--key", "team.pub"]).exits(0);
+    desk.tree.write("mine/main.go", "package main\n");
+    run(&["verify", "mine", "--key", "team.pub"]).exits(3).says(&["go can't be run"]);
+}
+
 #[test]
 fn credentials_come_from_docker_s_config() {
     let Some(registry) = Registry::start_with(Options { has_password: true, ..Options::default() }) else {

@@ -43,7 +43,8 @@ fn each_way_in_which_a_case_can_fail_is_told() {
         ),
         ("params: {r: 1}\n  lines: [k]\n  expect: [keep]", "found `limit.max` refused: expected less"),
         ("params: {r: 1}\n  error: {field: other}", "expected `other` refused"),
-        ("params: {k: 1}\n  error: {field: k}", "found the parameters accepted"),
+        ("params: {k: 1}\n  error: {field: k}", "expected `k` refused, found the parameters accepted"),
+        ("lines: [k, e]\n  output: [k, e]", "found no more lines; line 2 failed: reported: "),
         ("lines: [e]\n  expect: [{fail: stood up}]", "found {fail: \"reported: "),
     ] {
         let outcome = with_cases(&format!("- name: some case\n  {case}\n")).exits(1);
@@ -57,11 +58,33 @@ fn each_way_in_which_a_case_can_fail_is_told() {
         ("- lines: [k]\n  expected: [keep]\n", "expected"),
         ("- {lines: [k], expect: [keep], error: {field: a}}\n", "filter nothing"),
         ("- lines: [{message: k, time: noon}]\n  expect: [keep]\n", "noon"),
+        ("- {lines: [k], expect: [kep]}\n", "\"kep\" is no verdict; give keep, drop, stop, {replace: text}"),
+        ("- {lines: [k], expect: [{replace: 1}]}\n", "{\"replace\":1}: invalid type"),
+        ("- {lines: [404], expect: [keep]}\n", "404 is no text; put it in quotes"),
+        ("- {lines: [{mesage: k}], expect: [keep]}\n", "unknown field `mesage`"),
         ("- [", "cases/a.yaml"),
         ("[]\n", "no case"),
     ] {
         assert_eq!(with_cases(wrong).exits(2).says(&[told]).stdout(), "", "{wrong}");
     }
+}
+
+/// A test that has nothing to test is none: it was green with a folder that isn't there.
+#[test]
+fn nothing_to_test_is_no_success() {
+    let tree = Tree::new();
+    tree.write("puppet.wasm", Puppet::default().build());
+    tree.write("cases/a.yml", "- {lines: [k], expect: [keep]}\n");
+    tree.write("notes/readme.txt", "no cases");
+    let test = |args: &[&str]| Weir::new([&["filter", "test"], args].concat()).in_dir(tree.path()).run();
+    for folder in ["nowhere", "notes"] {
+        let args = ["./puppet.wasm", "--cases", folder, "--fuzz", "0"];
+        test(&args).exits(2).says(&[&format!("--cases {folder}: there is no file *.yaml")]);
+    }
+    let passed = test(&["./puppet.wasm", "--cases", "cases", "--fuzz", "0"]).exits(0);
+    assert!(passed.stdout().contains("1 golden case passed"), "{}", passed.stdout());
+    // Its only parameter has no default, and no case has one.
+    assert!(test(&["json-match"]).exits(1).stdout().contains("`where` refused"));
 }
 
 #[test]

@@ -59,6 +59,11 @@ fn completions_and_manual_pages() {
 
 /// What bash offers where the cursor is behind a line, by the script that `weir completions` writes.
 fn offered(line: &str) -> Vec<String> {
+    offered_in(std::path::Path::new("."), line)
+}
+
+/// The same in a folder.
+pub(crate) fn offered_in(dir: &std::path::Path, line: &str) -> Vec<String> {
     let script = weir(&["completions", "bash"]).exits(0).stdout().to_owned();
     // As readline takes a line apart; it keeps what stands before the last of these characters.
     let asked = r#"
@@ -80,6 +85,7 @@ fn offered(line: &str) -> Vec<String> {
     let path = std::env::join_paths([program.to_owned()].into_iter().chain(std::env::split_paths(&path)));
     let output = std::process::Command::new("bash")
         .args(["-c", &format!("{script}\n{asked}")])
+        .current_dir(dir)
         .env("LINE", line)
         .env("PATH", path.expect("folders that can be joined"))
         .output()

@@ -75,6 +75,16 @@ impl QuerySpec {
         self.filter_refs().map(bytes).sum()
     }
 
+    /// What the component of that digest that comes with the query is called in messages.
+    pub fn component_label(&self, digest: &str) -> Option<&str> {
+        self.filter_refs().find_map(|filter| match filter {
+            FilterRef::Component { bytes, label, .. } if weir_sandbox::digest(bytes) == digest => {
+                Some(label.as_str())
+            }
+            _ => None,
+        })
+    }
+
     /// The component of that digest that comes with the query, and the content of its signature file.
     pub fn component(&self, digest: &str) -> Option<(&[u8], Option<&[u8]>)> {
         self.filter_refs().find_map(|filter| match filter {

@@ -174,11 +174,13 @@ impl Client {
             match self.ask(spec).await {
                 Ok(responses) => return Ok(Answer { responses, is_whole: false }),
                 // One that is needed again is not to be had there.
-                Err(ClientError::Query(QueryError::ComponentNeeded { digest, .. }))
+                Err(ClientError::Query(QueryError::ComponentNeeded { field, digest }))
                     if spec.component(&digest).is_some() && uploaded.insert(digest.clone()) =>
                 {
                     let (component, signature) = spec.component(&digest).expect("it was just looked for");
-                    self.upload(component, signature, digest).await?;
+                    let label = spec.component_label(&digest).unwrap_or_default();
+                    let uploaded = self.upload(component, signature, digest).await;
+                    uploaded.map_err(|error| about(error, format!("{field} ({label})")))?;
                 }
                 Err(error) => return Err(error),
             }
@@ -357,6 +359,19 @@ fn look_at(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         }
     }
     None
+}
+
+/// An error of an upload as one of the query's own field, which is what the caller has typed.
+fn about(error: ClientError, field: String) -> ClientError {
+    let ClientError::Query(error) = error else { return error };
+    ClientError::Query(match error {
+        QueryError::Invalid { message, .. } => QueryError::Invalid { field, message },
+        QueryError::Refused { message, .. } => QueryError::Refused { field, message },
+        QueryError::LimitExceeded { limit, value, message, .. } => {
+            QueryError::LimitExceeded { field, limit, value, message }
+        }
+        other => other,
+    })
 }
 
 #[cfg(test)]

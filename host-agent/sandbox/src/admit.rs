@@ -50,7 +50,7 @@ pub enum AdmissionError {
     },
     /// A core module.
     #[error(
-        "this is a core module; expected a component. Encode it with `wasm-tools component new` or the SDK's build"
+        "this is a core module; expected a component, which `weir filter adapt` or `wasm-tools component new` makes of it"
     )]
     CoreModule,
     /// Broken, or made with a WebAssembly feature that is switched off.

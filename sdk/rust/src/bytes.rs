@@ -81,6 +81,10 @@ pub struct Set {
     /// Bit `b` of word `b / 64` for each byte.
     members: [u64; 2],
     /// For each low nibble, bit `h` for each member whose high nibble is `h`.
+    #[cfg_attr(
+        not(any(all(target_arch = "wasm32", target_feature = "simd128"), feature = "native")),
+        expect(dead_code, reason = "read where there are vectors")
+    )]
     by_low: [u8; 16],
 }
 

@@ -26,12 +26,20 @@ const FILES: &[(&str, &str)] = &[
     ("params.c", include_str!("../../../../sdk/c/params.c")),
 ];
 
+const INSTALL: &str = "run `python3 -m venv ~/.zig && . ~/.zig/bin/activate && pip install ziglang`, or put zig on \
+                       the path (https://ziglang.org)";
+
 fn build(project: &Project, how: How) -> Result<Built, Failure> {
     let mut zig = if tool::is_on_path("zig") {
         Command::new("zig")
     } else {
         let mut python = Command::new("python3");
         python.args(["-m", "ziglang"]);
+        tool::check_runs(
+            Command::new("python3").args(["-c", "import ziglang"]),
+            "zig's C compiler",
+            INSTALL,
+        )?;
         python
     };
     zig.args([
@@ -54,11 +62,5 @@ fn build(project: &Project, how: How) -> Result<Built, Failure> {
             .map(|name| format!("weir/{name}")),
     );
     zig.arg("-o");
-    tool::build(
-        project,
-        &mut zig,
-        how,
-        "run `python3 -m venv ~/.zig && . ~/.zig/bin/activate && pip install ziglang`, or put zig on \
-         the path (https://ziglang.org)",
-    )
+    tool::build(project, &mut zig, how, INSTALL)
 }

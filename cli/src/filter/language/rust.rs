@@ -70,6 +70,11 @@ fn furnish(dir: &Path, name: &str) -> Result<(), Failure> {
     let vendor = dir.join(VENDOR);
     let failed = |error: io::Error| Failure::failed(format!("{}: {error}", vendor.display()));
     kit().unpack(&vendor).map_err(failed)?;
+    if vendor.join(name).is_dir() {
+        return Err(Failure::refused(format!(
+            "'{name}' is the name of a crate that filters in Rust need; give another name"
+        )));
+    }
     let packed = vendor.join("Cargo.lock");
     let lock = fs::read_to_string(&packed).map_err(failed)?;
     fs::write(dir.join("Cargo.lock"), sorted(&filled(&lock, &[("name", name)]))).map_err(failed)?;

@@ -58,6 +58,15 @@ pub(super) fn build(
     Ok(Built { component, origins: Vec::new() })
 }
 
+/// Refuses to go on where a command fails that does nothing but need a tool. `install` says how to get that.
+pub(super) fn check_runs(command: &mut Command, tool: &str, install: &str) -> Result<(), Failure> {
+    let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    match silent.status() {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err(Failure::failed(format!("{tool} is not installed; {install}"))),
+    }
+}
+
 /// Whether a program of that name is found on the path.
 pub(super) fn is_on_path(name: &str) -> bool {
     std::env::var_os("PATH")

@@ -21,7 +21,7 @@ fn what_is_no_component_is_refused_with_what_it_is() {
     assert!(matches!(refused(b"GIF89a"), AdmissionError::NotWasm { .. }));
     let core = refused(&component("(module)"));
     assert_eq!(core, AdmissionError::CoreModule);
-    assert!(core.to_string().contains("wasm-tools component new"), "{core}");
+    assert!(core.to_string().contains("`weir filter adapt`"), "{core}");
     assert!(matches!(refused(b"\0asm\x0d\0\x01\0garbage"), AdmissionError::Invalid { .. }));
     assert!(matches!(refused(b"\0asm"), AdmissionError::Invalid { .. }));
     let mut cut = Puppet::default().build();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::case::{Case, Expected, Plain, Source};
+use crate::case::{Case, Expected, Plain, Source, Error};
 use crate::record::{Outcome, Record, Verdict};
 
 /// A filter that cases are run on.
@@ -106,8 +106,7 @@ impl Case {
                 if fits {
                     return Vec::new();
                 }
-                let expected = format!("`{}` refused: {}", error.field, error.message);
-                vec![Mismatch { line: None, expected, found: refusal.to_string() }]
+                vec![Mismatch { line: None, expected: error.to_string(), found: refusal.to_string() }]
             }
             (Answer::Refused(refusal), None) => vec![Mismatch {
                 line: None,
@@ -116,7 +115,7 @@ impl Case {
             }],
             (Answer::Ran { .. }, Some(error)) => vec![Mismatch {
                 line: None,
-                expected: format!("`{}` refused: {}", error.field, error.message),
+                expected: error.to_string(),
                 found: "the parameters accepted".to_owned(),
             }],
             (Answer::Ran { outcomes, summary }, None) => self.differences(outcomes, summary.as_deref()),
@@ -138,13 +137,18 @@ impl Case {
             let left = self.left(outcomes);
             let first = (0..expected.len().max(left.len())).find(|&at| expected.get(at) != left.get(at));
             if let Some(first) = first {
+                // A line that the filter failed on is one of those that are missing.
+                let failed = outcomes.iter().enumerate().find_map(|(line, outcome)| match &outcome.verdict {
+                    Verdict::Fail(message) => Some(format!("; line {} failed: {message}", line + 1)),
+                    _ => None,
+                });
                 let shown = |lines: &[String]| {
                     lines.get(first).map_or_else(|| "no more lines".to_owned(), |line| quoted(line))
                 };
                 found.push(Mismatch {
                     line: None,
                     expected: format!("output line {} to be {}", first + 1, shown(expected)),
-                    found: shown(&left),
+                    found: shown(&left) + failed.as_deref().unwrap_or_default(),
                 });
             }
         }
@@ -176,6 +180,13 @@ impl fmt::Display for Refusal {
             Some(field) => write!(f, "`{field}` refused: {}", self.message),
             None => f.write_str(&self.message),
         }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` refused", self.field)?;
+        if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", self.message) }
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::record::{Record, parse_time};
@@ -54,7 +55,7 @@ pub struct Source {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "Value")]
 enum Line {
     Message(String),
     Full(FullLine),
@@ -83,7 +84,7 @@ enum Stream {
 
 /// What should become of a line.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "Value")]
 pub(crate) enum Expected {
     Plain(Plain),
     Replace(Replace),
@@ -172,6 +173,46 @@ impl Case {
     }
 }
 
+impl TryFrom<Value> for Line {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Line, String> {
+        match value {
+            Value::String(message) => Ok(Line::Message(message)),
+            Value::Object(_) => read_as(value).map(Line::Full),
+            other => Err(format!("{other} is no text; put it in quotes")),
+        }
+    }
+}
+
+impl TryFrom<Value> for Expected {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Expected, String> {
+        let has = |key: &str| value.get(key).is_some();
+        if has("replace") {
+            return read_as(value).map(Expected::Replace);
+        }
+        if has("keep") {
+            return read_as(value).map(Expected::Keep);
+        }
+        if has("fail") {
+            return read_as(value).map(Expected::Fail);
+        }
+        Plain::deserialize(&value).map(Expected::Plain).map_err(|_| {
+            format!(
+                "{value} is no verdict; give keep, drop, stop, {{replace: text}}, {{keep: {{added: field}}}}, \
+                 {{replace: text, fields: {{added: field}}}} or {{fail: part of the message}}"
+            )
+        })
+    }
+}
+
+/// An object in the form that it was told by a key of.
+fn read_as<T: DeserializeOwned>(value: Value) -> Result<T, String> {
+    T::deserialize(&value).map_err(|error| format!("{value}: {error}"))
+}
+
 impl Line {
     fn record(&self) -> Result<Record, String> {
         let line = match self {
@@ -212,7 +253,7 @@ impl fmt::Display for GoldenError {
 
 impl std::error::Error for GoldenError {}
 
-/// The `*.yaml` files of a folder, sorted; none where there is no folder.
+/// The `*.yaml` and `*.yml` files of a folder, sorted; none where there is no folder.
 ///
 /// # Errors
 /// A folder that can't be listed.
@@ -226,7 +267,7 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>, GoldenError> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
+        if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
             files.push(path);
         }
     }
