@@ -20,7 +20,7 @@ use crate::audit::AuditLog;
 use crate::filter_folder::FilterFolder;
 use crate::labels::LabelWatch;
 use crate::metrics::Metrics;
-use crate::policies::{Origin, Policies};
+use crate::policies::{Origin, Policies, WAITING};
 use crate::policy_folder::PolicyFolder;
 use crate::probes::{Probes, State};
 use crate::resources::Resources;
@@ -92,7 +92,7 @@ impl Agent {
         origins.extend(config.resources.as_ref().map(|_| Origin::Cluster));
         let policies = match origins.as_slice() {
             [] => PolicySet::default(),
-            [..] => PolicySet::not_synced("they are being loaded"),
+            [..] => PolicySet::not_synced(WAITING),
         };
         let engine = EngineConfig {
             cache_dir: config.cache_dir,
@@ -159,7 +159,12 @@ impl Agent {
         hurry: impl Future<Output = ()>,
     ) -> Result<Ending, AgentError> {
         let ready = Arc::new(AtomicBool::new(true));
-        let probes = self.probes.serve(State { ready: Arc::clone(&ready), metrics: self.metrics });
+        let synced = match &self.cluster {
+            Some((resources, _)) => resources.synced(),
+            None => Arc::new(AtomicBool::new(true)),
+        };
+        let state = State { ready: Arc::clone(&ready), synced, metrics: self.metrics };
+        let probes = self.probes.serve(state);
         let shutdown = async {
             shutdown.await;
             ready.store(false, Ordering::Relaxed);

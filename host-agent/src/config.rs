@@ -256,8 +256,10 @@ fn resources(access: &AccessConfig, node: &str) -> Result<ApiServer, ConfigError
     let Some(server) = access.api_server() else {
         return refused("nobody is asked: set access.mode to kubernetes, or leave it out");
     };
-    if node.is_empty() {
-        return refused("each object says what became of it on this node: set node to its name");
+    if !weir_cluster::is_name(node) {
+        return refused(
+            "each object says what became of it on this node: set node to its name in the cluster",
+        );
     }
     Ok(server.clone())
 }

@@ -9,6 +9,7 @@ mod audit;
 mod cache_dir;
 mod config;
 mod config_file;
+mod config_maps;
 mod filter_folder;
 mod filter_limits;
 mod labels;

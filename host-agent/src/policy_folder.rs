@@ -13,7 +13,7 @@ use crate::policies::{Origin, Policies};
 
 /// Looks at a folder of policies.
 pub(crate) struct PolicyFolder {
-    /// `None`: there is none.
+    /// `None`: there is none; then policies of elsewhere are loaded anew when filters have changed.
     pub(crate) path: Option<PathBuf>,
     pub(crate) every: Duration,
     pub(crate) limits: PolicyLimits,
@@ -33,12 +33,16 @@ impl PolicyFolder {
 
     /// Looks at it once, on a blocking thread.
     pub(crate) async fn look(&self) {
-        let Some(path) = self.path.clone() else { return };
-        let (policies, limits, cancel) = (Arc::clone(&self.policies), self.limits, Cancel::default());
         let filters_changed = self.filters_changed.swap(false, Ordering::Relaxed);
+        if self.path.is_none() && !filters_changed {
+            return;
+        }
+        let (path, policies, limits) = (self.path.clone(), Arc::clone(&self.policies), self.limits);
+        let cancel = Cancel::default();
         // Ends a look that nobody waits for any more.
         let _ended = CancelWhenDropped::new(cancel.clone());
         let look = tokio::task::spawn_blocking(move || {
+            let Some(path) = path else { return policies.reload(&cancel) };
             let specs = read_policies(&path, &limits).map_err(|error| format!("{}: {error}", path.display()));
             policies.set(Origin::Folder, specs, filters_changed, &cancel);
         });

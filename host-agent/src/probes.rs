@@ -44,6 +44,8 @@ pub(crate) struct Probes {
 pub(crate) struct State {
     /// Whether queries are taken.
     pub(crate) ready: Arc<AtomicBool>,
+    /// Whether it is known which policies the cluster has, or was.
+    pub(crate) synced: Arc<AtomicBool>,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -106,8 +108,14 @@ fn respond(state: &State, request: &Request<Incoming>) -> Result<Response<Full<B
     }
     Ok(match request.uri().path() {
         "/healthz" => plain(StatusCode::OK, "ok"),
-        "/readyz" if state.ready.load(Ordering::Relaxed) => plain(StatusCode::OK, "ready"),
-        "/readyz" => plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down"),
+        "/readyz" if !state.ready.load(Ordering::Relaxed) => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down")
+        }
+        "/readyz" if !state.synced.load(Ordering::Relaxed) => plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the cluster's Filters and FilterPolicies aren't known yet; the log says why",
+        ),
+        "/readyz" => plain(StatusCode::OK, "ready"),
         "/metrics" => match state.metrics.text() {
             Ok(text) => answer(StatusCode::OK, OPEN_METRICS, text),
             Err(error) => {

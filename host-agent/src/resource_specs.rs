@@ -1,6 +1,8 @@
 //! From the cluster's `Filter` and `FilterPolicy` objects to what the engine takes. What can't be understood of one becomes an
 //! installed filter, or a policy, that can't be loaded, which refuses whatever it may cover.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -11,7 +13,7 @@ use weir_query::{
 };
 
 /// What is known of a ConfigMap; `None` before the API server was asked.
-pub(crate) type ConfigMap = Option<Result<Object, String>>;
+pub(crate) type ConfigMap = Option<Result<Arc<Object>, String>>;
 
 /// The ConfigMap that a `Filter` takes its component from.
 pub(crate) fn config_map_of(filter: &Object) -> Option<ConfigMapKey> {
@@ -79,7 +81,12 @@ fn component(key: &ConfigMapKey, config_map: &ConfigMap) -> Result<FilterRef, St
              {namespace} --from-file={key})"
         )
     })??;
-    let signature = decoded(&format!("{key}.sig")).transpose()?;
+    // A text, as signatures are, is under `data`.
+    let signature = format!("{key}.sig");
+    let signature = match object.data.get(&signature) {
+        Some(text) => Some(text.clone().into_bytes()),
+        None => decoded(&signature).transpose()?,
+    };
     Ok(FilterRef::Component { label: format!("{namespace}/{name}/{key}"), bytes, signature })
 }
 
@@ -141,10 +148,10 @@ mod tests {
         let config_map = object(json!({"configMap": {"namespace": "logs", "name": "mine", "key": "f.wasm"}}));
         assert_eq!(config_map_of(&config_map).expect("one").name, "mine");
         let data = |data: Value| -> ConfigMap {
-            Some(Ok(serde_json::from_value(json!({"binaryData": data})).expect("a ConfigMap")))
+            Some(Ok(Arc::new(serde_json::from_value(data).expect("a ConfigMap"))))
         };
         let label = "logs/mine/f.wasm".to_owned();
-        let signed = data(json!({"f.wasm": "AGFzbQ==", "f.wasm.sig": "c2ln"}));
+        let signed = data(json!({"binaryData": {"f.wasm": "AGFzbQ=="}, "data": {"f.wasm.sig": "sig"}}));
         let component =
             FilterRef::Component { label, bytes: b"\0asm".to_vec(), signature: Some(b"sig".to_vec()) };
         assert_eq!(installed(&config_map, &signed).filter, Ok(component));
@@ -152,7 +159,7 @@ mod tests {
             (None, "isn't read yet"),
             (Some(Err("there is none".to_owned())), "there is none"),
             (data(json!({})), "no key 'f.wasm'"),
-            (data(json!({"f.wasm": "?"})), "isn't base64"),
+            (data(json!({"binaryData": {"f.wasm": "?"}})), "isn't base64"),
         ] {
             let refused = installed(&config_map, &known).filter.expect_err(why);
             assert!(refused.contains(why), "{refused}");

@@ -1,16 +1,17 @@
 //! The cluster's `Filter` and `FilterPolicy` objects, watched while the agent runs: what they say is in force from then on, and
 //! each tells whether it is loaded on this node. Until both kinds were listed, every query is refused.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
-use tokio::task::{AbortHandle, JoinSet};
-use weir_cluster::{ApiClient, Change, Collection, ConfigMapKey, Kind, Object};
-use weir_query::{Cancel, CancelWhenDropped, Engine, InstalledSpec, PolicySpec};
+use weir_cluster::{ApiClient, Change, Kind, NodeStatus, Object, RequestError};
+use weir_query::{Cancel, CancelWhenDropped, Engine};
 
+use crate::config_maps::{ConfigMaps, Id};
 use crate::metrics::Metrics;
 use crate::policies::{Origin, Policies};
 use crate::resource_specs::{ConfigMap, config_map_of, installed, policy};
@@ -18,6 +19,18 @@ use crate::resource_status::to_write;
 
 /// After how long it is tried again what hasn't succeeded.
 const AGAIN: Duration = Duration::from_secs(10);
+
+/// How long what was known holds while the API server answers otherwise than it should. While it doesn't answer, it holds.
+const TRUSTED: Duration = Duration::from_secs(300);
+
+/// How long an entry that somebody else changes is left as it is.
+const FOREIGN: Duration = Duration::from_secs(60);
+
+/// Objects of a kind, at the most: with more, nothing is given.
+const OBJECTS: usize = 256;
+
+/// Why no policies are known, for callers; the agent's log has it all.
+const UNKNOWN: &str = "the agent's log says why";
 
 /// Watches the objects.
 pub(crate) struct Resources {
@@ -27,34 +40,37 @@ pub(crate) struct Resources {
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
     policies: Arc<Policies>,
-    known: Arc<Known>,
+    known: Mutex<Known>,
+    /// There is something new to act on.
+    changed: Arc<Notify>,
+    /// Both kinds were listed.
+    synced: Arc<AtomicBool>,
 }
+
+type Objects = BTreeMap<String, Arc<Object>>;
 
 /// What the API server has said.
 #[derive(Default)]
 struct Known {
-    objects: Mutex<Objects>,
-    /// There is something new in it.
-    changed: Notify,
+    /// By their names; `None` before they were listed.
+    filters: Option<Objects>,
+    policies: Option<Objects>,
+    /// Why a kind can't be told.
+    failures: BTreeMap<&'static str, Failure>,
 }
 
-/// By their names; `None` before they were listed.
-#[derive(Default)]
-struct Objects {
-    filters: Option<BTreeMap<String, Object>>,
-    policies: Option<BTreeMap<String, Object>>,
-    /// By namespace and name: the ConfigMaps that are watched.
-    config_maps: BTreeMap<(String, String), ConfigMap>,
-    /// What couldn't be asked last, as it was logged.
-    failures: BTreeMap<&'static str, String>,
+struct Failure {
+    /// As it was logged.
+    why: String,
+    /// Since when the API server answers otherwise than it should.
+    since: Option<Instant>,
 }
 
-/// What was installed last, and what became of it.
-#[derive(Default)]
-struct Done {
-    filters: Vec<InstalledSpec>,
-    loaded: Vec<Result<String, String>>,
-}
+/// An object, and whether it is loaded: the digest of its component, which a policy has none of, or why not.
+type Outcome = (Kind, Arc<Object>, Result<String, String>);
+
+/// What was written of objects last, and when, by kind and uid.
+type Written = BTreeMap<(Kind, String), (NodeStatus, Instant)>;
 
 impl Resources {
     pub(crate) fn new(
@@ -64,7 +80,13 @@ impl Resources {
         metrics: Arc<Metrics>,
         policies: Arc<Policies>,
     ) -> Resources {
-        Resources { client, node, engine, metrics, policies, known: Arc::default() }
+        let (known, changed, synced) = Default::default();
+        Resources { client, node, engine, metrics, policies, known, changed, synced }
+    }
+
+    /// What is set once both kinds were listed.
+    pub(crate) fn synced(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.synced)
     }
 
     /// Watches, acts and reports for as long as it is polled.
@@ -86,212 +108,185 @@ impl Resources {
             Change::Set(object) => own(object),
             Change::Gone(_) | Change::Failed(_) => {}
         }
-        let mut objects = self.known.lock();
+        let mut known = self.lock();
         let of_kind = match kind {
-            Kind::Filter => &mut objects.filters,
-            Kind::FilterPolicy => &mut objects.policies,
+            Kind::Filter => &mut known.filters,
+            Kind::FilterPolicy => &mut known.policies,
         };
-        if let (Change::Set(object), Some(known)) = (&change, &of_kind)
-            && known.get(&object.metadata.name) == Some(object)
+        if let (Change::Set(object), Some(objects)) = (&change, &of_kind)
+            && objects.get(&object.metadata.name).is_some_and(|same| **same == *object)
         {
             return;
         }
         let failure = change.apply(of_kind);
-        objects.note(kind.name(), failure.map(|error| error.to_string()));
-        drop(objects);
-        self.known.changed.notify_one();
+        known.note(kind.name(), failure);
+        drop(known);
+        self.changed.notify_one();
     }
 
-    /// Acts on what is known whenever it has changed, and again where something hasn't succeeded.
+    /// Acts on what is known whenever it has changed, and again where something hasn't succeeded. Nothing that is
+    /// reported keeps a change waiting.
     async fn act(&self) -> Infallible {
-        let (mut done, mut watches) = (Done::default(), Watches::default());
+        let mut config_maps = ConfigMaps::new(self.client.clone(), Arc::clone(&self.changed));
+        let mut written = Written::new();
         loop {
-            let is_whole = self.round(&mut done, &mut watches).await;
-            let again = async {
+            let outcomes = self.enforce(&mut config_maps).await;
+            let rest = async {
+                let is_whole = match &outcomes {
+                    Some(outcomes) => self.report(outcomes, &mut written).await,
+                    None => false,
+                };
                 match is_whole {
                     true => std::future::pending().await,
                     false => tokio::time::sleep(AGAIN).await,
                 }
             };
             tokio::select! {
-                () = self.known.changed.notified() => {}
-                () = again => {}
+                () = self.changed.notified() => {}
+                () = self.policies.changed() => {}
+                () = rest => {}
             }
         }
     }
 
-    /// Has in force what is known, and reports it. Gives whether there is nothing that may succeed later.
-    async fn round(&self, done: &mut Done, watches: &mut Watches) -> bool {
-        let (filters, policies) = {
-            let mut objects = self.known.lock();
-            match (&objects.filters, &objects.policies) {
-                (Some(filters), Some(policies)) => {
-                    let both = (filters.clone(), policies.clone());
-                    let wanted = both.0.values().filter_map(config_map_of).collect();
-                    self.watch_config_maps(wanted, &mut objects, watches);
-                    both
-                }
-                _ => {
-                    let why = objects.failures.values().next();
-                    let why =
-                        why.map_or("the Kubernetes API server wasn't asked yet".to_owned(), String::clone);
-                    drop(objects);
-                    self.set_policies(Err(why), false).await;
-                    return true;
-                }
+    /// Has in force what is known. Gives what became of each object, where that can be told by now.
+    async fn enforce(&self, config_maps: &mut ConfigMaps) -> Option<Vec<Outcome>> {
+        let known = self.lock().both();
+        let (filters, policies) = match known {
+            Ok(both) => both,
+            Err(why) => {
+                self.blocking(move |policies, _, cancel| {
+                    policies.set(Origin::Cluster, Err(why.to_owned()), false, cancel);
+                })
+                .await;
+                return None;
             }
         };
-        let specs: Vec<InstalledSpec> = {
-            let objects = self.known.lock();
-            filters.values().map(|filter| installed(filter, objects.config_map(filter))).collect()
+        self.synced.store(true, Ordering::Relaxed);
+        let config_maps = config_maps.watch(filters.iter().filter_map(|it| config_map_of(it)).collect());
+        let are_read = config_maps.values().all(Option::is_some);
+        let outcomes = self.blocking(move |all, engine, cancel| {
+            let specs: Vec<_> =
+                filters.iter().map(|filter| installed(filter, of(filter, &config_maps))).collect();
+            let before = engine.installed_digests();
+            let loaded = engine.install(&specs, cancel);
+            let are_others = engine.installed_digests() != before;
+            let specs = policies.iter().map(|object| policy(object)).collect();
+            all.set(Origin::Cluster, Ok(specs), are_others, cancel);
+            let outcome = all.outcome();
+            let loaded = filters.into_iter().zip(loaded).map(|(it, loaded)| (Kind::Filter, it, loaded));
+            let of_policy = |object: Arc<Object>| {
+                let loaded = match &outcome {
+                    Ok(problems) => match problems.get(&object.metadata.name) {
+                        Some(None) => Ok(String::new()),
+                        Some(Some(problem)) => Err(problem.clone()),
+                        None => Err("it is being loaded".to_owned()),
+                    },
+                    Err(why) => Err(format!("all is refused: {why}")),
+                };
+                (Kind::FilterPolicy, object, loaded)
+            };
+            loaded.chain(policies.into_iter().map(of_policy)).collect::<Vec<Outcome>>()
+        });
+        let outcomes = outcomes.await?;
+        self.metrics.own_filters(self.engine.own_names());
+        // What isn't read yet is about to be.
+        are_read.then_some(outcomes)
+    }
+
+    /// Does something on a blocking thread; `None` where that failed.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Policies, &Engine, &Cancel) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (policies, engine, cancel) =
+            (Arc::clone(&self.policies), Arc::clone(&self.engine), Cancel::default());
+        let _ended = CancelWhenDropped::new(cancel.clone());
+        let done = tokio::task::spawn_blocking(move || work(&policies, &engine, &cancel)).await;
+        done.inspect_err(|error| tracing::error!(%error, "objects could not be acted on")).ok()
+    }
+
+    /// Writes what became of objects, where that is news. Gives whether all is well and written.
+    async fn report(&self, outcomes: &[Outcome], written: &mut Written) -> bool {
+        let is_it = |(kind, uid): &(Kind, String)| {
+            outcomes.iter().any(|(of, object, _)| of == kind && object.metadata.uid == *uid)
         };
-        let is_same = specs == done.filters && done.loaded.iter().all(Result::is_ok);
-        if !is_same {
-            let Some(loaded) = self.install(specs.clone()).await else { return false };
-            *done = Done { filters: specs, loaded };
-            self.metrics.own_filters(self.engine.own_names());
-        }
-        self.set_policies(Ok(policies.values().map(policy).collect()), !is_same).await;
-        let problems = self.policies.problems();
+        written.retain(|key, _| is_it(key));
         let mut is_whole = true;
-        for (filter, loaded) in filters.values().zip(&done.loaded) {
-            is_whole &= loaded.is_ok() & self.report(Kind::Filter, filter, loaded.clone()).await;
-        }
-        for object in policies.values() {
-            let problem = problems.get(&object.metadata.name).cloned().flatten();
-            let loaded = problem.map_or(Ok(String::new()), Err);
-            is_whole &= loaded.is_ok() & self.report(Kind::FilterPolicy, object, loaded).await;
+        for (kind, object, loaded) in outcomes {
+            is_whole &= loaded.is_ok();
+            let Some(status) = to_write(&self.node, object, loaded.clone()) else { continue };
+            let key = (*kind, object.metadata.uid.clone());
+            // Another agent that takes itself for this node would answer at once.
+            if written.get(&key).is_some_and(|(last, at)| *last == status && at.elapsed() < FOREIGN) {
+                is_whole = false;
+                continue;
+            }
+            // Not all agents at once.
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(0..200))).await;
+            match self.client.report(*kind, &object.metadata, &status).await {
+                Ok(()) => drop(written.insert(key, (status, Instant::now()))),
+                Err(error) => {
+                    let (kind, name) = (kind.name(), &object.metadata.name);
+                    tracing::warn!(kind, name, %error, "the status of an object can't be written");
+                    is_whole = false;
+                }
+            }
         }
         is_whole
     }
 
-    /// Installs filters on a blocking thread; `None` where that failed.
-    async fn install(&self, specs: Vec<InstalledSpec>) -> Option<Vec<Result<String, String>>> {
-        let (engine, cancel) = (Arc::clone(&self.engine), Cancel::default());
-        let _ended = CancelWhenDropped::new(cancel.clone());
-        let installed = tokio::task::spawn_blocking(move || engine.install(&specs, &cancel)).await;
-        installed.inspect_err(|error| tracing::error!(%error, "filters could not be installed")).ok()
-    }
-
-    async fn set_policies(&self, specs: Result<Vec<PolicySpec>, String>, filters_changed: bool) {
-        let (policies, cancel) = (Arc::clone(&self.policies), Cancel::default());
-        let _ended = CancelWhenDropped::new(cancel.clone());
-        let set = move || policies.set(Origin::Cluster, specs, filters_changed, &cancel);
-        if let Err(error) = tokio::task::spawn_blocking(set).await {
-            tracing::error!(%error, "policies could not be loaded");
-        }
-    }
-
-    /// Writes what became of an object, if that is news; gives whether it is written.
-    async fn report(&self, kind: Kind, object: &Object, loaded: Result<String, String>) -> bool {
-        let Some(status) = to_write(&self.node, object, loaded) else { return true };
-        let name = &object.metadata.name;
-        match self.client.report(kind, name, &status).await {
-            Ok(()) => true,
-            Err(error) => {
-                let kind = kind.name();
-                tracing::warn!(kind, name, %error, "the status of an object can't be written");
-                false
-            }
-        }
-    }
-
-    /// Watches these ConfigMaps and no others.
-    fn watch_config_maps(
-        &self,
-        wanted: Vec<ConfigMapKey>,
-        objects: &mut MutexGuard<'_, Objects>,
-        watches: &mut Watches,
-    ) {
-        let id = |key: &ConfigMapKey| (key.namespace.clone(), key.name.clone());
-        let ids: BTreeSet<_> = wanted.iter().map(id).collect();
-        objects.config_maps.retain(|id, _| ids.contains(id));
-        watches.running.retain(|id, watch| {
-            ids.contains(id) || {
-                watch.abort();
-                false
-            }
-        });
-        for key in wanted {
-            let id = id(&key);
-            if watches.running.contains_key(&id) {
-                continue;
-            }
-            objects.config_maps.insert(id.clone(), None);
-            let (client, known, told) = (self.client.clone(), Arc::clone(&self.known), id.clone());
-            let watch = watches.tasks.spawn(async move {
-                let mut all = None;
-                let collection = Collection::config_map(&key);
-                client.watch(&collection, |change| known.take_config_map(&told, &mut all, change)).await;
-            });
-            watches.running.insert(id, watch);
-        }
+    /// What is known is whole between any two statements, so that a panic elsewhere can't have torn it.
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Watches of ConfigMaps, which end with this.
-#[derive(Default)]
-struct Watches {
-    tasks: JoinSet<()>,
-    running: BTreeMap<(String, String), AbortHandle>,
+/// What is known of the ConfigMap that a filter names.
+fn of<'a>(filter: &Object, config_maps: &'a BTreeMap<Id, ConfigMap>) -> &'a ConfigMap {
+    let key = config_map_of(filter).map(|key| (key.namespace, key.name));
+    key.and_then(|key| config_maps.get(&key)).unwrap_or(&None)
 }
 
 impl Known {
-    /// The maps are whole between any two statements, so that a panic elsewhere can't have torn them.
-    fn lock(&self) -> MutexGuard<'_, Objects> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes note of a change of the one ConfigMap of a collection.
-    fn take_config_map(
-        &self,
-        id: &(String, String),
-        all: &mut Option<BTreeMap<String, Object>>,
-        change: Change,
-    ) {
-        let (namespace, name) = id;
-        let failure = change.apply(all).map(|error| format!("the Kubernetes API server {error}"));
-        let found = match (all.as_ref().map(|all| all.get(name)), failure) {
-            // As it was read last.
-            (Some(Some(object)), _) => Ok(object.clone()),
-            (Some(None), _) => Err(format!("there is no ConfigMap {namespace}/{name}")),
-            (None, Some(failure)) => Err(format!("ConfigMap {namespace}/{name} can't be read: {failure}")),
-            (None, None) => return,
+    /// The objects of both kinds; or, for callers, why they aren't known.
+    fn both(&self) -> Result<(Vec<Arc<Object>>, Vec<Arc<Object>>), &'static str> {
+        let is_stale = |failure: &Failure| failure.since.is_some_and(|since| since.elapsed() >= TRUSTED);
+        if self.failures.values().any(is_stale) {
+            return Err(UNKNOWN);
+        }
+        let (Some(filters), Some(policies)) = (&self.filters, &self.policies) else {
+            return Err(if self.failures.is_empty() { crate::policies::WAITING } else { UNKNOWN });
         };
-        let mut objects = self.lock();
-        // It may be wanted no more.
-        if let Some(known) = objects.config_maps.get_mut(id)
-            && known.as_ref() != Some(&found)
-        {
-            *known = Some(found);
-            drop(objects);
-            self.changed.notify_one();
-        }
-    }
-}
-
-impl Objects {
-    /// What is known of the ConfigMap that a filter names.
-    fn config_map(&self, filter: &Object) -> &ConfigMap {
-        let key = config_map_of(filter).map(|key| (key.namespace, key.name));
-        key.and_then(|key| self.config_maps.get(&key)).unwrap_or(&None)
-    }
-
-    /// Takes note of why a kind can't be asked for, and logs it once.
-    fn note(&mut self, kind: &'static str, failure: Option<String>) {
-        match failure {
-            None => {
-                if self.failures.remove(kind).is_some() {
-                    tracing::info!(kind, "the Kubernetes API server tells objects again");
-                }
-            }
-            Some(failure) => {
-                let failure = format!("the Kubernetes API server {failure}");
-                if self.failures.get(kind) != Some(&failure) {
-                    tracing::error!(kind, failure, "objects can't be watched; what was known is used on");
-                }
-                self.failures.insert(kind, failure);
+        for objects in [filters, policies] {
+            if objects.len() > OBJECTS {
+                tracing::error!(
+                    count = objects.len(),
+                    limit = OBJECTS,
+                    "there are too many objects of a kind"
+                );
+                return Err("there are too many");
             }
         }
+        let all = |objects: &Objects| objects.values().map(Arc::clone).collect();
+        Ok((all(filters), all(policies)))
+    }
+
+    /// Takes note of why a kind can't be told, or that it can, and logs it once.
+    fn note(&mut self, kind: &'static str, failure: Option<RequestError>) {
+        let Some(error) = failure else {
+            if self.failures.remove(kind).is_some() {
+                tracing::info!(kind, "the Kubernetes API server tells objects again");
+            }
+            return;
+        };
+        let why = error.to_string();
+        let known = self.failures.get(kind);
+        if known.is_none_or(|known| known.why != why) {
+            tracing::error!(kind, "objects can't be watched: the Kubernetes API server {why}");
+        }
+        let is_answer = matches!(error, RequestError::Refused { .. } | RequestError::Unreadable(_));
+        let since = is_answer.then(|| known.and_then(|known| known.since).unwrap_or_else(Instant::now));
+        self.failures.insert(kind, Failure { why, since });
     }
 }

@@ -112,9 +112,15 @@ data:
 {{- mustMergeOverwrite (deepCopy .Values.config) $own | toYaml -}}
 {{- end -}}
 
-{{/* Whether agents act on Filters and FilterPolicies: they ask the API server, which they do where access is by Kubernetes. */}}
+{{/* Whether agents act on Filters and FilterPolicies. A policy that is taken but not enforced is worse than none. */}}
 {{- define "weir.customResources" -}}
-{{- and .Values.customResources.enabled (eq ((.Values.config.access).mode | default "kubernetes") "kubernetes") -}}
+{{- if and .Values.customResources.enabled (ne ((.Values.config.access).mode | default "kubernetes") "kubernetes") -}}
+{{- fail "customResources.enabled takes config.access.mode: kubernetes, since agents ask the API server then; set customResources.enabled and crds.install to false for agents without it" -}}
+{{- end -}}
+{{- if and .Values.crds.install (not .Values.customResources.enabled) -}}
+{{- fail "crds.install without customResources.enabled would have policies taken that nobody enforces; set both or none" -}}
+{{- end -}}
+{{- .Values.customResources.enabled -}}
 {{- end -}}
 
 {{/* Seconds that queries have to end, and after that a pod. */}}

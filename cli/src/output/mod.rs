@@ -274,11 +274,16 @@ impl View {
         if self.look.show_token && self.look.format == Format::Jsonl {
             jsonl::push_token(&mut self.out.buffer, self.place.token());
         }
-        // What reads a pipe or looks at a terminal wants records as they come.
-        if !self.out.is_file && !self.flush() {
+        if self.is_awaited() && !self.flush() {
             return Flow::Stop;
         }
         Flow::Continue
+    }
+
+    /// Whether records are wanted as they come: by what reads a pipe or looks at a terminal, and of a follow also by
+    /// what looks into a file.
+    fn is_awaited(&self) -> bool {
+        self.look.follow || !self.out.is_file
     }
 
     /// Writes what has gathered, and says whether that went well.
@@ -299,7 +304,7 @@ impl View {
         let as_object = self.look.stats && self.look.format == Format::Jsonl;
         if as_object && self.look.follow && !self.look.quiet {
             jsonl::push_gap(&mut self.out.buffer, &gap, self.labels.get(&gap.source));
-            if !self.out.is_file && !self.flush() {
+            if self.is_awaited() && !self.flush() {
                 return Flow::Stop;
             }
         } else if as_object || self.look.quiet {

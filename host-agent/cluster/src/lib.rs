@@ -25,7 +25,7 @@ pub use observer::{Observer, Review, Verdict};
 pub use request::RequestError;
 pub use resource::{
     Condition, ConfigMapKey, FilterSpec, Kind, Metadata, Namespaces, NodeStatus, Object, Pods, PolicyFilter,
-    PolicySpec, Requirement, Selector, Status,
+    PolicySpec, Requirement, Selector, Status, is_name,
 };
 pub use reviewer::{Act, Namespaced, ReviewError, Reviewer, ReviewerConfig};
 pub use user::User;

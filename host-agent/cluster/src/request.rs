@@ -144,7 +144,7 @@ fn message(answer: &[u8]) -> String {
 }
 
 /// The error and what caused it.
-pub(crate) fn causes(error: &dyn Error) -> String {
+fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

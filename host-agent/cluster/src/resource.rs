@@ -9,6 +9,7 @@ use hyper::body::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::api_server::ApiClient;
 use crate::request::{Call, JSON, PATIENCE, RequestError, answer};
@@ -32,6 +33,8 @@ pub struct Object {
     pub status: Status,
     /// A ConfigMap's bytes, in base64.
     pub binary_data: BTreeMap<String, String>,
+    /// A ConfigMap's texts.
+    pub data: BTreeMap<String, String>,
 }
 
 /// Who an object is.
@@ -224,19 +227,25 @@ impl Collection {
         }
     }
 
-    /// One ConfigMap.
-    pub fn config_map(ConfigMapKey { namespace, name, .. }: &ConfigMapKey) -> Collection {
+    /// One ConfigMap; `None` where its names are none that Kubernetes takes, which would be another path.
+    pub fn config_map(ConfigMapKey { namespace, name, .. }: &ConfigMapKey) -> Option<Collection> {
+        if !is_name(namespace) || !is_name(name) {
+            return None;
+        }
         let path = format!("/api/v1/namespaces/{namespace}/configmaps");
-        Collection { path, name: Some(name.clone()), what: "ConfigMap", metadata_only: false }
+        Some(Collection { path, name: Some(name.clone()), what: "ConfigMap", metadata_only: false })
     }
 }
 
 impl ApiClient {
-    /// The metadata of a pod; `None` where there is none of that name. Names have to be such as Kubernetes takes.
+    /// The metadata of a pod; `None` where there is none of that name.
     ///
     /// # Errors
     /// It can't be told.
     pub async fn pod(&self, namespace: &str, name: &str) -> Result<Option<Metadata>, RequestError> {
+        if !is_name(namespace) || !is_name(name) {
+            return Ok(None);
+        }
         let accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
         let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
         let call = Call { accept, ..Call::get(path, "Pod") };
@@ -255,24 +264,30 @@ impl ApiClient {
     ///
     /// # Errors
     /// It isn't written.
-    pub async fn report(&self, kind: Kind, name: &str, status: &NodeStatus) -> Result<(), RequestError> {
+    pub async fn report(
+        &self,
+        kind: Kind,
+        Metadata { name, uid, .. }: &Metadata,
+        status: &NodeStatus,
+    ) -> Result<(), RequestError> {
         let body = json!({
             "apiVersion": API_VERSION,
             "kind": kind.name(),
-            "metadata": { "name": name },
+            // Not of another one that has the name now.
+            "metadata": { "name": name, "uid": uid },
             "status": { "nodes": [status] },
         });
         let call = Call {
             method: Method::PATCH,
-            path: format!("{}/{name}/status?fieldManager=weir-agent-{}&force=true", kind.path(), status.node),
+            path: format!("{}/{name}/status?fieldManager={}&force=true", kind.path(), manager(&status.node)),
             content: "application/apply-patch+yaml",
             accept: JSON,
             body: Bytes::from(body.to_string()),
             what: kind.name(),
         };
         match answer(&self.0, &call, OBJECT_BYTES, PATIENCE).await {
-            // Applied to an object that isn't there, a status is refused.
-            Ok(_) | Err(RequestError::Refused { status: 404, .. }) => Ok(()),
+            // It isn't there any more, or another one is.
+            Ok(_) | Err(RequestError::Refused { status: 404 | 409, .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -296,6 +311,22 @@ impl PolicySpec {
     pub fn of(object: &Object) -> Result<PolicySpec, String> {
         spec(object)
     }
+}
+
+/// Who writes a node's entry: at most 128 characters.
+fn manager(node: &str) -> String {
+    const LETTERS: usize = 100;
+    if node.len() <= LETTERS {
+        return format!("weir-agent-{node}");
+    }
+    let digest: String = Sha256::digest(node).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("weir-agent-{digest}")
+}
+
+/// Whether it is a name that an object may have: a DNS subdomain, which holds nothing that means something in a path.
+pub fn is_name(name: &str) -> bool {
+    let is_good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    (1..=253).contains(&name.len()) && name.bytes().all(is_good) && !name.starts_with('.')
 }
 
 fn spec<T: DeserializeOwned>(object: &Object) -> Result<T, String> {

@@ -4,19 +4,21 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::api_server::ApiClient;
-use crate::request::{Call, RequestError, answer, causes, open};
-use crate::resource::Object;
+use crate::request::{Call, RequestError, answer, open};
+use crate::resource::{Metadata, Object, Status};
 
 /// Objects that a page of a list has.
-const PAGE: usize = 250;
+const PAGE: usize = 32;
 
 /// Largest page, and largest change, that is read, in bytes: etcd takes objects of 1.5 MiB.
 const PAGE_BYTES: usize = 64 << 20;
@@ -25,8 +27,8 @@ const CHANGE_BYTES: usize = 8 << 20;
 /// How long a page may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long the API server is to keep one watch open, in seconds.
-const WATCH_SECONDS: u64 = 240;
+/// How long the API server is to keep one watch open, in seconds: not all are to end at once.
+const WATCH_SECONDS: std::ops::Range<u64> = 240..480;
 
 /// How much longer than that it is waited for.
 const GRACE: Duration = Duration::from_secs(20);
@@ -34,6 +36,9 @@ const GRACE: Duration = Duration::from_secs(20);
 /// Between two attempts, at first and at last.
 const FASTEST: Duration = Duration::from_millis(200);
 const SLOWEST: Duration = Duration::from_secs(30);
+
+/// How long a watch must have lasted for the next one to be an attempt anew.
+const SETTLED: Duration = Duration::from_secs(10);
 
 /// Which objects are watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,14 +68,11 @@ pub enum Change {
 
 impl Change {
     /// Takes it into what is known, which is `None` before anything was listed; gives why it can't be told.
-    pub fn apply(self, known: &mut Option<BTreeMap<String, Object>>) -> Option<RequestError> {
+    pub fn apply(self, known: &mut Option<BTreeMap<String, Arc<Object>>>) -> Option<RequestError> {
+        let named = |object: Object| (object.metadata.name.clone(), Arc::new(object));
         match self {
-            Change::All(all) => {
-                *known = Some(all.into_iter().map(|object| (object.metadata.name.clone(), object)).collect());
-            }
-            Change::Set(object) => {
-                known.get_or_insert_default().insert(object.metadata.name.clone(), object);
-            }
+            Change::All(all) => *known = Some(all.into_iter().map(named).collect()),
+            Change::Set(object) => known.get_or_insert_default().extend([named(object)]),
             Change::Gone(name) => {
                 known.get_or_insert_default().remove(&name);
             }
@@ -81,9 +83,9 @@ impl Change {
 }
 
 #[derive(Deserialize)]
-struct List {
+struct List<T> {
     metadata: ListMeta,
-    items: Vec<Object>,
+    items: Vec<T>,
 }
 
 #[derive(Default, Deserialize)]
@@ -106,6 +108,20 @@ struct About<T> {
     object: T,
 }
 
+/// An object whose spec can't be read, such as one that is nested too deep.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WithoutSpec {
+    metadata: Metadata,
+    status: Status,
+}
+
+impl From<WithoutSpec> for Object {
+    fn from(WithoutSpec { metadata, status }: WithoutSpec) -> Object {
+        Object { metadata, status, ..Object::default() }
+    }
+}
+
 #[derive(Deserialize)]
 struct Versioned {
     metadata: ListMeta,
@@ -120,28 +136,43 @@ struct Failure {
 
 /// Why a watch ended.
 enum End {
-    /// As it should; it goes on from this version.
+    /// It goes on from this version.
     At(String),
-    /// What it went on from is too old: all is listed again.
+    /// It can't be asked, and goes on from this version when it can.
+    Failed(RequestError, String),
+    /// All has to be listed again: what it went on from is too old.
     Stale,
-    Failed(RequestError),
+    /// All has to be listed again: something could not be read.
+    Unreadable,
 }
 
 impl ApiClient {
     /// Lists a collection and watches it for as long as it is polled. Each change is told, in order.
     pub async fn watch(&self, collection: &Collection, mut tell: impl FnMut(Change)) -> Infallible {
-        let mut pause = FASTEST;
+        let (mut pause, mut version) = (FASTEST, None);
         loop {
-            let failure = match self.list(collection).await {
-                Ok((items, version)) => {
-                    tell(Change::All(items));
-                    pause = FASTEST;
-                    self.follow(collection, version, &mut tell).await
-                }
-                Err(error) => Some(error),
-            };
-            if let Some(error) = failure {
-                tell(Change::Failed(error));
+            let began = Instant::now();
+            match version.take() {
+                None => match self.list(collection).await {
+                    Ok((items, seen)) => {
+                        tell(Change::All(items));
+                        version = Some(seen);
+                        continue;
+                    }
+                    Err(error) => tell(Change::Failed(error)),
+                },
+                Some(seen) => match self.watch_once(collection, seen, &mut tell).await {
+                    End::At(seen) => version = Some(seen),
+                    End::Failed(error, seen) => {
+                        tell(Change::Failed(error));
+                        version = Some(seen);
+                    }
+                    End::Stale => {}
+                    End::Unreadable => tell(Change::Failed(RequestError::Unreadable(collection.what))),
+                },
+            }
+            if began.elapsed() >= SETTLED {
+                pause = FASTEST;
             }
             tokio::time::sleep(pause.mul_f64(fastrand::f64() / 2.0 + 0.75)).await;
             pause = (pause * 2).min(SLOWEST);
@@ -150,32 +181,36 @@ impl ApiClient {
 
     /// Everything there is, and the version that it has together.
     async fn list(&self, collection: &Collection) -> Result<(Vec<Object>, String), RequestError> {
-        let (mut items, mut next) = (Vec::new(), String::new());
-        loop {
-            let call = collection.call(&format!("limit={PAGE}&continue={next}"));
-            let page = answer(&self.0, &call, PAGE_BYTES, PATIENCE).await?;
-            let unreadable = |_| RequestError::Unreadable(collection.what);
-            let List { metadata, items: page } = serde_json::from_slice(&page).map_err(unreadable)?;
-            items.extend(page);
-            next = metadata.next;
-            if next.is_empty() {
-                return Ok((items, metadata.resource_version));
-            }
+        match self.list_by(collection, PAGE).await {
+            // One that can't be read shall not hide the others.
+            Err(RequestError::Unreadable(_)) => self.list_by(collection, 1).await,
+            listed => listed,
         }
     }
 
-    /// Watches from a version on, until all has to be listed again; gives why.
-    async fn follow(
+    async fn list_by(
         &self,
         collection: &Collection,
-        mut version: String,
-        tell: &mut impl FnMut(Change),
-    ) -> Option<RequestError> {
+        page: usize,
+    ) -> Result<(Vec<Object>, String), RequestError> {
+        let (mut items, mut next) = (Vec::new(), String::new());
         loop {
-            match self.watch_once(collection, version, tell).await {
-                End::At(seen) => version = seen,
-                End::Stale => return None,
-                End::Failed(error) => return Some(error),
+            let call = collection.call(&format!("limit={page}&continue={next}"));
+            let answer = answer(&self.0, &call, PAGE_BYTES, PATIENCE).await?;
+            let listed: List<Object> = match serde_json::from_slice(&answer) {
+                Ok(listed) => listed,
+                Err(_) if page == 1 => {
+                    let listed: Result<List<WithoutSpec>, _> = serde_json::from_slice(&answer);
+                    let List { metadata, items } =
+                        listed.map_err(|_| RequestError::Unreadable(collection.what))?;
+                    List { metadata, items: items.into_iter().map(Object::from).collect() }
+                }
+                Err(_) => return Err(RequestError::Unreadable(collection.what)),
+            };
+            items.extend(listed.items);
+            next = listed.metadata.next;
+            if next.is_empty() {
+                return Ok((items, listed.metadata.resource_version));
             }
         }
     }
@@ -186,35 +221,37 @@ impl ApiClient {
         mut version: String,
         tell: &mut impl FnMut(Change),
     ) -> End {
-        let wanted = format!(
-            "watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={version}"
-        );
-        let began = tokio::time::Instant::now();
+        let seconds = fastrand::u64(WATCH_SECONDS);
+        let wanted =
+            format!("watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={version}");
+        let over = Instant::now() + Duration::from_secs(seconds) + GRACE;
         let call = collection.call(&wanted);
         let opened = tokio::time::timeout(PATIENCE, open(&self.0, &call)).await;
         let mut body = match opened.unwrap_or(Err(RequestError::Late(PATIENCE))) {
             Ok(response) => Lines::new(response.into_body()),
             Err(RequestError::Refused { status: 410, .. }) => return End::Stale,
-            Err(error) => return End::Failed(error),
+            Err(error) => return End::Failed(error, version),
         };
-        let over = began + Duration::from_secs(WATCH_SECONDS) + GRACE;
         loop {
-            let line = match tokio::time::timeout_at(over, body.next(collection.what)).await {
-                Ok(Ok(Some(line))) => line,
-                // One that ends at once, again and again, isn't asked at full speed.
-                Ok(Ok(None)) if began.elapsed() < FASTEST => {
-                    tokio::time::sleep(FASTEST).await;
-                    return End::At(version);
-                }
-                Ok(Ok(None)) | Err(_) => return End::At(version),
-                Ok(Err(error)) => return End::Failed(error),
+            let line = match tokio::time::timeout_at(over, body.next()).await {
+                Ok(Line::Whole(line)) => line,
+                Ok(Line::TooLong) => return End::Unreadable,
+                // A connection that is cut ends a watch like any other end.
+                Ok(Line::None) | Err(_) => return End::At(version),
             };
-            match event(&line, collection.what) {
-                Ok((change, seen)) => {
-                    version = seen;
+            match event(&line) {
+                Ok(Event { change, version: seen }) => {
+                    if !seen.is_empty() {
+                        version = seen;
+                    }
                     change.into_iter().for_each(&mut *tell);
                 }
-                Err(end) => return end,
+                Err(Some(failure)) if failure.code == 410 => return End::Stale,
+                Err(Some(Failure { code, message })) => {
+                    let what = collection.what;
+                    return End::Failed(RequestError::Refused { what, status: code, message }, version);
+                }
+                Err(None) => return End::Unreadable,
             }
         }
     }
@@ -234,27 +271,41 @@ impl Collection {
     }
 }
 
-/// What a line of a watch says, and the version that is known with it.
-fn event(line: &[u8], what: &'static str) -> Result<(Option<Change>, String), End> {
-    fn about<T: DeserializeOwned>(line: &[u8], what: &'static str) -> Result<T, End> {
+/// What a line of a watch says.
+struct Event {
+    change: Option<Change>,
+    /// What is known with it.
+    version: String,
+}
+
+/// Reads a line of a watch; `Err` is what the API server says of a failure, or `None` where it can't be read.
+fn event(line: &[u8]) -> Result<Event, Option<Failure>> {
+    fn about<T: DeserializeOwned>(line: &[u8]) -> Result<T, Option<Failure>> {
         let about: Result<About<T>, _> = serde_json::from_slice(line);
-        about.map(|about| about.object).map_err(|_| End::Failed(RequestError::Unreadable(what)))
+        about.map(|about| about.object).map_err(|_| None)
     }
-    let kind: Kind = serde_json::from_slice(line).map_err(|_| End::Failed(RequestError::Unreadable(what)))?;
+    let kind: Kind = serde_json::from_slice(line).map_err(|_| None)?;
     if kind.kind == "ERROR" {
-        let Failure { code, message } = about(line, what)?;
-        return Err(match code {
-            410 => End::Stale,
-            status => End::Failed(RequestError::Refused { what, status, message }),
-        });
+        return Err(Some(about(line)?));
     }
-    let Versioned { metadata } = about(line, what)?;
+    let Versioned { metadata } = about(line)?;
     let change = match kind.kind.as_str() {
         "BOOKMARK" => None,
-        "DELETED" => Some(Change::Gone(about::<Object>(line, what)?.metadata.name)),
-        _ => Some(Change::Set(about(line, what)?)),
+        "DELETED" => Some(Change::Gone(about::<WithoutSpec>(line)?.metadata.name)),
+        _ => {
+            let object = about::<Object>(line).or_else(|_| about::<WithoutSpec>(line).map(Object::from));
+            Some(Change::Set(object?))
+        }
     };
-    Ok((change, metadata.resource_version))
+    Ok(Event { change, version: metadata.resource_version })
+}
+
+/// The next line of a body.
+enum Line {
+    Whole(Vec<u8>),
+    TooLong,
+    /// There is no more.
+    None,
 }
 
 /// A body in lines.
@@ -271,24 +322,26 @@ impl Lines {
         Lines { body, pending: Vec::new(), looked_at: 0 }
     }
 
-    /// The next line; `None` behind the last one.
-    async fn next(&mut self, what: &'static str) -> Result<Option<Vec<u8>>, RequestError> {
+    async fn next(&mut self) -> Line {
         loop {
             if let Some(end) = self.pending[self.looked_at..].iter().position(|byte| *byte == b'\n') {
                 let rest = self.pending.split_off(self.looked_at + end + 1);
                 self.looked_at = 0;
-                return Ok(Some(std::mem::replace(&mut self.pending, rest)));
+                return Line::Whole(std::mem::replace(&mut self.pending, rest));
             }
             self.looked_at = self.pending.len();
             if self.pending.len() > CHANGE_BYTES {
-                return Err(RequestError::Unreadable(what));
+                return Line::TooLong;
             }
             match self.body.frame().await {
                 Some(Ok(frame)) => {
                     self.pending.extend_from_slice(&frame.into_data().unwrap_or_else(|_| Bytes::new()));
                 }
-                Some(Err(error)) => return Err(RequestError::Unreachable(causes(&error))),
-                None => return Ok(None),
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "a watch was cut");
+                    return Line::None;
+                }
+                None => return Line::None,
             }
         }
     }

@@ -9,7 +9,7 @@ use weir_sandbox::{Filter, Kind, KnownComponent};
 use crate::engine::Engine;
 use crate::folder::{Folder, FolderChange, FolderFile, Loader, Named};
 use crate::gate::{self, GateError};
-use crate::installed::Installed;
+use crate::installed::{self, Entry, InstalledSet};
 use crate::{Cancel, FilterRef, QueryError};
 
 /// A filter as listings show it.
@@ -71,8 +71,8 @@ impl Engine {
     /// A filter that can't be compiled.
     pub fn filters(&self) -> Result<FilterList, QueryError> {
         let installed = self.installed();
-        let named = |(name, it): (&String, &Result<Installed, String>)| {
-            it.as_ref().ok().map(|it| FilterInfo::of(name, &it.filter))
+        let named = |(name, it): (&String, &Entry)| {
+            it.result.as_ref().ok().map(|it| FilterInfo::of(name, &it.filter))
         };
         let mut filters: Vec<FilterInfo> = installed.iter().filter_map(named).collect();
         for name in self.builtin.keys().filter(|name| !installed.contains_key(**name)) {
@@ -106,7 +106,7 @@ impl Engine {
     pub fn own_names(&self) -> Vec<String> {
         let found = self.folder.as_ref().map(Folder::filters).unwrap_or_default();
         let installed = self.installed();
-        let installed = installed.values().flatten().map(|it| &it.filter);
+        let installed = installed.values().filter_map(|it| Some(&it.result.as_ref().ok()?.filter));
         let filters = found.iter().map(|named| &named.filter).chain(installed);
         let mut names: Vec<String> = filters.map(|filter| filter.description().name.clone()).collect();
         names.sort_unstable();
@@ -120,14 +120,13 @@ impl Engine {
     /// # Errors
     /// No such filter, or one that can't be compiled.
     pub fn filter(&self, name: &str) -> Result<FilterInfo, QueryError> {
-        let is_installed = self.installed().contains_key(name);
-        if let Some(named) =
-            self.folder.as_ref().filter(|_| !is_installed).and_then(|folder| folder.get(name))
-        {
+        let installed = self.installed();
+        let folder = self.folder.as_ref().filter(|_| !installed.contains_key(name));
+        if let Some(named) = folder.and_then(|folder| folder.get(name)) {
             return Ok(FilterInfo::named(named));
         }
         let filter = FilterRef::Name(name.to_owned());
-        Ok(FilterInfo::of(name, &self.load_as(&filter, "name", &Cancel::default())?))
+        Ok(FilterInfo::of(name, &self.load_as(&filter, &installed, "name", &Cancel::default())?))
     }
 
     /// What a filter says of itself: one that a query can name, or a component, taken as [`Engine::load`] takes it.
@@ -149,20 +148,21 @@ impl Engine {
     /// # Errors
     /// No such filter, or one that can't be compiled.
     pub fn load(&self, filter: &FilterRef) -> Result<Filter, QueryError> {
-        self.load_as(filter, "filter", &Cancel::default())
+        self.load_as(filter, &self.installed(), "filter", &Cancel::default())
     }
 
-    /// [`Engine::load`] for a field of a query, unless `cancel` is set while the filter is to be compiled.
+    /// [`Engine::load`] for a field of a query, of filters that were `installed` when it began, unless `cancel` is set while the filter is to be compiled.
     pub(crate) fn load_as(
         &self,
         filter: &FilterRef,
+        installed: &InstalledSet,
         field: &str,
         cancel: &Cancel,
     ) -> Result<Filter, QueryError> {
         let go_on = || !cancel.is_cancelled();
         match filter {
-            FilterRef::Name(name) => match self.find_installed(name, field)? {
-                Some(installed) => Ok(installed.filter),
+            FilterRef::Name(name) => match installed::find(installed, name, field)? {
+                Some(installed) => Ok(installed.filter.clone()),
                 None if self.builtin.contains_key(name.as_str()) => self.load_builtin(name, field, cancel),
                 None => {
                     let found = self.folder.as_ref().and_then(|folder| folder.get(name));

@@ -217,7 +217,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::plan`]; what it names may not be read, or it can't be told whether it may.
     pub fn plan_within(&self, spec: &QuerySpec, scope: &Scope, cancel: &Cancel) -> Result<Plan, QueryError> {
-        Planner { engine: self, spec, scope, cancel }.plan()
+        Planner { engine: self, spec, scope, cancel, installed: self.installed() }.plan()
     }
 
     /// The sets that are selected, by selectors that were `typed` so. With a watcher, their directories, and those where

@@ -14,7 +14,8 @@ use crate::{Cancel, FilterLimits, FilterRef, QueryError};
 /// An installed filter as it was written: nothing here has been checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstalledSpec {
-    /// What queries and policies call it. It goes before a filter of the same name that ships with Weir or is in the folder.
+    /// What queries and policies call it. Names of filters that ship with Weir are never to be had: without it, they would be
+    /// taken for it. It goes before one of that name in the folder.
     pub name: String,
     /// Which filter; or why that can't be known, which refuses whatever names it. A name is that of one that ships with
     /// Weir; a component has to pass the same gate as one from the folder of filters.
@@ -26,31 +27,77 @@ pub struct InstalledSpec {
 }
 
 /// Installed filters by their names. Replaced as a whole; a query keeps what it began with.
-pub(crate) type InstalledSet = BTreeMap<String, Result<Installed, String>>;
+pub(crate) type InstalledSet = BTreeMap<String, Entry>;
+
+/// What became of one.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    print: Print,
+    pub(crate) result: Result<Installed, String>,
+    /// The same spec would come to the same.
+    is_final: bool,
+}
 
 /// One that can be used.
 #[derive(Clone, Debug)]
 pub(crate) struct Installed {
     pub(crate) filter: Filter,
-    pub(crate) params: String,
-    pub(crate) limits: BTreeMap<String, u64>,
+    params: String,
+    limits: BTreeMap<String, u64>,
+}
+
+/// What tells one spec from another, without its component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Print {
+    filter: String,
+    signature: Option<Vec<u8>>,
+    params: String,
+    limits: BTreeMap<String, u64>,
+}
+
+impl Print {
+    fn of(spec: &InstalledSpec) -> Print {
+        let (filter, signature) = match &spec.filter {
+            Ok(FilterRef::Component { bytes, signature, .. }) => {
+                (weir_sandbox::digest(bytes), signature.clone())
+            }
+            Ok(named) => (format!("name {}", named.name()), None),
+            Err(why) => (format!("none {why}"), None),
+        };
+        Print { filter, signature, params: spec.params.clone(), limits: spec.limits.clone() }
+    }
 }
 
 impl Engine {
     /// Has queries and policies that begin from now on find these filters, and no others that were installed before. Compiles
-    /// them, which blocks until that is done. Gives the digest of each component, or why that filter can't be used, in the order of `specs`.
-    /// Of two with one name, neither can.
+    /// what is otherwise than before, which blocks until that is done. Gives the digest of each component, or why that filter
+    /// can't be used, in the order of `specs`. Of two with one name, neither can.
     pub fn install(&self, specs: &[InstalledSpec], cancel: &Cancel) -> Vec<Result<String, String>> {
-        let mut set = InstalledSet::new();
-        let mut told = Vec::with_capacity(specs.len());
+        let before = self.installed();
+        let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+        specs.iter().for_each(|spec| *count.entry(&spec.name).or_default() += 1);
+        let (mut set, mut told) = (InstalledSet::new(), Vec::with_capacity(specs.len()));
         for spec in specs {
-            let is_double = specs.iter().filter(|other| other.name == spec.name).count() > 1;
-            let installed = match is_double {
-                true => Err("another one has the same name".to_owned()),
-                false => self.install_one(spec, cancel),
+            if self.builtin.contains_key(spec.name.as_str()) {
+                told.push(Err("a filter that ships with Weir has this name; give another one".to_owned()));
+                continue;
+            }
+            let print = Print::of(spec);
+            let known = before.get(&spec.name).filter(|known| known.is_final && known.print == print);
+            let entry = match known {
+                _ if count[spec.name.as_str()] > 1 => {
+                    Entry { print, result: Err("another one has the same name".to_owned()), is_final: false }
+                }
+                Some(known) => known.clone(),
+                None => {
+                    let result = self.install_one(spec, cancel);
+                    let is_final = result.as_ref().err().is_none_or(|problem| problem.is_final);
+                    Entry { print, result: result.map_err(|problem| problem.why), is_final }
+                }
             };
-            told.push(installed.as_ref().map(|it| it.filter.digest().to_owned()).map_err(Clone::clone));
-            set.insert(spec.name.clone(), installed);
+            let digest = entry.result.as_ref().map(|it| it.filter.digest().to_owned());
+            told.push(digest.map_err(Clone::clone));
+            set.insert(spec.name.clone(), entry);
         }
         if !cancel.is_cancelled() {
             *self.installed.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(set);
@@ -58,20 +105,19 @@ impl Engine {
         told
     }
 
-    fn install_one(&self, spec: &InstalledSpec, cancel: &Cancel) -> Result<Installed, String> {
+    fn install_one(&self, spec: &InstalledSpec, cancel: &Cancel) -> Result<Installed, Problem> {
         let filter = match spec.filter.as_ref().map_err(Clone::clone)? {
             FilterRef::Name(name) => self.load_builtin(name, "builtin", cancel),
             component @ FilterRef::Component { bytes, signature, .. } => {
                 let config = &self.config;
                 let admitted = gate::pass(bytes, signature.as_deref(), &config.sandbox_limits, &config.trust);
                 admitted.map_err(|error: GateError| error.to_string())?;
-                self.load_as(component, "component", cancel)
+                self.load_as(component, &InstalledSet::new(), "component", cancel)
             }
             FilterRef::Uploaded { .. } => {
-                return Err("what a client has uploaded can't be installed".to_owned());
+                return Err("what a client has uploaded can't be installed".to_owned().into());
             }
-        };
-        let filter = filter.map_err(|error| error.to_string())?;
+        }?;
         let mut limits = self.config.filter_limits.clone();
         set_limits(&mut limits, &spec.limits)?;
         // Without any, whoever uses it gives them.
@@ -82,49 +128,83 @@ impl Engine {
         Ok(Installed { filter, params: spec.params.clone(), limits: spec.limits.clone() })
     }
 
+    /// What tells the filters that are installed now from others: name, component, parameters and limits of each.
+    pub fn installed_digests(&self) -> Vec<(String, Option<String>, String, BTreeMap<String, u64>)> {
+        let print = |(name, entry): (&String, &Entry)| {
+            let digest = entry.result.as_ref().ok().map(|it| it.filter.digest().to_owned());
+            (name.clone(), digest, entry.print.params.clone(), entry.print.limits.clone())
+        };
+        self.installed().iter().map(print).collect()
+    }
+
     /// The filters that are installed now.
     pub(crate) fn installed(&self) -> Arc<InstalledSet> {
         Arc::clone(&self.installed.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The installed filter of that name, if one has it.
-    ///
-    /// # Errors
-    /// It can't be used.
-    pub(crate) fn find_installed(&self, name: &str, field: &str) -> Result<Option<Installed>, QueryError> {
-        match self.installed().get(name) {
-            None => Ok(None),
-            Some(Ok(installed)) => Ok(Some(installed.clone())),
-            Some(Err(why)) => Err(QueryError::Refused {
-                field: field.to_owned(),
-                message: format!(
-                    "the filter '{name}' can't be used here ({why}); whoever has installed it can mend it"
-                ),
-            }),
-        }
-    }
-
     /// The parameters that hold where `given` may be none, and the limits that hold before those that are given.
-    ///
-    /// # Errors
-    /// An installed filter that can't be used.
     pub(crate) fn defaults(
         &self,
         filter: &FilterRef,
+        installed: &InstalledSet,
         given: &str,
-        field: &str,
-    ) -> Result<(String, FilterLimits), QueryError> {
+    ) -> (String, FilterLimits) {
         let mut limits = self.config.filter_limits.clone();
-        let mut params = if given.trim().is_empty() { "{}" } else { given }.to_owned();
-        if let FilterRef::Name(name) = filter
-            && let Some(installed) = self.find_installed(name, field)?
-        {
-            set_limits(&mut limits, &installed.limits).expect("they were checked when it was installed");
-            if given.trim().is_empty() && !installed.params.trim().is_empty() {
-                params = installed.params;
-            }
+        let own = match filter {
+            FilterRef::Name(name) => installed.get(name).and_then(|entry| entry.result.as_ref().ok()),
+            FilterRef::Component { .. } | FilterRef::Uploaded { .. } => None,
+        };
+        if let Some(own) = own {
+            set_limits(&mut limits, &own.limits).expect("they were checked when it was installed");
         }
-        Ok((params, limits))
+        let params = [Some(given), own.map(|own| own.params.as_str()), Some("{}")];
+        let params = params.into_iter().flatten().find(|params| !params.trim().is_empty()).unwrap_or("{}");
+        (params.to_owned(), limits)
+    }
+}
+
+/// Why one can't be used.
+struct Problem {
+    why: String,
+    /// It isn't about the moment.
+    is_final: bool,
+}
+
+impl From<String> for Problem {
+    fn from(why: String) -> Problem {
+        Problem { why, is_final: true }
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Problem {
+        let is_final = match &error {
+            QueryError::Failed { .. } => false,
+            QueryError::LimitExceeded { limit, .. } => limit != "compile_queue",
+            _ => true,
+        };
+        Problem { why: error.to_string(), is_final }
+    }
+}
+
+/// The installed filter of that name, if one has it.
+///
+/// # Errors
+/// It can't be used; why, whoever may read its object sees there.
+pub(crate) fn find<'a>(
+    installed: &'a InstalledSet,
+    name: &str,
+    field: &str,
+) -> Result<Option<&'a Installed>, QueryError> {
+    match installed.get(name).map(|entry| &entry.result) {
+        None => Ok(None),
+        Some(Ok(installed)) => Ok(Some(installed)),
+        Some(Err(_)) => Err(QueryError::Refused {
+            field: field.to_owned(),
+            message: format!(
+                "the filter '{name}' can't be used here; its status says why (kubectl get filter {name} -o yaml)"
+            ),
+        }),
     }
 }
 

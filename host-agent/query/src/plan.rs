@@ -12,6 +12,7 @@ use weir_scan::{
 use crate::engine::Engine;
 use crate::filter_stage::{Prefilter, StagePlan};
 use crate::follow::{FollowPlan, Instance};
+use crate::installed::InstalledSet;
 use crate::params::check_within;
 use crate::policing::Policing;
 use crate::policy::PolicySet;
@@ -85,6 +86,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) scope: &'a Scope,
     /// Ends the wait for filters to compile.
     pub(crate) cancel: &'a Cancel,
+    /// The filters that are installed.
+    pub(crate) installed: Arc<InstalledSet>,
 }
 
 impl Planner<'_> {
@@ -166,10 +169,9 @@ impl Planner<'_> {
     fn check_rights(&self) -> Result<(), QueryError> {
         let refused =
             |field: &str, message: String| Err(QueryError::Refused { field: field.to_owned(), message });
-        let installed = self.engine.installed();
         for filter in self.spec.filter_refs() {
             let (right, verb) = match filter {
-                FilterRef::Name(name) if installed.contains_key(name) => {
+                FilterRef::Name(name) if self.installed.contains_key(name) => {
                     (Right::UseFilter(name.clone()), "use")
                 }
                 FilterRef::Name(_) => continue,
@@ -329,7 +331,7 @@ impl Planner<'_> {
 
     fn open(&self, spec: &FilterSpec, field: &str) -> Result<StagePlan, QueryError> {
         let name = spec.filter.name();
-        let (params, defaults) = self.engine.defaults(&spec.filter, &spec.params, field)?;
+        let (params, defaults) = self.engine.defaults(&spec.filter, &self.installed, &spec.params);
         let limits = self.filter_limits(spec, defaults, field)?;
         let binding = self.bind(&spec.filter, &params, &limits, field)?;
         if spec.on_failure == OnFailure::Pass && binding.kind() == Kind::Redact {
@@ -357,7 +359,7 @@ impl Planner<'_> {
         if !matches!(filter, FilterRef::Name(_)) {
             self.engine.check_components_allowed(&format!("{field} ({name})"))?;
         }
-        let loaded = self.engine.load_as(filter, field, self.cancel)?;
+        let loaded = self.engine.load_as(filter, &self.installed, field, self.cancel)?;
         let field = format!("{field} ({name})");
         check_within(&loaded, params, limits).map_err(|problem| QueryError::invalid(&field, problem))?;
         loaded.open(params, limits).map_err(|error| QueryError::open(&field, &error))
@@ -365,7 +367,7 @@ impl Planner<'_> {
 
     fn shadow(&self, spec: &ShadowSpec, beside: &Binding, field: &str) -> Result<ShadowPlan, QueryError> {
         let field = format!("{field}.shadow");
-        let (params, _) = self.engine.defaults(&spec.filter, &spec.params, &field)?;
+        let (params, _) = self.engine.defaults(&spec.filter, &self.installed, &spec.params);
         let binding = self.bind(&spec.filter, &params, beside.limits(), &field)?;
         let field = format!("{field} ({})", spec.filter.name());
         if binding.kind() != beside.kind() {

@@ -13,7 +13,7 @@ use weir_scan::{AnyOf, MessageRegex, PatternLimits, Source};
 
 use crate::engine::Engine;
 use crate::gate::{self, GateError};
-use crate::installed::set_limits;
+use crate::installed::{InstalledSet, set_limits};
 use crate::labels::{KnownLabels, LabelSelector};
 use crate::params::check_within;
 use crate::{Cancel, FilterRef, QueryError};
@@ -87,11 +87,21 @@ pub struct PolicySet {
 }
 
 /// One policy of a [`PolicySet`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     name: String,
     scope: Scope,
-    loaded: Result<Loaded, String>,
+    state: State,
+}
+
+/// What became of a policy.
+#[derive(Clone, Debug)]
+enum State {
+    Loaded(Arc<Loaded>),
+    /// It is known, and what it covers is refused until it is loaded.
+    Loading,
+    /// Why it can't be loaded.
+    Failed(String),
 }
 
 /// What a policy is made of that can be used.
@@ -109,7 +119,7 @@ pub(crate) struct LoadedFilter {
 }
 
 /// What a policy covers, ready to match. `None` covers every name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Scope {
     namespaces: Option<GlobSet>,
     namespace_selector: Option<LabelSelector>,
@@ -202,9 +212,16 @@ impl PolicySet {
             !bypassed.contains(place) && policy.scope.covers(source, &self.labels)
         };
         let covering = policies.iter().enumerate().filter(covers);
-        let place = |(place, policy): (usize, &Policy)| match &policy.loaded {
-            Ok(_) => Ok(place),
-            Err(why) => Err(NotLoaded {
+        let place = |(place, policy): (usize, &Policy)| match &policy.state {
+            State::Loaded(_) => Ok(place),
+            State::Loading => Err(NotLoaded {
+                is_final: false,
+                message: format!(
+                    "the policy '{}' is being loaded, so nothing is given that it may cover; ask again",
+                    policy.name
+                ),
+            }),
+            State::Failed(why) => Err(NotLoaded {
                 is_final: true,
                 message: format!(
                     "the policy '{}' can't be loaded ({why}), so nothing is given that it may cover; whoever \
@@ -242,11 +259,18 @@ impl Policy {
 
     /// Why it can't be loaded; `None` when it is.
     pub fn problem(&self) -> Option<&str> {
-        self.loaded.as_ref().err().map(String::as_str)
+        match &self.state {
+            State::Loaded(_) => None,
+            State::Loading => Some("it is being loaded"),
+            State::Failed(why) => Some(why),
+        }
     }
 
     pub(crate) fn loaded(&self) -> Option<&Loaded> {
-        self.loaded.as_ref().ok()
+        match &self.state {
+            State::Loaded(loaded) => Some(loaded),
+            State::Loading | State::Failed(_) => None,
+        }
     }
 }
 
@@ -299,6 +323,7 @@ impl Engine {
         let mut specs: Vec<&PolicySpec> = specs.iter().collect();
         specs.sort_by(|a, b| a.name.cmp(&b.name));
         let is_double = |spec: &PolicySpec| specs.iter().filter(|other| other.name == spec.name).count() > 1;
+        let installed = self.installed();
         let policies = specs.iter().map(|spec| {
             let (scope, scope_problem) = match Scope::new(&spec.scope) {
                 Ok(scope) => (scope, None),
@@ -308,12 +333,36 @@ impl Engine {
             let double = is_double(spec).then(|| "another policy has the same name".to_owned());
             let loaded = match double.or(scope_problem).or(name_problem(&spec.name)) {
                 Some(problem) => Err(problem),
-                None => self.load_policy(spec, cancel),
+                None => self.load_policy(spec, &installed, cancel),
             };
-            Policy { name: spec.name.clone(), scope, loaded }
+            let state = loaded.map_or_else(State::Failed, |loaded| State::Loaded(Arc::new(loaded)));
+            Policy { name: spec.name.clone(), scope, state }
         });
         let policies = Ok(policies.collect());
         PolicySet { policies, labels: Arc::clone(&self.labels), changed: Mutex::default() }
+    }
+
+    /// Has queries that begin while policies are loaded know of them: of what those of `specs` cover that are not among
+    /// `before`, which were loaded last, nothing is given. Does nothing where no policies are known.
+    pub fn announce_policies(&self, specs: &[PolicySpec], before: &[PolicySpec]) {
+        let known = self.policies();
+        if !known.is_synced() || specs.iter().all(|spec| before.contains(spec)) {
+            return;
+        }
+        let policy = |spec: &PolicySpec| {
+            let same = known.policies().iter().find(|policy| policy.name == spec.name);
+            match same.filter(|_| before.contains(spec)) {
+                Some(same) => same.clone(),
+                None => {
+                    let scope = Scope::new(&spec.scope).unwrap_or_default();
+                    Policy { name: spec.name.clone(), scope, state: State::Loading }
+                }
+            }
+        };
+        let mut policies: Vec<Policy> = specs.iter().map(policy).collect();
+        policies.sort_by(|a, b| a.name.cmp(&b.name));
+        let labels = Arc::clone(&self.labels);
+        self.set_policies(Arc::new(PolicySet { policies: Ok(policies), labels, changed: Mutex::default() }));
     }
 
     /// Has every query that begins from now on go through these policies. Those that run keep theirs.
@@ -326,7 +375,12 @@ impl Engine {
         Arc::clone(&self.policies.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn load_policy(&self, spec: &PolicySpec, cancel: &Cancel) -> Result<Loaded, String> {
+    fn load_policy(
+        &self,
+        spec: &PolicySpec,
+        installed: &InstalledSet,
+        cancel: &Cancel,
+    ) -> Result<Loaded, String> {
         let filters = spec.filters.as_ref().map_err(Clone::clone)?;
         let most = self.config.limits.filters;
         match filters.len() {
@@ -336,7 +390,9 @@ impl Engine {
             }
             _ => {}
         }
-        let load = |(index, filter)| self.load_policy_filter(filter, &format!("filters[{index}]"), cancel);
+        let load = |(index, filter)| {
+            self.load_policy_filter(filter, installed, &format!("filters[{index}]"), cancel)
+        };
         let filters = filters.iter().enumerate().map(load).collect::<Result<_, String>>()?;
         Ok(Loaded { filters, on_failure: spec.on_failure })
     }
@@ -344,12 +400,17 @@ impl Engine {
     fn load_policy_filter(
         &self,
         spec: &PolicyFilter,
+        installed: &InstalledSet,
         field: &str,
         cancel: &Cancel,
     ) -> Result<LoadedFilter, String> {
         let field = format!("{field} ({})", spec.filter.name());
         match &spec.filter {
-            FilterRef::Name(_) => {}
+            FilterRef::Name(name) => {
+                if let Some(Err(why)) = installed.get(name).map(|entry| &entry.result) {
+                    return Err(format!("{field}: that Filter can't be used: {why}"));
+                }
+            }
             FilterRef::Component { bytes, signature, .. } => {
                 let limits = &self.config.sandbox_limits;
                 let admitted = gate::pass(bytes, signature.as_deref(), limits, &self.config.trust);
@@ -359,14 +420,14 @@ impl Engine {
                 return Err(format!("{field}: what a client has uploaded can't be part of a policy"));
             }
         }
-        let filter = self.load_as(&spec.filter, &field, cancel).map_err(|error| error.to_string())?;
+        let filter = self.load_as(&spec.filter, installed, &field, cancel);
+        let filter = filter.map_err(|error| error.to_string())?;
         if filter.description().kind == Kind::Aggregate {
             return Err(format!(
                 "{field}: it is of kind aggregate, which hides nothing; give one of kind redact, transform or select"
             ));
         }
-        let defaults = self.defaults(&spec.filter, &spec.params, &field);
-        let (params, mut limits) = defaults.map_err(|error| error.to_string())?;
+        let (params, mut limits) = self.defaults(&spec.filter, installed, &spec.params);
         set_limits(&mut limits, &spec.limits).map_err(|problem| format!("{field}.{problem}"))?;
         check_within(&filter, &params, &limits).map_err(|problem| format!("{field}: {problem}"))?;
         let binding = filter.open(&params, &limits).map_err(|error| format!("{field}: {error}"))?;

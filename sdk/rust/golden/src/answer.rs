@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::case::{Case, Expected, Plain, Source, Error};
+use crate::case::{Case, Error, Expected, Plain, Source};
 use crate::record::{Outcome, Record, Verdict};
 
 /// A filter that cases are run on.
