@@ -137,9 +137,9 @@ impl Later {
         let Some(Later { cluster, question, senders }) = later else { return std::future::pending().await };
         let mut told = BTreeSet::new();
         let tell = |selectors: Result<BTreeMap<String, Vec<String>>, DiscoveryError>| match selectors {
-            Err(error) => report::say(&format!(
-                "pods that come now are not noticed until the API server answers: {error}"
-            )),
+            Err(error) => {
+                report::say(&format!("pods that come now are noticed late, or not at all: {error}"))
+            }
             Ok(selectors) => {
                 for (node, selectors) in selectors {
                     match senders.get(&node) {

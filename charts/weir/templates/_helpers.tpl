@@ -30,8 +30,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- .Values.serviceAccount.name | default (include "weir.fullname" .) -}}
 {{- end -}}
 
+{{/* Of its value and policy: in a PriorityClass that there is, neither can be changed. */}}
 {{- define "weir.priorityClass" -}}
-{{- .Values.priorityClass.name | default (ternary (include "weir.fullname" .) "" .Values.priorityClass.create) -}}
+{{- with .Values.priorityClass -}}
+{{- if or .name (not .create) -}}
+{{- .name -}}
+{{- else -}}
+{{- printf "%s-%d%s" (include "weir.fullname" $) (int .value) (ternary "-preempting" "" (eq .preemptionPolicy "PreemptLowerPriority")) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "weir.image" -}}

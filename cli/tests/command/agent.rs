@@ -1,6 +1,6 @@
 //! The same flags and the same output through a real agent.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
@@ -25,6 +25,7 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn start(tree: &Tree, flags: &[&str]) -> Agent {
+        let mut log = tempfile::tempfile().expect("a file for the agent's log");
         let mut child = Command::new(program())
             .args(["serve", "--health-listen", "127.0.0.1:0", "--logs-dir", tree.arg()])
             .args(if flags.contains(&"--cache-dir") { &[][..] } else { &["--cache-dir", CACHE] })
@@ -32,15 +33,18 @@ impl Agent {
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log.try_clone().expect("one more handle"))
             .spawn()
             .expect("the agent starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("standard output is piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("the agent says where it listens");
-        let address =
-            line.split_whitespace().find_map(|word| word.strip_prefix("grpc=")).expect(&line).to_owned();
-        Agent { child, address, _stdout: stdout }
+        let Some(address) = line.split_whitespace().find_map(|word| word.strip_prefix("grpc=")) else {
+            let mut said = String::new();
+            log.rewind().and_then(|()| log.read_to_string(&mut said)).expect("the agent's log");
+            panic!("the agent doesn't serve: {said}");
+        };
+        Agent { child, address: address.to_owned(), _stdout: stdout }
     }
 
     /// Where it is asked.

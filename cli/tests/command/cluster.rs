@@ -229,6 +229,8 @@ fn what_may_not_be_done(cluster: &Cluster) {
     grant(plane, "weir", "", "pods/portforward", &["get", "create"]);
     assert_eq!(cluster.ask_as(&dev, &question).exits(0).stdout().trim(), "5");
     cluster.ask_as(&dev, &["logs", "web-*", "--count"]).exits(0).says(&["you may not list nodes"]);
+    let follow = Running::start(&["--kubeconfig".to_owned(), dev], &["-f", "deploy/web"]);
+    follow.wait_for_word("can't watch the pods of namespace shop: pods is forbidden");
     let nobody = plane.kubeconfig("nobody", &json!({"token": "wrong"}));
     cluster.ask_as(&nobody, &question).exits(2).says(&["log in"]);
 }
@@ -283,6 +285,10 @@ fn a_follow_takes_up_new_pods(cluster: &mut Cluster) {
         workload(&cluster.plane, name, if name == "web-4" { "two" } else { "idle" }, &json!({"app": "web"}));
         follow.wait_for(&format!("{name} has come"));
     }
+    // Kubelet makes the log's folder when the pod has been on the node for a while.
+    workload(&cluster.plane, "web-6", "idle", &json!({"app": "web"}));
+    cluster.idle.log("web-6", "web", &[("11:00:00", "web-6 has come")]);
+    follow.wait_for("web-6 has come");
     cluster.two.log("web-admin-2", "web", &[("11:00:01", "of another deployment")]);
     workload(&cluster.plane, "web-admin-2", "two", &json!({"app": "web-admin"}));
     // An agent's pod is replaced by one of another name.

@@ -88,6 +88,27 @@ fn a_restarted_container_is_followed_after_its_first_instance_has_ended() {
     }
 }
 
+/// What was shown stayed in the program until there was much of it, and was lost with a signal.
+#[test]
+fn a_follow_into_a_file_shows_each_record_as_it_comes() {
+    let root = tempfile::tempdir().expect("a folder");
+    let dir = root.path().join("logs/shop_web-1_11111111-1111-1111-1111-111111111111/app");
+    fs::create_dir_all(&dir).expect("a folder");
+    fs::write(dir.join("0.log"), line("first")).expect("a file");
+    let shown = root.path().join("shown");
+    let logs = root.path().join("logs");
+    let mut command =
+        Weir::new(["logs", "--dir", logs.to_str().expect("a path of ours"), "-f"]).into_command();
+    let file = fs::File::create(&shown).expect("a file");
+    let child = command.stdin(std::process::Stdio::null()).stdout(file).spawn().expect("weir starts");
+    let _ended = Follow { child, objects: channel().1 };
+    let start = Instant::now();
+    while !fs::read_to_string(&shown).expect("text").contains("first") {
+        assert!(start.elapsed() < DEADLINE, "nothing is shown");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_gap_is_told_as_an_object_while_the_search_goes_on() {
     let root = tempfile::tempdir().expect("a folder");

@@ -90,3 +90,16 @@ fn the_kubeconfigs_token_is_for_given_addresses_when_that_is_said() {
         ["logs", "--agent", "http://127.0.0.1:1", "--kubeconfig", &path, "--token-from-kubeconfig"];
     Weir::new(question).run().exits(2).says(&["no bearer token"]);
 }
+
+#[test]
+fn a_file_with_the_kubeconfigs_token_may_end_in_a_newline() {
+    let (dir, path) = kubeconfig(&json!({"tokenFile": "token"}));
+    let token = dir.path().join("token");
+    let question =
+        ["logs", "--agent", "http://127.0.0.1:1", "--kubeconfig", &path, "--token-from-kubeconfig"];
+    Weir::new(question).run().exits(3).says(&["user 'jane'", "No such file", &token.display().to_string()]);
+    fs::write(&token, "secret\n").expect("a file");
+    Weir::new(question).run().exits(3).says(&["http://127.0.0.1:1", "Connection refused"]);
+    fs::write(&token, "\n").expect("a file");
+    Weir::new(question).run().exits(3).says(&["it is empty", &token.display().to_string()]);
+}

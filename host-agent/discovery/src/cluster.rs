@@ -3,10 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use http::Request;
+use http::header::AUTHORIZATION;
 use kube::Client;
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tower::buffer::BufferLayer;
+use tower::util::MapRequestLayer;
 use weir_rpc::causes;
 
 use crate::credentials::Credentials;
@@ -73,9 +76,17 @@ impl Cluster {
         let (credentials, layer) = Credentials::take(&mut config).map_err(|error| failed(&error))?;
         let namespace = config.default_namespace.clone();
         let builder = ClientBuilder::try_from(config).map_err(|error| failed(&error))?;
-        let client = match layer {
-            Some(layer) => builder.with_layer(&BufferLayer::new(QUEUE)).with_layer(&layer).build(),
-            None => builder.build(),
+        let client = match (layer, &credentials) {
+            (Some(layer), _) => builder.with_layer(&BufferLayer::new(QUEUE)).with_layer(&layer).build(),
+            (None, Credentials::File(file)) => {
+                let file = file.clone();
+                let named = MapRequestLayer::new(move |mut request: Request<_>| {
+                    request.headers_mut().insert(AUTHORIZATION, file.header());
+                    request
+                });
+                builder.with_layer(&named).build()
+            }
+            (None, _) => builder.build(),
         };
         Ok(Cluster { client, credentials, namespace, user })
     }

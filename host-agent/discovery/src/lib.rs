@@ -17,6 +17,7 @@ mod names;
 mod nearest;
 mod pods;
 mod question;
+mod token_file;
 mod trust;
 mod tunnel;
 mod wanted;

@@ -9,6 +9,10 @@ const LEAST: f64 = 0.6;
 /// The names that are most like `name`, best first.
 pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let likeness = |other: &str| {
+        // One letter too many, missing, wrong, or in its neighbour's place. In short names too, where Jaro sees no likeness.
+        if strsim::osa_distance(name, other) <= 1 {
+            return 1.0;
+        }
         let is_part = other.starts_with(name) || name.starts_with(other);
         strsim::jaro_winkler(name, other).max(if is_part { LEAST } else { 0.0 })
     };
@@ -39,6 +43,8 @@ mod tests {
     fn the_most_alike_come_first() {
         let names = ["web", "web-admin", "worker", "payments", "wbe"];
         assert_eq!(nearest("wep", names)[0], "web");
+        assert_eq!(nearest("wbe", ["web-admin", "web"]), ["web", "web-admin"]);
+        assert_eq!(nearest("oen", ["one", "two"]), ["one"]);
         assert_eq!(nearest("payment", names)[0], "payments");
         assert!(nearest("zzz", names).is_empty());
         assert_eq!(hint("zzz", ["a", "b"]), "; there is a, b");

@@ -13,8 +13,8 @@ use crate::sample::Tree;
 pub(crate) struct Node {
     name: &'static str,
     pub(crate) tree: Tree,
-    /// Where the agent keeps the key of its positions, whichever process it is.
-    cache: Tree,
+    /// Holds the folder where the agent keeps the key of its positions, whichever process it is.
+    state: Tree,
     pub(crate) agent: Option<Agent>,
 }
 
@@ -22,7 +22,7 @@ impl Node {
     /// A node whose agent runs in pod `weir/agent-NODE`.
     pub(crate) fn new(plane: &mut Plane, name: &'static str) -> Node {
         node(plane, name);
-        let mut node = Node { name, tree: Tree::new(), cache: Tree::new(), agent: None };
+        let mut node = Node { name, tree: Tree::new(), state: Tree::new(), agent: None };
         node.start(plane, &format!("agent-{name}"));
         node
     }
@@ -30,7 +30,8 @@ impl Node {
     /// Starts an agent in a pod of this name.
     pub(crate) fn start(&mut self, plane: &mut Plane, pod: &str) {
         let (cert, key) = plane.sign(pod, "weir-agent.weir.svc");
-        let flags = ["--tls-cert", &cert, "--tls-key", &key, "--cache-dir", self.cache.arg()];
+        let cache = self.state.path().join("cache").display().to_string();
+        let flags = ["--tls-cert", &cert, "--tls-key", &key, "--cache-dir", &cache];
         let agent = Agent::start(&self.tree, &flags);
         plane.lead(&format!("weir/{pod}"), &agent.address);
         agent_pod(plane, pod, self.name, true);
