@@ -28,7 +28,8 @@ pub(crate) fn to_write(node: &str, object: &Object, loaded: Result<String, Strin
     };
     condition.last_transition_time = match known_condition.filter(|known| known.status == condition.status) {
         Some(known) => known.last_transition_time.clone(),
-        None => Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        // In whole seconds, as Kubernetes has times.
+        None => Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default().to_string(),
     };
     let wanted =
         NodeStatus { node: node.to_owned(), digest: loaded.unwrap_or_default(), conditions: vec![condition] };
