@@ -118,8 +118,12 @@ fn tree(agent: &std::path::Path) {
 
 /// Everything hostile, one after the other; `slowly`, what has to be waited for too.
 async fn do_harm(client: &mut Client, slowly: bool) {
-    let slow = if slowly { bombs::slow() } else { Vec::new() };
-    for bomb in bombs::quick().into_iter().chain(slow) {
+    // Not on this thread, which has to hear meanwhile that the agent is alive.
+    let made = move || {
+        let slow = if slowly { bombs::slow() } else { Vec::new() };
+        bombs::quick().into_iter().chain(slow).collect::<Vec<_>>()
+    };
+    for bomb in tokio::task::spawn_blocking(made).await.expect("no panic") {
         let error = answer(client, &hostile(bomb.component, "")).await.expect_err(bomb.name).to_string();
         assert!(error.contains(bomb.told), "{}: {error}", bomb.name);
     }
