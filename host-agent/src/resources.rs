@@ -48,6 +48,7 @@ pub(crate) struct Resources {
 }
 
 type Objects = BTreeMap<String, Arc<Object>>;
+type List = Vec<Arc<Object>>;
 
 /// What the API server has said.
 #[derive(Default)]
@@ -168,13 +169,12 @@ impl Resources {
         let outcomes = self.blocking(move |all, engine, cancel| {
             let specs: Vec<_> =
                 filters.iter().map(|filter| installed(filter, of(filter, &config_maps))).collect();
-            let before = engine.installed_digests();
-            let loaded = engine.install(&specs, cancel);
-            let are_others = engine.installed_digests() != before;
+            let installation = engine.install(&specs, cancel);
             let specs = policies.iter().map(|object| policy(object)).collect();
-            all.set(Origin::Cluster, Ok(specs), are_others, cancel);
+            all.set(Origin::Cluster, Ok(specs), installation.is_changed, cancel);
             let outcome = all.outcome();
-            let loaded = filters.into_iter().zip(loaded).map(|(it, loaded)| (Kind::Filter, it, loaded));
+            let loaded = filters.into_iter().zip(installation.filters);
+            let loaded = loaded.map(|(it, loaded)| (Kind::Filter, it, loaded));
             let of_policy = |object: Arc<Object>| {
                 let loaded = match &outcome {
                     Ok(problems) => match problems.get(&object.metadata.name) {
@@ -250,7 +250,7 @@ fn of<'a>(filter: &Object, config_maps: &'a BTreeMap<Id, ConfigMap>) -> &'a Conf
 
 impl Known {
     /// The objects of both kinds; or, for callers, why they aren't known.
-    fn both(&self) -> Result<(Vec<Arc<Object>>, Vec<Arc<Object>>), &'static str> {
+    fn both(&self) -> Result<(List, List), &'static str> {
         let is_stale = |failure: &Failure| failure.since.is_some_and(|since| since.elapsed() >= TRUSTED);
         if self.failures.values().any(is_stale) {
             return Err(UNKNOWN);

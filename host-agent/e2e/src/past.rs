@@ -28,6 +28,10 @@ impl Live {
     /// answer, without a hole.
     pub(crate) fn search(&mut self, weir: &Weir) -> Result<()> {
         let before = on_disk()?;
+        if before.is_empty() {
+            // Nobody has written yet; what is asked for is not there.
+            return Ok(());
+        }
         let answer = weir.logs(&["--all"])?;
         let after = on_disk()?;
         let found = trails(&answer).with_context(|| format!("gaps: {:?}", answer.gaps))?;

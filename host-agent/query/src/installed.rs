@@ -26,6 +26,15 @@ pub struct InstalledSpec {
     pub limits: BTreeMap<String, u64>,
 }
 
+/// What became of filters that were to be installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installation {
+    /// The digest of each component, or why that filter can't be used, in the order of their specs.
+    pub filters: Vec<Result<String, String>>,
+    /// Whether there are others now than before.
+    pub is_changed: bool,
+}
+
 /// Installed filters by their names. Replaced as a whole; a query keeps what it began with.
 pub(crate) type InstalledSet = BTreeMap<String, Entry>;
 
@@ -36,6 +45,14 @@ pub(crate) struct Entry {
     pub(crate) result: Result<Installed, String>,
     /// The same spec would come to the same.
     is_final: bool,
+}
+
+impl Entry {
+    /// Whether whoever uses it gets the same.
+    fn is_as(&self, other: &Entry) -> bool {
+        let digest = |entry: &Entry| entry.result.as_ref().ok().map(|it| it.filter.digest().to_owned());
+        self.print == other.print && digest(self) == digest(other)
+    }
 }
 
 /// One that can be used.
@@ -70,9 +87,8 @@ impl Print {
 
 impl Engine {
     /// Has queries and policies that begin from now on find these filters, and no others that were installed before. Compiles
-    /// what is otherwise than before, which blocks until that is done. Gives the digest of each component, or why that filter
-    /// can't be used, in the order of `specs`. Of two with one name, neither can.
-    pub fn install(&self, specs: &[InstalledSpec], cancel: &Cancel) -> Vec<Result<String, String>> {
+    /// what is otherwise than before, which blocks until that is done. Of two with one name, neither can be used.
+    pub fn install(&self, specs: &[InstalledSpec], cancel: &Cancel) -> Installation {
         let before = self.installed();
         let mut count: BTreeMap<&str, usize> = BTreeMap::new();
         specs.iter().for_each(|spec| *count.entry(&spec.name).or_default() += 1);
@@ -99,10 +115,13 @@ impl Engine {
             told.push(digest.map_err(Clone::clone));
             set.insert(spec.name.clone(), entry);
         }
+        let is_other =
+            |(name, entry): (&String, &Entry)| before.get(name).is_none_or(|known| !known.is_as(entry));
+        let is_changed = before.len() != set.len() || set.iter().any(is_other);
         if !cancel.is_cancelled() {
             *self.installed.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(set);
         }
-        told
+        Installation { filters: told, is_changed }
     }
 
     fn install_one(&self, spec: &InstalledSpec, cancel: &Cancel) -> Result<Installed, Problem> {
@@ -126,15 +145,6 @@ impl Engine {
             filter.open(&spec.params, &limits).map_err(|error| error.to_string())?;
         }
         Ok(Installed { filter, params: spec.params.clone(), limits: spec.limits.clone() })
-    }
-
-    /// What tells the filters that are installed now from others: name, component, parameters and limits of each.
-    pub fn installed_digests(&self) -> Vec<(String, Option<String>, String, BTreeMap<String, u64>)> {
-        let print = |(name, entry): (&String, &Entry)| {
-            let digest = entry.result.as_ref().ok().map(|it| it.filter.digest().to_owned());
-            (name.clone(), digest, entry.print.params.clone(), entry.print.limits.clone())
-        };
-        self.installed().iter().map(print).collect()
     }
 
     /// The filters that are installed now.

@@ -67,7 +67,7 @@ pub use event::{
     Bucket, Count, Event, FilterFailure, FilterStatus, Flow, Gap, Progress, SourceStatus, Summary,
 };
 pub use folder::{FolderChange, FolderConfig, FolderFile, FolderLimits};
-pub use installed::InstalledSpec;
+pub use installed::{Installation, InstalledSpec};
 pub use labels::{KnownLabels, LabelRequirement, LabelSelector, LabelValue, Labels};
 pub use lateness::Lateness;
 pub use limits::{QueryLimits, available_threads};

@@ -18,6 +18,9 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use weir_cluster::ApiServer;
 
+/// A status and a body for a path and query.
+type Says = dyn Fn(&str) -> (u16, Vec<u8>) + Send + Sync;
+
 /// What the API server does with a request.
 #[derive(Clone)]
 pub(crate) enum Answer {
@@ -27,7 +30,7 @@ pub(crate) enum Answer {
     /// Closes the connection.
     Breaks,
     /// What this says of its path and query.
-    By(Arc<dyn Fn(&str) -> (u16, Vec<u8>) + Send + Sync>),
+    By(Arc<Says>),
 }
 
 /// A folder with a root, a token, and an API server of that root's certificate, which answers so.
