@@ -3,6 +3,7 @@
 //! - [`leak`]: nothing that a query tells holds a part of a secret, and the answer is that to the same query of logs in
 //!   which the secrets were taken out before.
 //! - [`twins`]: two nodes whose logs differ only in secrets of equal kind give equal answers.
+//! - [`installed`]: filters under names of their own, labels, and rights.
 //! - [`rules`]: what becomes of failures, of policies that can't be loaded, of what queries try to get around them.
 //!
 //! `WEIR_CASES` sets how many nodes are made up, `WEIR_SEED` with which to begin: the seed that a failure names repeats it.
@@ -12,6 +13,7 @@
 mod guests;
 
 mod answer;
+mod installed;
 mod leak;
 mod node;
 mod queries;

@@ -18,7 +18,7 @@ const SELECT: u8 = 0;
 const TRANSFORM: u8 = 1;
 const AGGREGATE: u8 = 3;
 
-const CARD: &str = "4929420573595709";
+pub(crate) const CARD: &str = "4929420573595709";
 
 /// Writes lines, each a CRI line without its time, as the log of a pod.
 fn log(root: &Path, namespace: &str, file: &str, lines: &[&str]) {
@@ -30,7 +30,7 @@ fn log(root: &Path, namespace: &str, file: &str, lines: &[&str]) {
     fs::write(dir.join(file), lines.iter().enumerate().map(line).collect::<String>()).expect("written");
 }
 
-fn of_messages(messages: &[&str]) -> (tempfile::TempDir, Engine) {
+pub(crate) fn of_messages(messages: &[&str]) -> (tempfile::TempDir, Engine) {
     let dir = tempfile::tempdir().expect("a folder");
     let lines: Vec<String> = messages.iter().map(|message| format!("stdout F {message}")).collect();
     log(dir.path(), "shop", "0.log", &lines.iter().map(String::as_str).collect::<Vec<_>>());
@@ -38,7 +38,7 @@ fn of_messages(messages: &[&str]) -> (tempfile::TempDir, Engine) {
     (dir, engine)
 }
 
-fn lines(answer: &Answer) -> Vec<String> {
+pub(crate) fn lines(answer: &Answer) -> Vec<String> {
     answer.records.iter().map(|record| String::from_utf8_lossy(&record.message).into_owned()).collect()
 }
 
