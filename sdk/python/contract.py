@@ -27,6 +27,11 @@ def export(definition: type[Base]) -> Callable[[], "_Contract"]:
     return lambda: contract
 
 
+def _json(value: object) -> str:
+    """JSON as the other languages write it: text as it is, and no spaces."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def _step(filter: Base) -> Step:
     """What decides about a line."""
     if isinstance(filter, Select):
@@ -142,7 +147,7 @@ class _Contract:
             out._code, out._fields = 0, None
             try:
                 step(line, out)
-                fields = None if out._fields is None else json.dumps(out._fields).encode()
+                fields = None if out._fields is None else _json(out._fields).encode()
             except Exception as error:
                 raise Err(types.ProcessError(index, _told(error))) from error
             code = out._code
@@ -160,7 +165,7 @@ class _Contract:
         )
 
     def finish(self) -> list[str]:
-        return [json.dumps(item) for item in self.filter.finish()] if isinstance(self.filter, Aggregate) else []
+        return [_json(item) for item in self.filter.finish()] if isinstance(self.filter, Aggregate) else []
 
     def diagnostics(self) -> list[str]:
         own = self.filter.diagnostics() if self.filter else []
