@@ -12,7 +12,7 @@ use serde_json::Value;
 use weir_query::{FilterRef, Inputs, type_name};
 
 use crate::failure::Failure;
-use crate::filter::{Excess, Project, read_component};
+use crate::filter::{Excess, Project, is_folder, read_component};
 use crate::filter_text::{is_path, split_name};
 use crate::target::local_engine;
 
@@ -122,10 +122,9 @@ fn values(property: &Value) -> Vec<String> {
 }
 
 fn schema(name: &str) -> Option<Value> {
-    let folder = Path::new(name);
-    let filter = if folder.is_dir() && weir_filters::get(name).is_none() {
+    let filter = if is_folder(name) {
         // What was built last: nobody waits for a compiler here.
-        read_component(Project::open(folder).ok()?.component().to_str()?).ok()?
+        read_component(Project::open(Path::new(name)).ok()?.component().to_str()?).ok()?
     } else if is_path(name) {
         read_component(name).ok()?
     } else {

@@ -31,7 +31,7 @@ mod watch;
 pub(crate) use args::FilterCommand;
 pub(crate) use describe::{describe, push_json};
 pub(crate) use fit::Excess;
-pub(crate) use project::Project;
+pub(crate) use project::{Project, is_folder};
 pub(crate) use subject::{info, read_component};
 
 use crate::failure::{Exit, Failure};

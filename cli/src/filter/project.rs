@@ -21,6 +21,11 @@ pub(crate) struct Project {
     language: &'static Language,
 }
 
+/// Whether a filter's name is that of a folder, and not of one that ships with Weir.
+pub(crate) fn is_folder(name: &str) -> bool {
+    Path::new(name).is_dir() && weir_filters::get(name).is_none()
+}
+
 impl Project {
     /// The filter in a folder.
     pub(crate) fn open(dir: &Path) -> Result<Project, Failure> {

@@ -9,7 +9,7 @@ use weir_query::{Engine, FilterInfo, FilterRef, FilterSpec, Inputs, check_params
 use weir_trust::SIGNATURE_BYTES;
 
 use super::fit::Excess;
-use super::project::Project;
+use super::project::{Project, is_folder};
 use crate::failure::Failure;
 use crate::filter_text::{is_path, merge_json, misnamed, parse_params, split_name};
 use crate::target;
@@ -35,7 +35,7 @@ impl Subject {
     pub(super) fn choose(text: &str, more: &[String]) -> Result<Subject, Failure> {
         let (name, own) = split_name(text);
         let path = Path::new(name);
-        let (filter, project) = if path.is_dir() && weir_filters::get(name).is_none() {
+        let (filter, project) = if is_folder(name) {
             let project = Project::open(path)?;
             let label = project.component().display().to_string();
             (FilterRef::Component { label, bytes: project.up_to_date()?, signature: None }, Some(project))

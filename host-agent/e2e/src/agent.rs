@@ -1,10 +1,9 @@
 //! An agent that serves the node's logs on loopback: a process of the machine, or the pod that the chart describes.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 
 use crate::agent_pod::AgentPod;
@@ -76,12 +75,6 @@ fn serve(binary: &Path, dir: &Path, listen: &str) -> Result<(Daemon, String)> {
     command.args(["--drain-seconds", "1"]);
     command.args(["--health-listen", "127.0.0.1:0", "--cache-dir"]).arg(dir.join("agent-cache"));
     let mut daemon = Daemon::start("weir-agent", dir, &mut command, true)?;
-    let mut line = String::new();
-    BufReader::new(daemon.stdout()?).read_line(&mut line)?;
-    let grpc = line.split_whitespace().find_map(|word| word.strip_prefix("grpc="));
-    let Some(grpc) = grpc else {
-        bail!("the agent did not say where it listens, but '{line}'; its log: {}", daemon.last_words()?);
-    };
-    let url = format!("http://{grpc}");
+    let url = format!("http://{}", daemon.serves_at()?);
     Ok((daemon, url))
 }

@@ -5,7 +5,7 @@
 //! node's network and listens on loopback, what Secrets and ConfigMaps hold comes from folders, and it doesn't ask who calls.
 
 use std::fs::{self, Permissions};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::certs::Authority;
 use crate::node::Node;
+use crate::process::free_port;
 use crate::{chart, wait};
 
 /// Name of the image in the node's containerd, without its tag.
@@ -145,8 +146,4 @@ fn manifest(mounted: &Path, health: u16, tag: &str) -> Result<Value> {
     Ok(
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "weir", "namespace": "weir"}, "spec": spec}),
     )
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

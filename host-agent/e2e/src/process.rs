@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait;
@@ -35,6 +37,19 @@ impl Daemon {
     /// Its standard output, where it was asked for.
     pub(crate) fn stdout(&mut self) -> Result<ChildStdout> {
         self.child.stdout.take().with_context(|| format!("{} has no pipe", self.name))
+    }
+
+    /// Of an agent, whose standard output was asked for: where it says that it serves gRPC.
+    pub(crate) fn serves_at(&mut self) -> Result<String> {
+        let mut line = String::new();
+        BufReader::new(self.stdout()?).read_line(&mut line)?;
+        let grpc = line.split_whitespace().find_map(|word| word.strip_prefix("grpc=")).map(str::to_owned);
+        match grpc {
+            Some(grpc) => Ok(grpc),
+            None => {
+                bail!("the agent doesn't say where it listens, but '{line}'; its log: {}", self.last_words()?)
+            }
+        }
     }
 
     /// Fails when it has ended, with the end of what it said.
@@ -92,4 +107,11 @@ pub(crate) fn output<A: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<It
         bail!("{command:?} ended with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     }
     Ok(output.stdout)
+}
+
+/// A port of loopback that was free just now.
+pub(crate) fn free_port() -> Result<u16> {
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    ensure!(port != 0, "the system gives no port");
+    Ok(port)
 }

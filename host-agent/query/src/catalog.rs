@@ -72,7 +72,7 @@ impl Engine {
     pub fn filters(&self) -> Result<FilterList, QueryError> {
         let installed = self.installed();
         let named = |(name, it): (&String, &Entry)| {
-            it.result.as_ref().ok().map(|it| FilterInfo::of(name, &it.filter))
+            it.result.as_ref().ok().map(|filter| FilterInfo::of(name, filter))
         };
         let mut filters: Vec<FilterInfo> = installed.iter().filter_map(named).collect();
         for name in self.builtin.keys().filter(|name| !installed.contains_key(**name)) {
@@ -106,7 +106,7 @@ impl Engine {
     pub fn own_names(&self) -> Vec<String> {
         let found = self.folder.as_ref().map(Folder::filters).unwrap_or_default();
         let installed = self.installed();
-        let installed = installed.values().filter_map(|it| Some(&it.result.as_ref().ok()?.filter));
+        let installed = installed.values().filter_map(|it| it.result.as_ref().ok());
         let filters = found.iter().map(|named| &named.filter).chain(installed);
         let mut names: Vec<String> = filters.map(|filter| filter.description().name.clone()).collect();
         names.sort_unstable();
@@ -162,7 +162,7 @@ impl Engine {
         let go_on = || !cancel.is_cancelled();
         match filter {
             FilterRef::Name(name) => match installed::find(installed, name, field)? {
-                Some(installed) => Ok(installed.filter.clone()),
+                Some(filter) => Ok(filter.clone()),
                 None if self.builtin.contains_key(name.as_str()) => self.load_builtin(name, field, cancel),
                 None => {
                     let found = self.folder.as_ref().and_then(|folder| folder.get(name));

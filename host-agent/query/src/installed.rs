@@ -42,7 +42,8 @@ pub(crate) type InstalledSet = BTreeMap<String, Entry>;
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     print: Print,
-    pub(crate) result: Result<Installed, String>,
+    /// The filter; or why it can't be used.
+    pub(crate) result: Result<Filter, String>,
     /// The same spec would come to the same.
     is_final: bool,
 }
@@ -50,17 +51,9 @@ pub(crate) struct Entry {
 impl Entry {
     /// Whether whoever uses it gets the same.
     fn is_as(&self, other: &Entry) -> bool {
-        let digest = |entry: &Entry| entry.result.as_ref().ok().map(|it| it.filter.digest().to_owned());
+        let digest = |entry: &Entry| entry.result.as_ref().ok().map(|filter| filter.digest().to_owned());
         self.print == other.print && digest(self) == digest(other)
     }
-}
-
-/// One that can be used.
-#[derive(Clone, Debug)]
-pub(crate) struct Installed {
-    pub(crate) filter: Filter,
-    params: String,
-    limits: BTreeMap<String, u64>,
 }
 
 /// What tells one spec from another, without its component.
@@ -111,7 +104,7 @@ impl Engine {
                     Entry { print, result: result.map_err(|problem| problem.why), is_final }
                 }
             };
-            let digest = entry.result.as_ref().map(|it| it.filter.digest().to_owned());
+            let digest = entry.result.as_ref().map(|filter| filter.digest().to_owned());
             told.push(digest.map_err(Clone::clone));
             set.insert(spec.name.clone(), entry);
         }
@@ -124,7 +117,7 @@ impl Engine {
         Installation { filters: told, is_changed }
     }
 
-    fn install_one(&self, spec: &InstalledSpec, cancel: &Cancel) -> Result<Installed, Problem> {
+    fn install_one(&self, spec: &InstalledSpec, cancel: &Cancel) -> Result<Filter, Problem> {
         let filter = match spec.filter.as_ref().map_err(Clone::clone)? {
             FilterRef::Name(name) => self.load_builtin(name, "builtin", cancel),
             component @ FilterRef::Component { bytes, signature, .. } => {
@@ -144,7 +137,7 @@ impl Engine {
             check_within(&filter, &spec.params, &limits)?;
             filter.open(&spec.params, &limits).map_err(|error| error.to_string())?;
         }
-        Ok(Installed { filter, params: spec.params.clone(), limits: spec.limits.clone() })
+        Ok(filter)
     }
 
     /// The filters that are installed now.
@@ -161,13 +154,14 @@ impl Engine {
     ) -> (String, FilterLimits) {
         let mut limits = self.config.filter_limits.clone();
         let own = match filter {
-            FilterRef::Name(name) => installed.get(name).and_then(|entry| entry.result.as_ref().ok()),
+            FilterRef::Name(name) => installed.get(name).filter(|entry| entry.result.is_ok()),
             FilterRef::Component { .. } | FilterRef::Uploaded { .. } => None,
         };
+        let own = own.map(|entry| &entry.print);
         if let Some(own) = own {
             set_limits(&mut limits, &own.limits).expect("they were checked when it was installed");
         }
-        let params = [Some(given), own.map(|own| own.params.as_str()), Some("{}")];
+        let params = [Some(given), own.map(|own| own.params.as_str())];
         let params = params.into_iter().flatten().find(|params| !params.trim().is_empty()).unwrap_or("{}");
         (params.to_owned(), limits)
     }
@@ -205,10 +199,10 @@ pub(crate) fn find<'a>(
     installed: &'a InstalledSet,
     name: &str,
     field: &str,
-) -> Result<Option<&'a Installed>, QueryError> {
+) -> Result<Option<&'a Filter>, QueryError> {
     match installed.get(name).map(|entry| &entry.result) {
         None => Ok(None),
-        Some(Ok(installed)) => Ok(Some(installed)),
+        Some(Ok(filter)) => Ok(Some(filter)),
         Some(Err(_)) => Err(QueryError::Refused {
             field: field.to_owned(),
             message: format!(

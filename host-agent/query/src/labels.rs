@@ -78,11 +78,6 @@ impl KnownLabels {
         self.write().pods.retain(|uid, _| uids.contains(uid));
     }
 
-    /// Whether the labels of that pod are known.
-    pub fn knows_pod(&self, uid: &str) -> bool {
-        self.read().pods.contains_key(uid)
-    }
-
     /// Whether a namespace is one that `selector` takes, or may be.
     pub(crate) fn may_take_namespace(&self, selector: &LabelSelector, namespace: &str) -> bool {
         self.read().namespaces.get(namespace).is_none_or(|labels| selector.takes(labels))

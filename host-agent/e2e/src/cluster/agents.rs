@@ -1,7 +1,6 @@
 //! The agents of two nodes, and what they record.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -121,13 +120,7 @@ pub(crate) fn serve(binary: &Path, node: &Path, ca: &Path) -> Result<(Daemon, Ca
     let mut command = Command::new(binary);
     command.arg("serve").arg("--config").arg(node.join("agent.yaml"));
     let mut daemon = Daemon::start("weir-agent", node, &mut command, true)?;
-    let mut line = String::new();
-    BufReader::new(daemon.stdout()?).read_line(&mut line)?;
-    let grpc = line.split_whitespace().find_map(|word| word.strip_prefix("grpc="));
-    let grpc = match grpc {
-        Some(grpc) => grpc,
-        None => anyhow::bail!("the agent doesn't say where it listens; its log: {}", daemon.last_words()?),
-    };
+    let grpc = daemon.serves_at()?;
     let (url, ca) = (format!("https://{grpc}"), ca.to_owned());
     Ok((daemon, Callee { url, ca, dir: node.to_owned() }))
 }

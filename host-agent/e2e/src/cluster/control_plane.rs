@@ -1,18 +1,17 @@
 //! An etcd and a kube-apiserver on loopback, and what is asked of the latter as an administrator.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use rcgen::KeyPair;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::certs::{Authority, Signed};
-use crate::process::{Daemon, output};
+use crate::process::{Daemon, free_port, output};
 use crate::wait;
 
 /// Whom tokens are made for that are not for the API server itself.
@@ -191,11 +190,4 @@ impl ControlPlane {
         args.push(format!("{}{path}", self.url));
         output(Path::new("curl"), args)
     }
-}
-
-/// A port of loopback that was free just now.
-fn free_port() -> Result<u16> {
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    ensure!(port != 0, "the system gives no port");
-    Ok(port)
 }
