@@ -9,6 +9,7 @@ use weir_scan::Interrupt;
 
 use crate::Cancel;
 use crate::job::{Done, Hand, Job};
+use crate::seats::Seats;
 use crate::spares::Spares;
 
 /// What a query's threads share.
@@ -21,6 +22,7 @@ pub(crate) struct Bench {
     /// Set when the results of jobs aren't wanted any more.
     interrupt: Interrupt,
     spares: Spares,
+    seats: Arc<Seats>,
 }
 
 #[derive(Default)]
@@ -89,9 +91,9 @@ pub(crate) enum Turn {
 
 impl Crew {
     /// A crew that makes up `threads` together with the query's own thread, for a query that ends with `cancel`. None
-    /// of them runs yet.
-    pub(crate) fn new(cancel: &Cancel, threads: usize) -> Crew {
-        let bench = Arc::new(Bench::new(cancel));
+    /// of them runs yet. Each takes one of `seats` for each job.
+    pub(crate) fn new(cancel: &Cancel, threads: usize, seats: Arc<Seats>) -> Crew {
+        let bench = Arc::new(Bench::new(cancel, seats));
         Crew { bench, threads: threads.saturating_sub(1), running: Vec::new(), was_started: false }
     }
 
@@ -216,7 +218,7 @@ impl Drop for Crew {
 
 impl Bench {
     /// For a query that ends with `cancel`.
-    pub(crate) fn new(cancel: &Cancel) -> Bench {
+    pub(crate) fn new(cancel: &Cancel, seats: Arc<Seats>) -> Bench {
         let (work, result) = (Condvar::new(), Condvar::new());
         Bench {
             state: Mutex::default(),
@@ -224,6 +226,7 @@ impl Bench {
             result,
             interrupt: cancel.interrupt().part(),
             spares: Spares::default(),
+            seats,
         }
     }
 
@@ -235,6 +238,11 @@ impl Bench {
     /// Batches that were used up, for the jobs to come.
     pub(crate) fn spares(&self) -> &Spares {
         &self.spares
+    }
+
+    /// Taken for each job.
+    pub(crate) fn seats(&self) -> &Seats {
+        &self.seats
     }
 
     /// The state is whole between any two statements, so that a panic elsewhere can't have torn it.

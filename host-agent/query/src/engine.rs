@@ -18,9 +18,10 @@ use crate::policy::PolicySet;
 use crate::prefilters::Prefilters;
 use crate::resume::ResumeKey;
 use crate::scope::Scope;
+use crate::seats::Seats;
 use crate::selection::Selection;
 use crate::watch::Watcher;
-use crate::{Cancel, QueryError, QueryLimits, QuerySpec};
+use crate::{Cancel, QueryError, QueryLimits, QuerySpec, available_threads};
 
 /// Name of the file in the cache folder that holds the key of resume tokens.
 const RESUME_KEY_FILE: &str = "resume.key";
@@ -127,6 +128,7 @@ pub struct Engine {
     /// Signs where a search stands, so that what a client hands back can be trusted.
     pub(crate) resume_key: ResumeKey,
     prefilters: Prefilters,
+    pub(crate) seats: Arc<Seats>,
     pub(crate) builtin: BTreeMap<&'static str, Builtin>,
     pub(crate) folder: Option<Folder>,
     pub(crate) installed: RwLock<Arc<InstalledSet>>,
@@ -160,8 +162,20 @@ impl Engine {
         let folder = config.folder.clone().map(Folder::new);
         let policies = RwLock::new(Arc::clone(&config.policies));
         let prefilters = Prefilters::default();
+        let seats = Arc::new(Seats::new(available_threads()));
         let (installed, labels) = Default::default();
-        Ok(Engine { config, sandbox, resume_key, prefilters, builtin, folder, installed, labels, policies })
+        Ok(Engine {
+            config,
+            sandbox,
+            resume_key,
+            prefilters,
+            seats,
+            builtin,
+            folder,
+            installed,
+            labels,
+            policies,
+        })
     }
 
     /// What is known of labels, which policies select by.

@@ -320,6 +320,7 @@ mod tests {
     use crate::Cancel;
     use crate::crew::Bench;
     use crate::job::Hand;
+    use crate::seats::Seats;
 
     /// What stands behind a piece that can't be read whole is claimed anew, by steps, or records would be missing.
     #[test]
@@ -330,8 +331,11 @@ mod tests {
         let limits = ScanLimits { block_bytes: 700, stripe_bytes: 700, ..ScanLimits::default() };
         let search = Search { direction: Direction::Backward, limits, ..Search::default() };
         let mut feed = Feed::new(Scanner::new(file_set(&path).unwrap(), 0, Arc::new(search)), false);
-        let (mut hand, bench, mut batch) =
-            (Hand::default(), Bench::new(&Cancel::default()), RecordBatch::default());
+        let (mut hand, bench, mut batch) = (
+            Hand::default(),
+            Bench::new(&Cancel::default(), Arc::new(Seats::new(1))),
+            RecordBatch::default(),
+        );
         let steps = Steps { bytes: 0, batch: 1 };
 
         let first = feed.claim(0, steps, true).unwrap();

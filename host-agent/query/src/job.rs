@@ -87,9 +87,10 @@ impl Hand {
 }
 
 impl Job {
-    /// Does the job; ends early, within one block, when nobody waits for it.
+    /// Does the job, once there is a seat for it; ends early, within one block, when nobody waits for it.
     pub(crate) fn run(self, hand: &mut Hand, bench: &Bench) -> Done {
         let Job { lane, number, work } = self;
+        let _seat = bench.seats().take();
         let mut batch = bench.spares().take();
         let outcome = match work {
             Work::Steps { mut scanner, steps } => {

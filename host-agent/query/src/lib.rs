@@ -45,6 +45,7 @@ mod resume;
 mod run;
 mod schema;
 mod scope;
+mod seats;
 mod selection;
 mod selector;
 mod shadow;

@@ -18,6 +18,7 @@ use crate::policing::Policing;
 use crate::policy::PolicySet;
 use crate::resume::{self, ResumeKey};
 use crate::scope::{Right, Scope};
+use crate::seats::Seats;
 use crate::selection::Selection;
 use crate::shadow::ShadowPlan;
 use crate::spec::{FilterRef, FilterSpec, OnFailure, ShadowSpec};
@@ -50,6 +51,8 @@ pub struct Plan {
     pub(crate) node: String,
     /// Threads that search, the one that runs the plan included.
     pub(crate) threads: usize,
+    /// What they take for each piece, as all queries of the engine do.
+    pub(crate) seats: Arc<Seats>,
     /// Whether pieces of one file may be searched at once: where sources are merged, each holds the records of
     /// one piece.
     pub(crate) stripes: bool,
@@ -159,6 +162,7 @@ impl Planner<'_> {
             histogram_buckets: engine.config.limits.histogram_buckets,
             node: engine.config.node.clone(),
             threads: engine.config.limits.threads.max(1),
+            seats: Arc::clone(&engine.seats),
             stripes: !ordered
                 || BATCH_BYTES.1.saturating_mul(source_count) <= engine.config.limits.merge_bytes,
             ordered,

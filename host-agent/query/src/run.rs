@@ -208,7 +208,7 @@ impl Run {
         collector.summary.oldest = plan.sets.iter().filter_map(weir_scan::oldest).min();
         let mut run = Run {
             lanes: Vec::with_capacity(plan.sets.len()),
-            crew: Crew::new(cancel, plan.threads),
+            crew: Crew::new(cancel, plan.threads, plan.seats),
             hand: Hand::default(),
             waiting: Waiting::default(),
             block_bytes: plan.search.limits.block_bytes,
