@@ -131,7 +131,7 @@ impl Policing {
         // long one is.
         let own =
             ScanLimits { line_bytes: POLICED_LINE_BYTES, context_bytes: POLICED_CONTEXT_BYTES, ..limits };
-        let rewrites = Rewrites { changed: self.set.changed_by(policies), line_bytes: limits.line_bytes };
+        let rewrites = Rewrites::new(self.set.changed_by(policies), limits.line_bytes);
         Search { rewrites: Some(rewrites), messages: true, limits: own, ..Search::clone(&self.search) }
     }
 

@@ -12,6 +12,7 @@ use crate::line_matcher::LineMatcher;
 use crate::pattern::MessageRegex;
 use crate::source::Format;
 use crate::superset;
+use crate::trial::Trial;
 
 /// What is rewritten behind a scan, and so given whether or not the search's matcher wants it as it is.
 #[derive(Clone, Debug)]
@@ -20,9 +21,16 @@ pub struct Rewrites {
     pub changed: Option<Arc<AnyOf>>,
     /// Bytes of a message that isn't changed which the matcher is asked about.
     pub line_bytes: usize,
+    /// Whether to look for raw lines first, or to look at every message.
+    pub(crate) trial: Arc<Trial>,
 }
 
 impl Rewrites {
+    /// Of messages that match `changed`, or of any; the matcher is asked about the first `line_bytes` bytes of others.
+    pub fn new(changed: Option<Arc<AnyOf>>, line_bytes: usize) -> Rewrites {
+        Rewrites { changed, line_bytes, trial: Arc::default() }
+    }
+
     /// Whether a message may be changed.
     pub(crate) fn may_change(&self, message: &[u8]) -> bool {
         self.changed.as_ref().is_none_or(|changed| changed.is_match(message))

@@ -16,7 +16,8 @@ use crate::reader::Keep;
 use crate::record::{Flags, Record, RecordBatch};
 use crate::search::{Direction, Search};
 use crate::source::{Format, Input, LogSet, Source};
-use crate::units::{Run, Unit, Units};
+use crate::trial::Run;
+use crate::units::{self, Unit, Units};
 use crate::workspace::{Buffers, Workspace};
 
 /// Size of the first block where messages are asked for, of which a few may be enough, in bytes; while steps give
@@ -328,7 +329,12 @@ impl Scanner {
         let format = lines.format(file);
         let search = Arc::clone(&self.search);
         let limit = search.limits.line_bytes;
-        let run = candidates.find(search.raw_lines(format), format, lines.block.bytes(), limit);
+        // Where most messages may be rewritten, to look for their lines first takes longer than it saves.
+        let raw_lines = search.raw_lines(format);
+        let rewrites = search.rewrites.as_ref().filter(|_| raw_lines.is_some());
+        let trial = rewrites.map(|rewrites| rewrites.trial.begin(lines.block.bytes().len()));
+        let raw_lines = raw_lines.filter(|_| !trial.as_ref().is_some_and(Run::is_second));
+        let run = candidates.find(raw_lines, format, lines.block.bytes(), limit);
         if lines.long.is_none() {
             let part = candidates.cut(lines.block.bytes(), most, backward);
             lines.narrow_block(part);
@@ -344,6 +350,9 @@ impl Scanner {
         self.units.end_block(file);
         if let Some(run) = run {
             run.end();
+        }
+        if let Some(trial) = trial {
+            trial.end_after(self.units.lines.block.bytes().len());
         }
         self.stats.candidates += candidates.found().len() as u64;
         if self.search.matcher.as_ref().is_some_and(|matcher| matcher.has_required()) {
@@ -365,7 +374,7 @@ impl Scanner {
             if self.units.is_continuation(line, head.stream) {
                 return false;
             }
-            if self.units.gather(&mut unit) == Run::Open {
+            if self.units.gather(&mut unit) == units::Run::Open {
                 self.open_runs.wait_for(line, unit.head.map(|head| head.time));
                 return false;
             }

@@ -60,6 +60,14 @@ impl Run<'_> {
         self.second
     }
 
+    /// Notes that so many bytes of the block are done, and the rest is left.
+    pub(crate) fn end_after(mut self, bytes: usize) {
+        if let Some((_, of)) = &mut self.started {
+            *of = bytes.max(1);
+        }
+        self.end();
+    }
+
     /// Notes that the block is done.
     pub(crate) fn end(self) {
         if let Some((started, bytes)) = self.started {

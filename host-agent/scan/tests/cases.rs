@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use flate2::write::GzEncoder;
 use weir_scan::{
-    Context, Direction, Flags, Gap, GapReason, Input, LogFile, LogRoot, LogSet, Matcher, MessageRegex,
-    PatternLimits, PatternSpec, RecordBatch, ScanLimits, Scanner, Search, Source, Step, file_set, pipe_set,
+    AnyOf, Context, Direction, Flags, Gap, GapReason, Input, LogFile, LogRoot, LogSet, Matcher, MessageRegex,
+    PatternLimits, PatternSpec, RecordBatch, Rewrites, ScanLimits, Scanner, Search, Source, Step, file_set,
+    pipe_set,
 };
 
 fn cri(second: usize, message: &str) -> String {
@@ -393,6 +394,38 @@ fn a_line_that_is_still_being_written_is_marked() {
                 found.reverse();
             }
             assert_eq!(found, [("whole".to_owned(), false, false), (message.to_owned(), true, malformed)]);
+        }
+    }
+}
+
+/// Both ways to find what may be rewritten are taken in turn at first, and give the same, however often it is met.
+#[test]
+fn what_may_be_rewritten_is_given_by_either_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("0.log");
+    for every in [2, 50, 5000] {
+        let message = |number: usize| match (number.is_multiple_of(every), number.is_multiple_of(7)) {
+            (true, _) => format!("{number} secret=x{number}"),
+            (false, true) => format!("{number} wanted"),
+            (false, false) => format!("{number} neither {}", "-".repeat(number % 90)),
+        };
+        // Twice as much as it takes to know which way is faster.
+        let all: Vec<String> = (0..60_000).map(message).collect();
+        fs::write(&path, all.iter().enumerate().map(|(at, text)| cri(at, text)).collect::<String>()).unwrap();
+        assert!(fs::metadata(&path).unwrap().len() > 4 << 20);
+        let given = |text: &&String| text.contains("secret=") || text.contains("wanted");
+        let expected: Vec<String> = all.iter().filter(given).cloned().collect();
+        for direction in BOTH {
+            let secret = Arc::new(MessageRegex::new("secret=x[0-9]+", &PatternLimits::default()).unwrap());
+            let changed = Arc::new(AnyOf::new(vec![secret], PatternLimits::default().compiled_bytes));
+            let rewrites = Some(Rewrites::new(Some(changed), 1 << 20));
+            let search = Search { matcher: matcher("wanted"), rewrites, direction, ..Search::default() };
+            let (mut found, gaps) = scan(file_set(&path).unwrap(), &Arc::new(search));
+            if direction == Direction::Backward {
+                found.reverse();
+            }
+            assert_eq!(gaps, []);
+            assert!(found == expected, "{every}: {} records, not {}", found.len(), expected.len());
         }
     }
 }
