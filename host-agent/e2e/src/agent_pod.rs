@@ -1,5 +1,5 @@
 //! The agent as the chart describes it: its image, in a pod with the security context, the mounts and the limits of the
-//! DaemonSet that the chart renders by default.
+//! DaemonSet that the chart renders, by default or of another of its values examples.
 //!
 //! Kubelet runs it without an API server, and the node has no network but loopback. So these are otherwise: it shares the
 //! node's network and listens on loopback, what Secrets and ConfigMaps hold comes from folders, and it doesn't ask who calls.
@@ -35,8 +35,8 @@ pub(crate) struct AgentPod {
 }
 
 impl AgentPod {
-    /// Has kubelet run it, and waits until it serves. `tag` is that of the image.
-    pub(crate) fn start(node: &Node, dir: &Path, tag: &str) -> Result<AgentPod> {
+    /// Has kubelet run it, and waits until it serves. `tag` is that of the image, `example` names the chart's values.
+    pub(crate) fn start(node: &Node, dir: &Path, tag: &str, example: &str) -> Result<AgentPod> {
         let (port, health) = (free_port()?, free_port()?);
         let mounted = dir.join("agent-pod");
         for folder in ["config", "tls", "resume"] {
@@ -49,12 +49,12 @@ impl AgentPod {
         fs::copy(&signed.cert, mounted.join("tls/tls.crt"))?;
         fs::copy(&signed.key, mounted.join("tls/tls.key"))?;
         fs::write(mounted.join("resume/secret"), [7; 32])?;
-        fs::write(mounted.join("config/agent.yaml"), config(port, health)?)?;
+        fs::write(mounted.join("config/agent.yaml"), config(port, health, example)?)?;
         // As a Secret's files are in a pod: root's, and of group 0.
         for file in ["tls/tls.crt", "tls/tls.key", "resume/secret", "config/agent.yaml"] {
             fs::set_permissions(mounted.join(file), Permissions::from_mode(0o440))?;
         }
-        node.run_manifest("weir", &manifest(&mounted, health, tag)?)?;
+        node.run_manifest("weir", &manifest(&mounted, health, tag, example)?)?;
         let pod = AgentPod { port, ca: dir.join("agent-ca.pem") };
         pod.serves()?;
         Ok(pod)
@@ -102,8 +102,8 @@ fn process() -> Result<Option<Pid>> {
 }
 
 /// The chart's config, on loopback and without an API server. It says nothing to the log, so that the only lines of its own are known.
-fn config(port: u16, health: u16) -> Result<String> {
-    let map = chart::object("ConfigMap", "weir")?;
+fn config(port: u16, health: u16, example: &str) -> Result<String> {
+    let map = chart::object(example, "ConfigMap", "weir")?;
     let text = map["data"]["agent.yaml"].as_str().context("the chart's config")?;
     let mut config: Value = serde_norway::from_str(text)?;
     config["listen"] = format!("127.0.0.1:{port}").into();
@@ -115,8 +115,8 @@ fn config(port: u16, health: u16) -> Result<String> {
 }
 
 /// The chart's pod.
-fn manifest(mounted: &Path, health: u16, tag: &str) -> Result<Value> {
-    let daemon_set = chart::object("DaemonSet", "weir")?;
+fn manifest(mounted: &Path, health: u16, tag: &str, example: &str) -> Result<Value> {
+    let daemon_set = chart::object(example, "DaemonSet", "weir")?;
     let mut spec = daemon_set["spec"]["template"]["spec"].clone();
     let fields = spec.as_object_mut().context("the chart's pod")?;
     // Of the API server, which isn't there.

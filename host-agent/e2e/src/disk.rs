@@ -40,7 +40,7 @@ pub(crate) struct LogFile {
     /// The time in a rotated file's name; none for the live file.
     pub(crate) rotated: Option<String>,
     gzipped: bool,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 /// All log files of the workload below `root`; an agent in a pod has some of its own. Folders and files may come and go meanwhile; what is gone is left out.

@@ -21,12 +21,14 @@ mod trail;
 mod wait;
 
 use std::collections::VecDeque;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use clap::Parser;
+use rustix::fs::Mode;
 
 use crate::agent::{Agent, AgentProcess};
 use crate::agent_pod::{AgentPod, IMAGE};
@@ -62,6 +64,12 @@ struct Args {
     /// An OCI layout with the agent's image, of this tag: the agent is then a pod as the chart describes it
     #[arg(long, num_args = 2, value_names = ["LAYOUT", "TAG"])]
     image: Option<Vec<String>>,
+    /// The chart's values example of which that pod is
+    #[arg(long, default_value = chart::DEFAULT, value_name = "NAME", requires = "image")]
+    example: String,
+    /// Let nobody but root read logs and their folders (0600 and 0700), as on a hardened node
+    #[arg(long)]
+    hardened: bool,
     /// Rotations that each container of the workload must see
     #[arg(long, default_value_t = 6)]
     rotations: usize,
@@ -90,12 +98,16 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args, report: &mut Report) -> Result<()> {
+    if args.hardened {
+        // Of everything that is started from here on. What reads along is root.
+        rustix::process::umask(Mode::from_raw_mode(0o077));
+    }
     let mut node = Node::start(&args.state, &args.kubelet, &args.writer)?;
     std::fs::create_dir_all(node::LOGS)?;
     let mut agent = match args.image.as_deref() {
         Some([layout, tag]) => {
             node.import(Path::new(layout), IMAGE)?;
-            Agent::Pod(AgentPod::start(&node, &args.state, tag)?)
+            Agent::Pod(AgentPod::start(&node, &args.state, tag, &args.example)?)
         }
         _ => Agent::Process(AgentProcess::start(&args.agent, &args.state)?),
     };
@@ -117,6 +129,7 @@ fn run(args: &Args, report: &mut Report) -> Result<()> {
         report.check(follow.name, ended);
     }
     node.suspend_kubelet()?;
+    report.check("who may read the logs", readers(args.hardened));
     for (name, weir) in [("folder", &local), ("agent", &remote)] {
         quiet(name, weir, report)?;
     }
@@ -220,6 +233,22 @@ fn settle(node: &Node) -> Result<()> {
             .all(|(key, done)| written.get(&key).map_or(0, |trail| trail.last_whole()) == done)
             .then_some(()))
     })
+}
+
+/// Whether others than root may read logs, which is to be so on ordinary nodes alone.
+fn readers(hardened: bool) -> Result<String> {
+    let mode = |path: &Path| Ok::<_, std::io::Error>(std::fs::metadata(path)?.permissions().mode() & 0o777);
+    let files = disk::files(Path::new(node::LOGS))?;
+    ensure!(!files.is_empty(), "there is no log");
+    let mut modes = vec![(Path::new(node::LOGS).to_owned(), mode(Path::new(node::LOGS))?)];
+    for file in &files {
+        modes.push((file.path.clone(), mode(&file.path)?));
+    }
+    for (path, mode) in &modes {
+        let others = mode & 0o077 != 0;
+        ensure!(others != hardened, "{} has the mode {mode:o}", path.display());
+    }
+    Ok(format!("{} files, {} {:o}", files.len(), node::LOGS, modes[0].1))
 }
 
 /// Exact comparisons, once nothing changes any more.
