@@ -41,6 +41,9 @@ const MAX_RELOAD_SECONDS: u64 = 24 * 60 * 60;
 /// Most seconds to drain.
 const MAX_DRAIN_SECONDS: u64 = 60 * 60;
 
+/// Most bytes of the file with the secret of the resume key.
+const RESUME_SECRET_BYTES: u64 = 64 << 10;
+
 /// A config that an agent can run with.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -243,7 +246,8 @@ impl Config {
 fn resume_key(file: &Path) -> Result<ResumeKey, ConfigError> {
     let refused =
         |reason: String| ConfigError::value("resume_key_file", format!("{}: {reason}", file.display()));
-    let secret = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
+    let secret =
+        weir_config::read_file(file, RESUME_SECRET_BYTES).map_err(|error| refused(error.to_string()))?;
     let least = ResumeKey::SECRET_BYTES;
     ResumeKey::of_secret(&secret).ok_or_else(|| {
         refused(format!("{} bytes are too few; give at least {least} random ones", secret.len()))
@@ -370,7 +374,9 @@ mod tests {
             ("tls: {reload_seconds: 0}", "tls.reload_seconds", "1 to 86400"),
             ("logs_dir: /nowhere", "logs_dir", "/nowhere"),
             ("resume_key_file: /nowhere", "resume_key_file", "/nowhere"),
-            ("resume_key_file: /dev/null", "resume_key_file", "at least 16"),
+            ("resume_key_file: /dev/zero", "resume_key_file", "regular file"),
+            ("resume_key_file: /proc/sys/kernel/ostype", "resume_key_file", "at least 16"),
+            ("log: {level: trace}", "log.level", "'trace'"),
             ("logs_link_dirs: [docker]", "logs_link_dirs", "docker is not absolute"),
             ("filters: {folder: /nowhere}", "filters.folder", "/nowhere"),
             ("filters: {reload_seconds: 0}", "filters.reload_seconds", "1 to 86400"),

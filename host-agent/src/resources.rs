@@ -17,8 +17,9 @@ use crate::policies::{Origin, Policies};
 use crate::resource_specs::{ConfigMap, config_map_of, installed, policy};
 use crate::resource_status::to_write;
 
-/// After how long it is tried again what hasn't succeeded.
+/// After how long it is tried again what hasn't succeeded: at first, and at last.
 const AGAIN: Duration = Duration::from_secs(10);
+const SELDOM: Duration = Duration::from_secs(120);
 
 /// How long what was known holds while the API server answers otherwise than it should. While it doesn't answer, it holds.
 const TRUSTED: Duration = Duration::from_secs(300);
@@ -130,6 +131,7 @@ impl Resources {
     async fn act(&self) -> Infallible {
         let mut config_maps = ConfigMaps::new(self.client.clone(), Arc::clone(&self.changed));
         let mut written = Written::new();
+        let mut pause = AGAIN;
         loop {
             let outcomes = self.enforce(&mut config_maps).await;
             let rest = async {
@@ -137,10 +139,13 @@ impl Resources {
                     Some(outcomes) => self.report(outcomes, &mut written).await,
                     None => false,
                 };
-                match is_whole {
-                    true => std::future::pending().await,
-                    false => tokio::time::sleep(AGAIN).await,
+                if is_whole {
+                    pause = AGAIN;
+                    std::future::pending::<()>().await;
                 }
+                // Not all agents at once.
+                tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                pause = (pause * 2).min(SELDOM);
             };
             tokio::select! {
                 () = self.changed.notified() => {}

@@ -103,12 +103,14 @@ impl Document {
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
-    String::from_utf8(read(path, BYTES)?).map_err(io::Error::other)
+    String::from_utf8(read_file(path, BYTES)?).map_err(io::Error::other)
 }
 
-/// A regular file of at most so many bytes.
-pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // Opening anything else might wait.
+/// Reads a regular file of at most `most` bytes.
+///
+/// # Errors
+/// One that can't be read, is larger, or isn't a regular file: opening that might wait.
+pub fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_norway::Value;
 use weir_query::{FilterRef, PolicyFailure, PolicyFilter, PolicyScope, PolicySpec};
 
-use crate::document::read;
+use crate::document::read_file;
 use crate::{Document, DocumentError};
 
 /// Where all keys are listed.
@@ -183,11 +183,11 @@ fn policy_filter(
 
 fn component(path: &Path, limits: &PolicyLimits) -> Result<FilterRef, String> {
     let told = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
-    let bytes = read(path, limits.component_bytes as u64).map_err(|error| told(path, error))?;
+    let bytes = read_file(path, limits.component_bytes as u64).map_err(|error| told(path, error))?;
     let mut signature_path = path.as_os_str().to_owned();
     signature_path.push(".sig");
     let signature_path = PathBuf::from(signature_path);
-    let signature = match read(&signature_path, SIGNATURE_BYTES) {
+    let signature = match read_file(&signature_path, SIGNATURE_BYTES) {
         Ok(signature) => Some(signature),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(told(&signature_path, error)),
