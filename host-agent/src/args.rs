@@ -79,7 +79,7 @@ pub struct ServeArgs {
     /// Form of the agent's own log: text or json [default: text].
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
-    /// Least level of the agent's own log: off, error, warn, info, debug or trace [default: info].
+    /// Least level of the agent's own log: off, error, warn, info or debug [default: info].
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
     /// Prints the config that flags, file and defaults make together, as a config file, and does nothing else.

@@ -40,11 +40,11 @@ impl LogConfig {
         };
         let level = match settings.level.as_deref() {
             None => LevelFilter::INFO,
-            Some(text @ ("off" | "error" | "warn" | "info" | "debug" | "trace")) => {
+            Some(text @ ("off" | "error" | "warn" | "info" | "debug")) => {
                 text.parse().map_err(|error| ConfigError::value("log.level", error))?
             }
             Some(other) => {
-                let reason = format!("'{other}' is not off, error, warn, info, debug or trace");
+                let reason = format!("'{other}' is not off, error, warn, info or debug");
                 return Err(ConfigError::value("log.level", reason));
             }
         };

@@ -85,7 +85,9 @@ fn check_policies(folder: &Path) -> anyhow::Result<()> {
 }
 
 fn print_config(args: ServeArgs) -> anyhow::Result<()> {
-    let text = serde_norway::to_string(&args.config()?.settings()).context("the config can't be written")?;
+    // By way of a value, as when a file's keys are checked: one way to write settings is enough.
+    let settings = serde_norway::to_value(args.config()?.settings()).context("the config can't be told")?;
+    let text = serde_norway::to_string(&settings).context("the config can't be written")?;
     tell(text.trim_end()).context("standard output can't be written to")
 }
 

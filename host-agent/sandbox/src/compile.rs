@@ -6,11 +6,14 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::num::NonZeroUsize;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
+use rayon::ThreadPoolBuilder;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::MemfdFlags;
 use rustix::process::{Resource, Rlimit, Signal};
@@ -27,6 +30,9 @@ const ARTIFACT_VARIABLE: &str = "WEIR_COMPILE_ARTIFACT_BYTES";
 const STDERR_BYTES: usize = 16 << 10;
 /// Wall time that the child gets, as a multiple of its CPU time.
 const WALL_FACTOR: u64 = 3;
+
+/// Most threads of a child. Each holds what it makes of one function; all count against the child's limits.
+const THREADS: usize = 4;
 
 /// How often whoever waits for a compile is looked for.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -97,7 +103,7 @@ pub(crate) fn compile(
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<Vec<u8>, CompileError> {
     let artifact = match compiler {
-        Compiler::InProcess => precompile(component).map_err(CompileError::Refused)?,
+        Compiler::InProcess => precompile(component, false).map_err(CompileError::Refused)?,
         Compiler::Child { program, args } => {
             let mut command = Command::new(program);
             command.args(args);
@@ -140,7 +146,7 @@ fn compile_as_child() -> Result<Vec<u8>, String> {
         .lock()
         .read_to_end(&mut component)
         .map_err(|error| format!("the component could not be read: {error}"))?;
-    let artifact = precompile(&component)?;
+    let artifact = precompile(&component, start_threads())?;
     if artifact.len() as u64 > artifact_bytes {
         return Err(format!("the artifact has {} bytes; the limit is {artifact_bytes}", artifact.len()));
     }
@@ -171,8 +177,18 @@ fn limit(resource: Resource, value: u64) -> io::Result<()> {
     Ok(rustix::process::setrlimit(resource, Rlimit { current: value, maximum: value })?)
 }
 
-fn precompile(component: &[u8]) -> Result<Vec<u8>, String> {
-    let engine = Engine::new(&engine::config()).map_err(|error| one_line(&format!("{error:#}")))?;
+/// Starts threads that compile functions at the same time; whether there are any. Without them, as where the system has no
+/// more, one does it all.
+fn start_threads() -> bool {
+    let threads = available_parallelism().map_or(1, NonZeroUsize::get).min(THREADS);
+    threads > 1 && ThreadPoolBuilder::new().num_threads(threads).build_global().is_ok()
+}
+
+fn precompile(component: &[u8], parallel: bool) -> Result<Vec<u8>, String> {
+    let mut config = engine::config();
+    // What comes out is the same.
+    config.parallel_compilation(parallel);
+    let engine = Engine::new(&config).map_err(|error| one_line(&format!("{error:#}")))?;
     engine.precompile_component(component).map_err(|error| one_line(&format!("{error:#}")))
 }
 
