@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         _ => {}
     }
     a_child_compiles_and_the_result_is_kept();
+    several_threads_make_the_same_as_one();
     bombs_end_at_the_limits_of_the_child();
     one_too_many_in_the_queue_is_refused();
     processes_share_a_cache();
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     a_child_over_a_limit_ends_and_the_limit_is_named();
     a_child_gets_an_empty_environment();
     a_child_that_is_another_program_is_told();
-    println!("8 passed, 0 failed");
+    println!("9 passed, 0 failed");
     ExitCode::SUCCESS
 }
 
@@ -86,6 +87,25 @@ fn a_child_compiles_and_the_result_is_kept() {
     }
     let sandbox = sandbox("compile", SandboxLimits::default(), None);
     assert!(!sandbox.load(&component).expect("compiles into memory").compile().cached);
+}
+
+/// A child compiles by several threads; this process by one.
+fn several_threads_make_the_same_as_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let component = guests::Puppet::default().build();
+    let made = |name: &str, sandbox: &dyn Fn(PathBuf) -> Sandbox| {
+        let cache = dir.path().join(name);
+        sandbox(cache.clone()).load(&component).expect("compiles");
+        let [entry] = &entries(&cache)[..] else { panic!("{:?}", entries(&cache)) };
+        (entry.file_name().expect("a name").to_owned(), std::fs::read(entry).expect("the entry"))
+    };
+    let by_child = made("child", &|cache| sandbox("compile", SandboxLimits::default(), Some(cache)));
+    let by_itself = made("itself", &|cache| {
+        let (compiler, limits) = (Compiler::InProcess, SandboxLimits::default());
+        Sandbox::new(SandboxConfig { compiler, cache_dir: Some(cache), limits }).expect("the cache is ours")
+    });
+    assert_eq!(by_child.0, by_itself.0);
+    assert!(by_child.1 == by_itself.1, "{} and {} bytes", by_child.1.len(), by_itself.1.len());
 }
 
 fn a_child_over_a_limit_ends_and_the_limit_is_named() {

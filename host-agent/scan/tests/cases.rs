@@ -410,7 +410,7 @@ fn what_may_be_rewritten_is_given_by_either_way() {
             (false, false) => format!("{number} neither {}", "-".repeat(number % 90)),
         };
         // Twice as much as it takes to know which way is faster.
-        let all: Vec<String> = (0..60_000).map(message).collect();
+        let all: Vec<String> = (0..90_000).map(message).collect();
         fs::write(&path, all.iter().enumerate().map(|(at, text)| cri(at, text)).collect::<String>()).unwrap();
         assert!(fs::metadata(&path).unwrap().len() > 4 << 20);
         let given = |text: &&String| text.contains("secret=") || text.contains("wanted");
