@@ -18,12 +18,15 @@ use crate::place::Certificate;
 
 type Says = dyn Fn(&str, Option<&str>) -> Response<Full<Bytes>> + Send + Sync;
 
+/// Path with query, and authorization, of a request.
+type Asked = (String, Option<String>);
+
 /// A running server.
 pub(crate) struct Front {
     /// `127.0.0.1:PORT`
     pub(crate) address: String,
-    /// Path with query, and authorization, of each request.
-    pub(crate) asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    /// Each request.
+    pub(crate) asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Front {
