@@ -13,6 +13,7 @@ use weir_config::PolicyLimits;
 use weir_query::{
     Builtin, Compiler, Engine, EngineConfig, FolderConfig, Inputs, LogRoot, PolicySet, QueryError,
 };
+use weir_registry::Wanted;
 use weir_rpc::{Ending, ListenError, Listener, ServeError, Server};
 
 use crate::Config;
@@ -23,6 +24,8 @@ use crate::metrics::Metrics;
 use crate::policies::{Origin, Policies, WAITING};
 use crate::policy_folder::PolicyFolder;
 use crate::probes::{Probes, State};
+use crate::pulled_folder::PulledFolder;
+use crate::pulls::PullConfig;
 use crate::resources::Resources;
 
 /// How long a blocking thread that has nothing to do is kept.
@@ -94,6 +97,17 @@ impl Agent {
             [] => PolicySet::default(),
             [..] => PolicySet::not_synced(WAITING),
         };
+        let pulls = PullConfig {
+            registries: config.registries,
+            wanted: Wanted {
+                component_bytes: config.limits.sandbox.component_bytes as u64,
+                signatures: config.trust.trust.asks_for_signatures(),
+                patience: config.limits.pulls.time,
+            },
+            most: config.limits.pulls.bytes,
+            trust: config.trust.trust.clone(),
+            folder: config.cache_dir.as_deref().map(PulledFolder::of),
+        };
         let engine = EngineConfig {
             cache_dir: config.cache_dir,
             resume_key: config.resume_key,
@@ -127,7 +141,7 @@ impl Agent {
         let cluster = config.resources.map(|server| server.client()).transpose()?.map(|client| {
             let labels = LabelWatch::new(client.clone(), Arc::clone(&engine));
             let (engine, metrics) = (Arc::clone(&engine), Arc::clone(&metrics));
-            (Resources::new(client, config.node, engine, metrics, all), labels)
+            (Resources::new(client, config.node, engine, metrics, all, pulls), labels)
         });
         let observer = Arc::clone(&metrics) as Arc<dyn weir_rpc::Observer>;
         let audit = AuditLog::start(&config.audit, Arc::clone(&metrics)).map_err(AgentError::Audit)?;
@@ -204,9 +218,9 @@ async fn watch(cluster: Option<&(Resources, LabelWatch)>) -> Infallible {
 pub fn runtime(config: &Config) -> io::Result<Runtime> {
     Builder::new_current_thread()
         .enable_all()
-        // And one for the folder of filters, one for that of policies, two for the cluster's objects and pods, and one that
-        // looks up the API server's name, which lookups may wait for.
-        .max_blocking_threads(config.limits.server.blocking_threads() + 5)
+        // And one for the folder of filters, one for that of policies, two for the cluster's objects and pods, one for filters
+        // that were pulled, and two that look up the names of the API server and of registries, which lookups may wait for.
+        .max_blocking_threads(config.limits.server.blocking_threads() + 7)
         .thread_keep_alive(THREAD_KEEP_ALIVE)
         .thread_name("weir-blocking")
         .on_thread_start(stand_back)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use weir_cluster::ApiServer;
 use weir_query::ResumeKey;
+use weir_registry::Registry;
 use weir_rpc::{Listen, TlsFiles};
 
 use crate::access::AccessConfig;
@@ -15,7 +16,7 @@ use crate::limits::Limits;
 use crate::logging::LogConfig;
 use crate::settings::{FiltersSettings, PoliciesSettings, TlsSettings};
 use crate::trust::TrustConfig;
-use crate::{Settings, cache_dir};
+use crate::{Settings, cache_dir, registries};
 
 /// Where gRPC is served unless configured.
 const LISTEN: &str = "127.0.0.1:7411";
@@ -75,6 +76,8 @@ pub struct Config {
     pub policies_reload: Duration,
     /// Which of the filters that don't ship with Weir may run.
     pub trust: TrustConfig,
+    /// Registries that filters of the cluster may be pulled from; no others are asked.
+    pub registries: Vec<Registry>,
     /// Name of this node; may be empty.
     pub node: String,
     /// Whom to ask for the cluster's objects `Filter` and `FilterPolicy`; `None`: they aren't in force.
@@ -198,6 +201,7 @@ impl Config {
             policies_folder,
             policies_reload,
             trust,
+            registries: registries::registries(&settings.registries)?,
             node,
             resources,
             drain: Duration::from_secs(drain_seconds),
@@ -223,6 +227,7 @@ impl Config {
                 reload_seconds: Some(self.filters_reload.as_secs()),
                 ..self.trust.settings()
             },
+            registries: registries::settings(&self.registries),
             policies: PoliciesSettings {
                 folder: self.policies_folder.clone(),
                 reload_seconds: Some(self.policies_reload.as_secs()),
@@ -398,6 +403,16 @@ mod tests {
             ("filters: {allowed_digests: ['sha256:12']}", "filters.allowed_digests", "'sha256:12'"),
             ("filters: {allowed_signers: [/nowhere.pub]}", "filters.allowed_signers", "/nowhere.pub"),
             ("filters: {allowed_signers: [/dev/null]}", "filters.allowed_signers", "BEGIN PUBLIC KEY"),
+            ("registries: [{ca: /x}]", "registries", "needs a host"),
+            ("registries: [{host: 'https://a.io'}]", "registries", "needs a host"),
+            ("registries: [{host: a.io, ca: /nowhere}]", "registries", "a.io: /nowhere: "),
+            ("registries: [{host: a.io, ca: /dev/null}]", "registries", "no certificate"),
+            (
+                "registries: [{host: a.io, plain_http: true, auth_file: /dev/null}]",
+                "registries",
+                "docker login",
+            ),
+            ("registries: [{host: 'a:1', plain_http: true}, {host: 'a:1'}]", "registries", "twice"),
             ("cache_dir: /proc/nowhere", "cache_dir", "/proc/nowhere"),
         ] {
             let error = Config::new(settings(text)).expect_err(text).to_string();

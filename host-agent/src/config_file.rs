@@ -4,6 +4,7 @@ use std::path::Path;
 
 use weir_config::{Document, DocumentError};
 
+use crate::settings::RegistrySettings;
 use crate::{ConfigError, Settings};
 
 /// Where all keys are listed.
@@ -19,7 +20,8 @@ impl ConfigFile {
     /// A file that can't be read, YAML that isn't well formed, a key that doesn't exist, a value of another type.
     pub(crate) fn read(path: &Path) -> Result<(ConfigFile, Settings), ConfigError> {
         let document = Document::read(path)?;
-        let settings = document.parse(&Settings::default(), KEYS)?;
+        let known = Settings { registries: vec![RegistrySettings::default()], ..Settings::default() };
+        let settings = document.parse(&known, KEYS)?;
         Ok((ConfigFile(document), settings))
     }
 
@@ -73,6 +75,10 @@ mod tests {
             (
                 "limits:\n  max_querys: 1",
                 "agent.yaml:2: limits.max_querys: there is no such key; did you mean 'max_queries'?",
+            ),
+            (
+                "registries:\n- host: a.io\n  auth: x",
+                "agent.yaml:3: registries.0.auth: there is no such key; did you mean 'auth_file'?",
             ),
             ("colour: red", "agent.yaml:1: colour: there is no such key; docs/agent.md lists all"),
         ] {

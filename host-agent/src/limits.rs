@@ -76,6 +76,8 @@ section! {
         max_uploads_bytes: count of server.max_uploads_bytes in 0..=GIB;
         max_uploads_bytes_per_caller: count of server.max_uploads_bytes_per_caller in 0..=GIB;
         upload_keep_seconds: seconds of server.upload_keep in 1..=DAY_SECONDS;
+        max_pulled_bytes: count of pulls.bytes in 0..=GIB;
+        pull_seconds: seconds of pulls.time in 1..=3600;
         max_folder_files: count of folder.files in 0..=1024;
         max_header_bytes: count of server.max_header_bytes in 1024..=MIB;
         request_seconds: seconds of server.request in 1..=DAY_SECONDS;
@@ -149,6 +151,24 @@ pub struct Limits {
     pub sandbox: SandboxLimits,
     /// Of the folder of filters.
     pub folder: FolderLimits,
+    /// Of filters from registries.
+    pub pulls: PullLimits,
+}
+
+/// The limits of pulling filters from registries. How large one may be is a limit of the sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PullLimits {
+    /// How long one pull may take.
+    pub time: Duration,
+    /// Bytes of all components that were pulled and are named, each once in memory and once on disk; more are refused. Their
+    /// manifests and signatures, at most 128 KiB of each, don't count.
+    pub bytes: u64,
+}
+
+impl Default for PullLimits {
+    fn default() -> PullLimits {
+        PullLimits { time: Duration::from_secs(60), bytes: 32 << 20 }
+    }
 }
 
 impl Default for Limits {
@@ -164,6 +184,7 @@ impl Default for Limits {
             filter_maxima: default_maxima(),
             sandbox: SandboxLimits { compile_memory_bytes, ..sandbox },
             folder: FolderLimits::default(),
+            pulls: PullLimits::default(),
         }
     }
 }

@@ -50,6 +50,7 @@ pub(crate) struct Metrics {
     reloads: Family<ResultLabel, Counter>,
     uploads: Family<ResultLabel, Counter>,
     folder_files: Family<ResultLabel, Counter>,
+    pulls: Family<ResultLabel, Counter>,
     denials: Family<ReasonLabel, Counter>,
     reviews: Family<ReviewLabels, Counter>,
     known_reviews: Family<ReviewLabel, Counter>,
@@ -160,6 +161,7 @@ impl Metrics {
             reloads: Family::default(),
             uploads: Family::default(),
             folder_files: Family::default(),
+            pulls: Family::default(),
             denials: Family::default(),
             reviews: Family::default(),
             known_reviews: Family::default(),
@@ -205,6 +207,11 @@ impl Metrics {
             "folder_files",
             "New or changed files of the folder of filters: ok, or refused",
             metrics.folder_files.clone(),
+        );
+        registry.register(
+            "pulls",
+            "Attempts to pull a filter from a registry: ok, or failed",
+            metrics.pulls.clone(),
         );
         registry.register(
             "denials",
@@ -301,6 +308,12 @@ impl Metrics {
     /// Counts a new or changed file of the folder of filters.
     pub(crate) fn folder_file(&self, is_loaded: bool) {
         self.folder_files.get_or_create(&ResultLabel::of(is_loaded)).inc();
+    }
+
+    /// Counts an attempt to pull a filter from a registry.
+    pub(crate) fn pull(&self, is_ok: bool) {
+        let result = if is_ok { "ok" } else { "failed" };
+        self.pulls.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// Counts an audit record that is lost.

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use weir_cluster::{ConfigMapKey, FilterSpec, Object, Requirement, Selector};
+use weir_cluster::{ConfigMapKey, FilterSpec, Object, OciReference, Requirement, Selector};
 use weir_query::{
     FilterRef, InstalledSpec, LabelRequirement, LabelSelector, LabelValue, PolicyFailure, PolicyFilter,
     PolicyScope, PolicySpec,
 };
+use weir_registry::Reference;
+
+use crate::pulls::Pulled;
 
 /// What is known of a ConfigMap; `None` before the API server was asked.
 pub(crate) type ConfigMap = Option<Result<Arc<Object>, String>>;
@@ -20,18 +23,30 @@ pub(crate) fn config_map_of(filter: &Object) -> Option<ConfigMapKey> {
     FilterSpec::of(filter).ok()?.config_map
 }
 
-/// What a `Filter` installs, with the ConfigMap that it names, if it names one.
-pub(crate) fn installed(filter: &Object, config_map: &ConfigMap) -> InstalledSpec {
+/// The artifact that a `Filter` takes its component from, or why it can't be one.
+pub(crate) fn artifact_of(filter: &Object) -> Option<Result<Reference, String>> {
+    let OciReference { reference } = FilterSpec::of(filter).ok()?.oci?;
+    Some(
+        reference
+            .parse()
+            .map_err(|error: weir_registry::ReferenceError| format!("spec.oci.reference: {error}")),
+    )
+}
+
+/// What a `Filter` installs, with what is known of the ConfigMap or the artifact that it names, if it names one.
+pub(crate) fn installed(filter: &Object, config_map: &ConfigMap, pulled: &Pulled) -> InstalledSpec {
     let spec = FilterSpec::of(filter);
     let FilterSpec { params, limits, .. } = spec.clone().unwrap_or_default();
     let filter_ref = spec.and_then(|spec| match spec {
         FilterSpec { builtin: Some(name), .. } => Ok(FilterRef::Name(name)),
         FilterSpec { config_map: Some(key), .. } => component(&key, config_map),
-        FilterSpec { oci: Some(_), .. } => Err(
-            "agents of this version take no component from a registry: put it into a ConfigMap (spec.configMap)"
-                .to_owned(),
-        ),
-        _ => Err("it names no filter: give builtin or configMap".to_owned()),
+        FilterSpec { oci: Some(OciReference { reference }), .. } => {
+            artifact_of(filter).transpose()?;
+            let component = pulled.as_ref().map_err(Clone::clone)?;
+            let (bytes, signature) = (component.bytes.clone(), component.signature.clone());
+            Ok(FilterRef::Component { label: reference, bytes, signature })
+        }
+        _ => Err("it names no filter: give builtin, configMap or oci".to_owned()),
     });
     InstalledSpec { name: filter.metadata.name.clone(), filter: filter_ref, params: text(params), limits }
 }
@@ -132,6 +147,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::pulls::Component;
 
     fn object(spec: Value) -> Object {
         serde_json::from_value(json!({"metadata": {"name": "x"}, "spec": spec})).expect("an object")
@@ -141,7 +157,8 @@ mod tests {
     fn a_filter_is_what_its_spec_names() {
         let builtin =
             json!({"builtin": "redact", "params": {"detectors": ["card"]}, "limits": {"batch_ms": 5}});
-        let spec = installed(&object(builtin), &None);
+        let none: Pulled = Err("it isn't pulled yet".to_owned());
+        let spec = installed(&object(builtin), &None, &none);
         assert_eq!(spec.filter, Ok(FilterRef::Name("redact".to_owned())));
         assert_eq!((spec.params.as_str(), spec.limits["batch_ms"]), (r#"{"detectors":["card"]}"#, 5));
 
@@ -154,22 +171,30 @@ mod tests {
         let signed = data(json!({"binaryData": {"f.wasm": "AGFzbQ=="}, "data": {"f.wasm.sig": "sig"}}));
         let component =
             FilterRef::Component { label, bytes: b"\0asm".to_vec(), signature: Some(b"sig".to_vec()) };
-        assert_eq!(installed(&config_map, &signed).filter, Ok(component));
+        assert_eq!(installed(&config_map, &signed, &none).filter, Ok(component));
         for (known, why) in [
             (None, "isn't read yet"),
             (Some(Err("there is none".to_owned())), "there is none"),
             (data(json!({})), "no key 'f.wasm'"),
             (data(json!({"binaryData": {"f.wasm": "?"}})), "isn't base64"),
         ] {
-            let refused = installed(&config_map, &known).filter.expect_err(why);
+            let refused = installed(&config_map, &known, &none).filter.expect_err(why);
             assert!(refused.contains(why), "{refused}");
         }
+        let reference = format!("ghcr.io/b@{}", weir_trust::Digest::of(b""));
+        let oci = object(json!({"oci": {"reference": reference}}));
+        assert_eq!(artifact_of(&oci).map(|it| it.map(|it| it.to_string())), Some(Ok(reference.clone())));
+        let pulled: Pulled = Ok(Arc::new(Component { bytes: b"x".to_vec(), signature: None }));
+        let component =
+            FilterRef::Component { label: reference.clone(), bytes: b"x".to_vec(), signature: None };
+        assert_eq!(installed(&oci, &None, &pulled).filter, Ok(component));
         for (spec, why) in [
-            (json!({"oci": {"reference": "a/b@sha256:12"}}), "ConfigMap"),
+            (json!({"oci": {"reference": "ghcr.io/b:1"}}), "a tag may change"),
+            (json!({"oci": {"reference": reference}}), "isn't pulled yet"),
             (json!({}), "names no filter"),
             (json!({"builtin": 3}), "spec"),
         ] {
-            let refused = installed(&object(spec), &None).filter.expect_err(why);
+            let refused = installed(&object(spec), &None, &none).filter.expect_err(why);
             assert!(refused.contains(why), "{refused}");
         }
     }

@@ -14,7 +14,8 @@ use weir_query::{Cancel, CancelWhenDropped, Engine};
 use crate::config_maps::{ConfigMaps, Id};
 use crate::metrics::Metrics;
 use crate::policies::{Origin, Policies};
-use crate::resource_specs::{ConfigMap, config_map_of, installed, policy};
+use crate::pulls::{PullConfig, Pulled, Pulls};
+use crate::resource_specs::{ConfigMap, artifact_of, config_map_of, installed, policy};
 use crate::resource_status::to_write;
 
 /// After how long it is tried again what hasn't succeeded: at first, and at last.
@@ -41,6 +42,7 @@ pub(crate) struct Resources {
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
     policies: Arc<Policies>,
+    pulls: PullConfig,
     known: Mutex<Known>,
     /// There is something new to act on.
     changed: Arc<Notify>,
@@ -81,9 +83,10 @@ impl Resources {
         engine: Arc<Engine>,
         metrics: Arc<Metrics>,
         policies: Arc<Policies>,
+        pulls: PullConfig,
     ) -> Resources {
         let (known, changed, synced) = Default::default();
-        Resources { client, node, engine, metrics, policies, known, changed, synced }
+        Resources { client, node, engine, metrics, policies, pulls, known, changed, synced }
     }
 
     /// What is set once both kinds were listed.
@@ -130,10 +133,11 @@ impl Resources {
     /// reported keeps a change waiting.
     async fn act(&self) -> Infallible {
         let mut config_maps = ConfigMaps::new(self.client.clone(), Arc::clone(&self.changed));
+        let mut pulls = Pulls::new(self.pulls.clone(), Arc::clone(&self.metrics), Arc::clone(&self.changed));
         let mut written = Written::new();
         let mut pause = AGAIN;
         loop {
-            let outcomes = self.enforce(&mut config_maps).await;
+            let outcomes = self.enforce(&mut config_maps, &mut pulls).await;
             let rest = async {
                 let is_whole = match &outcomes {
                     Some(outcomes) => self.report(outcomes, &mut written).await,
@@ -156,7 +160,7 @@ impl Resources {
     }
 
     /// Has in force what is known. Gives what became of each object, where that can be told by now.
-    async fn enforce(&self, config_maps: &mut ConfigMaps) -> Option<Vec<Outcome>> {
+    async fn enforce(&self, config_maps: &mut ConfigMaps, pulls: &mut Pulls) -> Option<Vec<Outcome>> {
         let known = self.lock().both();
         let (filters, policies) = match known {
             Ok(both) => both,
@@ -170,10 +174,16 @@ impl Resources {
         };
         self.synced.store(true, Ordering::Relaxed);
         let config_maps = config_maps.watch(filters.iter().filter_map(|it| config_map_of(it)).collect());
+        let pulled = pulls.watch(filters.iter().filter_map(|it| artifact_of(it)?.ok()).collect());
         let are_read = config_maps.values().all(Option::is_some);
         let outcomes = self.blocking(move |all, engine, cancel| {
-            let specs: Vec<_> =
-                filters.iter().map(|filter| installed(filter, of(filter, &config_maps))).collect();
+            let spec = |filter: &Arc<Object>| {
+                let artifact =
+                    artifact_of(filter).and_then(|reference| pulled.get(&reference.ok()?).cloned());
+                let pulled: Pulled = artifact.unwrap_or_else(|| Err("it isn't pulled".to_owned()));
+                installed(filter, of(filter, &config_maps), &pulled)
+            };
+            let specs: Vec<_> = filters.iter().map(spec).collect();
             let installation = engine.install(&specs, cancel);
             let specs = policies.iter().map(|object| policy(object)).collect();
             all.set(Origin::Cluster, Ok(specs), installation.is_changed, cancel);

@@ -35,6 +35,8 @@ pub struct Settings {
     pub drain_seconds: Option<u64>,
     /// Filters besides those that ship with the agent.
     pub filters: FiltersSettings,
+    /// Registries that filters of the cluster may be pulled from.
+    pub registries: Vec<RegistrySettings>,
     /// Filters that hold for all queries of what they cover.
     pub policies: PoliciesSettings,
     /// TLS of the gRPC port.
@@ -79,6 +81,20 @@ pub struct FiltersSettings {
     pub allowed_signers: Option<Vec<PathBuf>>,
 }
 
+/// An entry of `registries`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegistrySettings {
+    /// Host, and port where it has one, as references begin with it.
+    pub host: Option<String>,
+    /// PEM file with roots that its certificate must come from.
+    pub ca: Option<PathBuf>,
+    /// File with credentials as `docker login` writes it.
+    pub auth_file: Option<PathBuf>,
+    /// Whether it is asked without TLS.
+    pub plain_http: Option<bool>,
+}
+
 /// The `policies` section.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -106,8 +122,8 @@ impl Settings {
         field.split('.').try_fold(&all, |section, key| section.get(key)).is_some_and(|value| !value.is_null())
     }
 
-    /// These settings, and those of `below` where these set nothing. Limits, which filters may run, and who
-    /// may read what, come from files alone.
+    /// These settings, and those of `below` where these set nothing. Limits, which filters may run and where they are pulled
+    /// from, and who may read what, come from files alone.
     pub fn over(self, below: Settings) -> Settings {
         Settings {
             listen: self.listen.or(below.listen),
@@ -125,6 +141,7 @@ impl Settings {
                 reload_seconds: self.filters.reload_seconds.or(below.filters.reload_seconds),
                 ..below.filters
             },
+            registries: below.registries,
             policies: PoliciesSettings {
                 folder: self.policies.folder.or(below.policies.folder),
                 reload_seconds: self.policies.reload_seconds.or(below.policies.reload_seconds),

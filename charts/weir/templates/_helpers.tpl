@@ -110,6 +110,23 @@ data:
 {{- if .Values.hostPaths.docker -}}
 {{- $_ := set $own "logs_link_dirs" (list .Values.hostPaths.docker) -}}
 {{- end -}}
+{{- with .Values.registries -}}
+{{- $registries := list -}}
+{{- range $index, $registry := . -}}
+{{- $entry := dict "host" $registry.host -}}
+{{- if $registry.plainHTTP -}}
+{{- $_ := set $entry "plain_http" true -}}
+{{- end -}}
+{{- if $registry.ca -}}
+{{- $_ := set $entry "ca" (printf "/etc/weir/registries/%d/ca/ca.crt" $index) -}}
+{{- end -}}
+{{- if $registry.authSecret -}}
+{{- $_ := set $entry "auth_file" (printf "/etc/weir/registries/%d/auth/config.json" $index) -}}
+{{- end -}}
+{{- $registries = append $registries $entry -}}
+{{- end -}}
+{{- $_ := set $own "registries" $registries -}}
+{{- end -}}
 {{- if .Values.policies -}}
 {{- $_ := set $own "policies" (dict "folder" "/etc/weir/policies") -}}
 {{- end -}}

@@ -25,6 +25,8 @@ mod kubeconfig;
 mod listings;
 mod policy;
 mod program;
+#[path = "../../../host-agent/registry/tests/registry/docker_registry.rs"]
+#[allow(dead_code, reason = "the agents' tests use more of it")]
 mod registry;
 mod sample;
 mod shadow;

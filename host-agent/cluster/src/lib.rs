@@ -24,8 +24,8 @@ pub use api_server::{ApiClient, ApiServer, ApiServerError};
 pub use observer::{Observer, Review, Verdict};
 pub use request::RequestError;
 pub use resource::{
-    Condition, ConfigMapKey, FilterSpec, Kind, Metadata, Namespaces, NodeStatus, Object, Pods, PolicyFilter,
-    PolicySpec, Requirement, Selector, Status, is_name,
+    Condition, ConfigMapKey, FilterSpec, Kind, Metadata, Namespaces, NodeStatus, Object, OciReference, Pods,
+    PolicyFilter, PolicySpec, Requirement, Selector, Status, is_name,
 };
 pub use reviewer::{Act, Namespaced, ReviewError, Reviewer, ReviewerConfig};
 pub use user::User;

@@ -1,13 +1,13 @@
 //! One request to the API server and its answer, within bounds of time and size. What can't be read of an answer is told
 //! nowhere: that to a token review holds the token.
 
-use std::error::Error;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
+use weir_https::{BodyError, causes, whole};
 
 use crate::review::{Reviewed, status, to_json};
 use crate::transport::Transport;
@@ -93,12 +93,9 @@ pub(crate) async fn answer(
     patience: Duration,
 ) -> Result<Bytes, RequestError> {
     let answered = async {
-        let body = Limited::new(open(client, call).await?.into_body(), most).collect().await;
-        body.map(|body| body.to_bytes()).map_err(|error| {
-            match error.is::<http_body_util::LengthLimitError>() {
-                true => RequestError::Unreadable(call.what),
-                false => RequestError::Unreachable(causes(&*error)),
-            }
+        whole(open(client, call).await?.into_body(), most).await.map_err(|error| match error {
+            BodyError::Broken(reason) => RequestError::Unreachable(reason),
+            _ => RequestError::Unreadable(call.what),
         })
     };
     tokio::time::timeout(patience, answered).await.map_err(|_| RequestError::Late(patience))?
@@ -120,8 +117,7 @@ pub(crate) async fn open(client: &Transport, call: &Call) -> Result<Response<Inc
     if status.is_success() {
         return Ok(response);
     }
-    let refusal = Limited::new(response.into_body(), REVIEW_BYTES).collect().await;
-    let refusal = refusal.map(|body| body.to_bytes()).unwrap_or_default();
+    let refusal = whole(response.into_body(), REVIEW_BYTES).await.unwrap_or_default();
     Err(RequestError::Refused { what: call.what, status: status.as_u16(), message: message(&refusal) })
 }
 
@@ -141,18 +137,4 @@ fn message(answer: &[u8]) -> String {
     let status: Option<serde_json::Value> = serde_json::from_slice(answer).ok();
     let told = status.as_ref().and_then(|status| status.get("message")?.as_str());
     told.unwrap_or("without saying why").chars().take(500).collect()
-}
-
-/// The error and what caused it.
-fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let told = cause.to_string();
-        if !text.contains(&told) {
-            text = format!("{text}: {told}");
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -111,7 +111,7 @@ pub struct FilterSpec {
     /// Where a component is.
     pub config_map: Option<ConfigMapKey>,
     /// Where a component is in a registry.
-    pub oci: Option<Value>,
+    pub oci: Option<OciReference>,
     /// Parameters that hold unless others are given.
     pub params: Option<Value>,
     /// Limits likewise.
@@ -127,6 +127,13 @@ pub struct ConfigMapKey {
     pub name: String,
     /// The key, of `binaryData`.
     pub key: String,
+}
+
+/// An artifact in a registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct OciReference {
+    /// Its name, by digest.
+    pub reference: String,
 }
 
 /// The spec of a `FilterPolicy`.

@@ -4,15 +4,11 @@
 
 use bytes::Bytes;
 use oci_client::manifest::OCI_IMAGE_MEDIA_TYPE;
-use serde::Deserialize;
 use serde_json::json;
-use weir_trust::{Digest, WASM_LAYER, component_layer};
+use weir_trust::{Digest, WASM_CONFIG, WASM_LAYER, filter_layer};
 
 use crate::registry::Purpose;
 use crate::{Progress, Reference, Registry, RegistryError};
-
-/// Media type of the config.
-const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
 
 /// An artifact that is in a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,17 +42,6 @@ pub struct Contents {
     pub version: String,
     /// One line on what it does.
     pub summary: String,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    config: Option<Config>,
-}
-
-#[derive(Deserialize)]
-struct Config {
-    #[serde(rename = "mediaType")]
-    media_type: String,
 }
 
 impl Contents {
@@ -127,18 +112,8 @@ impl Registry {
     pub async fn find(&self, reference: &Reference) -> Result<Artifact, RegistryError> {
         self.log_in(reference, Purpose::Read).await?;
         let manifest = self.manifest(reference).await?;
-        let asked = self.asked(reference);
-        let head: Head = serde_json::from_slice(&manifest)
-            .map_err(|error| asked.no_filter(format!("its manifest can't be read: {error}")))?;
-        match head.config {
-            Some(config) if config.media_type == WASM_CONFIG => {}
-            Some(config) => {
-                return Err(asked
-                    .no_filter(format!("its config is of type {}, not {WASM_CONFIG}", config.media_type)));
-            }
-            None => return Err(asked.no_filter("it is an index of several artifacts, or none at all")),
-        }
-        let (component, size) = component_layer(&manifest).map_err(|error| asked.no_component(&error))?;
+        let (component, size) =
+            filter_layer(&manifest).map_err(|error| self.asked(reference).no_filter(error.to_string()))?;
         let digest = Digest::of(&manifest);
         Ok(Artifact { reference: reference.at(digest), digest, manifest: manifest.to_vec(), component, size })
     }

@@ -5,34 +5,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use oci_client::manifest::{IMAGE_CONFIG_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE};
-use serde::Deserialize;
 use serde_json::{Value, json};
-use weir_trust::{Digest, SignedPayload};
+use weir_trust::{
+    Digest, SIGNATURE_ANNOTATION, SIMPLE_SIGNING, SignedPayload, signature_layers, signature_tag,
+};
 
 use crate::registry::Purpose;
 use crate::{Artifact, Reference, Registry, RegistryError};
-
-/// Media type of a layer that is signed.
-const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
-
-/// The annotation with the signature, base64.
-const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
-
-/// Most signatures that are read of one artifact, the newest first.
-const SIGNATURES: usize = 16;
-
-/// Most bytes of what is signed.
-const PAYLOAD_BYTES: u64 = 4 << 10;
-
-#[derive(Deserialize)]
-struct Layer {
-    #[serde(rename = "mediaType")]
-    media_type: String,
-    digest: String,
-    size: u64,
-    #[serde(default)]
-    annotations: serde_json::Map<String, Value>,
-}
 
 impl Registry {
     /// The signatures of an artifact, by whatever key. What isn't one is left out.
@@ -43,12 +22,10 @@ impl Registry {
         self.log_in(&artifact.reference, Purpose::Read).await?;
         let place = place(artifact);
         let Some(manifest) = self.signature_manifest(&place).await? else { return Ok(Vec::new()) };
-        let layers = manifest["layers"].as_array().into_iter().flatten().rev();
         let mut signatures = Vec::new();
-        for layer in layers.filter_map(|layer| Layer::deserialize(layer).ok()).take(SIGNATURES) {
-            let Some((digest, signature)) = layer.signature() else { continue };
-            let payload = self.blob(&place, digest, layer.size, None).await?;
-            signatures.push(SignedPayload { payload, signature });
+        for layer in signature_layers(&manifest).map_err(|error| self.no_signatures(&place, &error))? {
+            let payload = self.blob(&place, layer.digest, layer.size, None).await?;
+            signatures.push(SignedPayload { payload, signature: layer.signature });
         }
         Ok(signatures)
     }
@@ -65,6 +42,10 @@ impl Registry {
         self.log_in(&artifact.reference, Purpose::Write).await?;
         let place = place(artifact);
         let before = self.signature_manifest(&place).await?;
+        let before: Option<Value> = before
+            .map(|manifest| serde_json::from_slice(&manifest))
+            .transpose()
+            .map_err(|error| self.no_signatures(&place, &error))?;
         // As they are: others' layers may have annotations that mean something to others.
         let mut layers: Vec<Value> =
             before.iter().flat_map(|manifest| manifest["layers"].as_array()).flatten().cloned().collect();
@@ -72,7 +53,7 @@ impl Registry {
             "mediaType": SIMPLE_SIGNING,
             "digest": Digest::of(&signed.payload).to_string(),
             "size": signed.payload.len(),
-            "annotations": { SIGNATURE: STANDARD.encode(&signed.signature) },
+            "annotations": { SIGNATURE_ANNOTATION: STANDARD.encode(&signed.signature) },
         }));
         let config = config(&layers);
         let manifest = json!({
@@ -90,33 +71,22 @@ impl Registry {
         self.put_manifest(&place, manifest.to_string().into_bytes()).await
     }
 
-    async fn signature_manifest(&self, place: &Reference) -> Result<Option<Value>, RegistryError> {
-        let manifest = match self.manifest(place).await {
-            Ok(manifest) => manifest,
-            Err(RegistryError::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let parsed = serde_json::from_slice(&manifest);
-        parsed
-            .map(Some)
-            .map_err(|error| self.asked(place).no_filter(format!("no manifest of signatures ({error})")))
-    }
-}
-
-impl Layer {
-    /// Digest of what is signed, and the signature.
-    fn signature(&self) -> Option<(Digest, Vec<u8>)> {
-        if self.media_type != SIMPLE_SIGNING || self.size > PAYLOAD_BYTES {
-            return None;
+    async fn signature_manifest(&self, place: &Reference) -> Result<Option<Bytes>, RegistryError> {
+        match self.manifest(place).await {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(RegistryError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
-        let signature = STANDARD.decode(self.annotations.get(SIGNATURE)?.as_str()?).ok()?;
-        Some((self.digest.parse().ok()?, signature))
+    }
+
+    fn no_signatures(&self, place: &Reference, error: &dyn std::fmt::Display) -> RegistryError {
+        self.asked(place).no_filter(format!("no manifest of signatures ({error})"))
     }
 }
 
 /// Where the signatures of an artifact are.
 fn place(artifact: &Artifact) -> Reference {
-    artifact.reference.tagged(format!("sha256-{}.sig", artifact.digest.hex()))
+    artifact.reference.tagged(signature_tag(artifact.digest))
 }
 
 /// The config of an image that has these layers, as cosign makes it.

@@ -1,7 +1,7 @@
 //! How a registry can fail, each with what to do about it; and where that is read from what the client says.
 
 use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
-use weir_trust::{Digest, ManifestError};
+use weir_trust::Digest;
 
 /// Why something could not be pushed or pulled.
 #[derive(Debug, thiserror::Error)]
@@ -146,10 +146,6 @@ impl Asked<'_> {
 
     pub(crate) fn no_filter(&self, reason: impl Into<String>) -> RegistryError {
         RegistryError::NoFilter { name: self.name.to_string(), reason: reason.into() }
-    }
-
-    pub(crate) fn no_component(&self, error: &ManifestError) -> RegistryError {
-        self.no_filter(error.to_string())
     }
 
     pub(crate) fn too_large(&self, what: &'static str, size: u64, limit: u64) -> RegistryError {

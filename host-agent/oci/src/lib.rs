@@ -15,4 +15,4 @@ mod registry;
 pub use artifact::{Artifact, Contents};
 pub use error::RegistryError;
 pub use reference::{Reference, ReferenceError};
-pub use registry::{Access, Credentials, MANIFEST_BYTES, Progress, Registry};
+pub use registry::{Access, Credentials, Progress, Registry};

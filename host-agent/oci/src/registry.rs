@@ -12,14 +12,10 @@ use oci_client::manifest::{
 };
 use oci_client::secrets::RegistryAuth;
 use tokio_stream::StreamExt as _;
-use weir_trust::Digest;
+use weir_trust::{Digest, MANIFEST_BYTES};
 
 use crate::error::Asked;
 use crate::{Reference, RegistryError};
-
-/// Most bytes of a manifest. One that is larger is refused once it has arrived: what arrives is bounded by
-/// `READ_TIMEOUT` alone.
-pub const MANIFEST_BYTES: usize = 64 << 10;
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -126,6 +122,7 @@ impl Registry {
         let types = [OCI_IMAGE_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE];
         let answer = self.client.pull_manifest_raw(&reference.0, &self.auth, &types).await;
         let (manifest, _) = answer.map_err(|error| asked.failed(error))?;
+        // What arrives is bounded by `READ_TIMEOUT` alone.
         if manifest.len() > MANIFEST_BYTES {
             return Err(asked.too_large("the manifest", manifest.len() as u64, MANIFEST_BYTES as u64));
         }

@@ -153,6 +153,10 @@ impl Cache {
             let (Ok(name), metadata) = (entry.file_name().into_string(), entry.metadata()?) else {
                 continue;
             };
+            // What somebody else keeps beside the entries, such as an agent the components that it has pulled.
+            if metadata.is_dir() {
+                continue;
+            }
             let modified = metadata.modified()?;
             if name.starts_with('.') {
                 let age = SystemTime::now().duration_since(modified).unwrap_or_default();
@@ -263,8 +267,16 @@ mod tests {
             file.set_modified(SystemTime::now() - Duration::from_secs(age)).expect("ours");
         }
         assert!(cache.find("a").expect("readable").is_some(), "its use makes it new");
+        // What somebody else keeps beside them is no entry, however old and large.
+        for name in ["kept", ".kept"] {
+            fs::create_dir(dir.join(name)).expect("made");
+            fs::write(dir.join(name).join("x"), [0; 500]).expect("written");
+            let directory = fs::File::open(dir.join(name)).expect("there");
+            directory.set_modified(SystemTime::now() - Duration::from_secs(1 << 20)).expect("ours");
+        }
         cache.store("d", &[0; 50]).expect("stored");
         let there: Vec<bool> = ["a", "b", "c", "d"].map(|name| dir.join(name).exists()).into();
         assert_eq!(there, [true, false, true, true]);
+        assert!(dir.join("kept/x").exists() && dir.join(".kept/x").exists());
     }
 }

@@ -1,11 +1,15 @@
 //! The agent as its users meet it: a real process, real files, real sockets.
 
 mod access;
+mod api_server;
 #[path = "../../sandbox/tests/sandbox/bombs.rs"]
 mod bombs;
 mod certs;
 mod compile;
 mod differential;
+#[path = "../../registry/tests/registry/docker_registry.rs"]
+#[allow(dead_code, reason = "the registries' own tests use more of it")]
+mod docker_registry;
 mod drain;
 mod faults;
 mod filter_folder;
@@ -23,6 +27,7 @@ mod node;
 mod permissions;
 mod policies;
 mod process;
+mod pulls;
 #[path = "../../query/tests/policies/queries.rs"]
 mod queries;
 mod raw;

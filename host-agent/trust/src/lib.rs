@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cosign;
 mod digest;
 mod key;
 mod manifest;
@@ -15,9 +16,10 @@ mod payload;
 mod signature;
 mod trust;
 
-pub use digest::{Digest, DigestError};
+pub use cosign::{SIGNATURE_ANNOTATION, SIMPLE_SIGNING, SignatureLayer, signature_layers, signature_tag};
+pub use digest::{Digest, DigestError, Digester};
 pub use key::{KeyError, PublicKey};
-pub use manifest::{ManifestError, WASM_LAYER, component_layer};
+pub use manifest::{MANIFEST_BYTES, ManifestError, WASM_CONFIG, WASM_LAYER, component_layer, filter_layer};
 pub use payload::{PayloadError, payload_digest, simple_signing_payload};
 pub use signature::{SIGNATURE_BYTES, Signature, SignatureError, SignedPayload};
 pub use trust::{By, Refused, Trust, Why};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub const SIGNATURE_BYTES: usize = 128 << 10;
 
 /// Most signatures of one artifact.
-const SIGNATURES: usize = 16;
+pub(crate) const SIGNATURES: usize = 16;
 
 /// Media type of the signatures of an artifact, as its file says it.
 const MEDIA_TYPE: &str = "application/vnd.weir.filter.signatures.v1+json";

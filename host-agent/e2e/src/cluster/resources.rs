@@ -109,6 +109,7 @@ impl Acting<'_> {
         let spec = json!({"filters": [{"name": "late"}], "namespaces": {"names": ["ops"]}});
         self.cluster.create(POLICIES, &policy("failing", spec))?;
         let never = &["cron-9 paid"];
+        let unlisted = format!("registry.example/errors@sha256:{}", "0".repeat(64));
         let steps = [
             // Which filter it names, and what is then wrong with it.
             (None, "no filter is named 'late'"),
@@ -124,6 +125,7 @@ impl Acting<'_> {
                 Some(json!({"configMap": {"namespace": "ops", "name": "filters", "key": "f.wasm"}})),
                 "no ConfigMap",
             ),
+            (Some(json!({"oci": {"reference": unlisted}})), "don't ask the registry registry.example"),
         ];
         for (spec, why) in &steps {
             if let Some(spec) = spec {

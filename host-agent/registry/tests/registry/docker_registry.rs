@@ -6,24 +6,26 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::sample::Tree;
+use tempfile::TempDir;
 
 /// `weir:swordfish` as `htpasswd -B` writes it.
 const HTPASSWD: &str = "weir:$2y$05$abcdefghijklmnopqrstuupWDwJQeCHYIBQy8WvkVB6ImhZ476YYy\n";
 
 /// How a registry is to be.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Options {
     /// Asks for the user `weir` and the password `swordfish`.
     pub(crate) has_password: bool,
     /// Certificate and key, PEM.
     pub(crate) tls: Option<(String, String)>,
+    /// Asks for a token: URL of who gives them, and the certificate, PEM, that they are signed with.
+    pub(crate) token: Option<(String, String)>,
 }
 
 /// A running registry. It ends with the test.
 pub(crate) struct Registry {
     child: Child,
-    tree: Tree,
+    dir: TempDir,
     /// `127.0.0.1:PORT`
     pub(crate) address: String,
 }
@@ -42,28 +44,21 @@ impl Registry {
             );
             return None;
         };
-        let tree = Tree::new();
-        let config = tree.write("config.yml", config(&tree, &options));
-        let mut child = Command::new(program)
-            .arg("serve")
-            .arg(config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the registry starts");
-        let mut log = BufReader::new(child.stderr.take().expect("standard error is piped"));
-        let mut line = String::new();
-        let address = loop {
-            line.clear();
-            assert!(log.read_line(&mut line).expect("the registry's log") > 0, "the registry ended");
-            if let Some((_, rest)) = line.split_once("listening on ") {
-                let end = rest.find([',', '"']).expect("the address ends");
-                break rest[..end].to_owned();
-            }
-        };
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Some(Registry { child, tree, address })
+        let dir = tempfile::tempdir().expect("a folder for temporary files");
+        let (child, address) = run(&program, dir.path(), "127.0.0.1:0", &options);
+        Some(Registry { child, dir, address })
+    }
+
+    /// Ends it; what is in it stays.
+    pub(crate) fn stop(&mut self) {
+        self.child.kill().expect("the registry can be ended");
+        self.child.wait().expect("the registry ends");
+    }
+
+    /// Starts it again at its address, with what is in it.
+    pub(crate) fn start_again(&mut self, options: &Options) {
+        let program = program().expect("it was there before");
+        self.child = run(&program, self.dir.path(), &self.address, options).0;
     }
 
     /// A name in it.
@@ -74,12 +69,8 @@ impl Registry {
     /// The file with the blob of a digest.
     pub(crate) fn blob(&self, digest: &str) -> PathBuf {
         let hex = digest.strip_prefix("sha256:").expect("a digest");
-        self.tree
-            .path()
-            .join("storage/docker/registry/v2/blobs/sha256")
-            .join(&hex[..2])
-            .join(hex)
-            .join("data")
+        let blobs = self.dir.path().join("storage/docker/registry/v2/blobs/sha256");
+        blobs.join(&hex[..2]).join(hex).join("data")
     }
 
     /// Writes a manifest past the tool under test.
@@ -101,24 +92,62 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        self.child.kill().expect("the registry can be ended");
-        self.child.wait().expect("the registry ends");
+        // It may have ended already.
+        self.stop();
     }
 }
 
-fn config(tree: &Tree, options: &Options) -> String {
-    let storage = tree.path().join("storage");
+/// Starts it, and gives its address once it listens.
+fn run(program: &Path, dir: &Path, address: &str, options: &Options) -> (Child, String) {
+    let config = write(dir, "config.yml", &config(dir, address, options));
+    let mut child = Command::new(program)
+        .arg("serve")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the registry starts");
+    let mut log = BufReader::new(child.stderr.take().expect("standard error is piped"));
+    let mut line = String::new();
+    let address = loop {
+        line.clear();
+        assert!(log.read_line(&mut line).expect("the registry's log") > 0, "the registry ended");
+        if let Some((_, rest)) = line.split_once("listening on ") {
+            let end = rest.find([',', '"']).expect("the address ends");
+            break rest[..end].to_owned();
+        }
+    };
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    (child, address)
+}
+
+fn write(dir: &Path, name: &str, content: &str) -> PathBuf {
+    let path = dir.join(name);
+    fs::write(&path, content).expect("a file");
+    path
+}
+
+fn config(dir: &Path, address: &str, options: &Options) -> String {
+    let storage = dir.join("storage");
     let mut config = format!(
-        "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: 127.0.0.1:0\n",
+        "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: {address}\n",
         storage.display()
     );
     if let Some((certificate, key)) = &options.tls {
-        let (certificate, key) = (tree.write("tls.crt", certificate), tree.write("tls.key", key));
+        let (certificate, key) = (write(dir, "tls.crt", certificate), write(dir, "tls.key", key));
         config += &format!("  tls: {{certificate: {}, key: {}}}\n", certificate.display(), key.display());
     }
     if options.has_password {
-        let path = tree.write("htpasswd", HTPASSWD);
+        let path = write(dir, "htpasswd", HTPASSWD);
         config += &format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", path.display());
+    }
+    if let Some((realm, certificate)) = &options.token {
+        let path = write(dir, "token.crt", certificate);
+        let path = path.display();
+        config += &format!(
+            "auth: {{token: {{realm: '{realm}', service: registry, issuer: test, rootcertbundle: {path}}}}}\n"
+        );
     }
     config
 }
