@@ -1,6 +1,8 @@
 //! An expression bound to logfmt lines: `key=value key2="quoted \"x\"" flag`. Every value is text; every
 //! line is logfmt, if need be without a single pair.
 
+use weir_sdk::bytes;
+
 use crate::block::{self, Block};
 use crate::syntax::{Expr, Literal, Node, Predicate, Step, SyntaxError, Test};
 use crate::text::{self, Text, Unknown};
@@ -126,7 +128,7 @@ fn scan(line: &[u8], keys: &[Box<[u8]>], slots: &mut [Option<Slot>]) {
             None => {}
         }
         if !key.is_empty()
-            && let Some(index) = keys.iter().position(|known| **known == *key)
+            && let Some(index) = keys.iter().position(|known| bytes::same(known, key))
         {
             slots[index] = Some(slot);
         }

@@ -22,6 +22,8 @@ struct Member {
     whole: Range<usize>,
     /// With its quotes; empty for an item.
     key: Range<usize>,
+    /// The key has a backslash.
+    escaped: bool,
     value: Range<usize>,
 }
 
@@ -127,7 +129,7 @@ impl Rewriter {
             return node.items();
         }
         let key = &line[member.key.start + 1..member.key.end - 1];
-        if bytes::find_byte(key, b'\\').is_none() {
+        if !member.escaped {
             return node.field(key);
         }
         node.field(&json::parse(&line[member.key.clone()])?.as_str()?.unescape())
@@ -184,8 +186,14 @@ fn members(line: &[u8], at: usize, all: &mut Vec<Member>) -> Option<usize> {
     }
     loop {
         let first = blanks_end(line, at);
+        let mut escaped = false;
         let (key, start) = if close == b'}' {
-            let key_end = string_end(line, first)?;
+            if line.get(first) != Some(&b'"') {
+                return None;
+            }
+            let stop = first + 1 + bytes::find_byte2(&line[first + 1..], b'"', b'\\')?;
+            escaped = line[stop] == b'\\';
+            let key_end = if escaped { quoted_end(line, first)? } else { stop + 1 };
             let colon = blanks_end(line, key_end);
             if line.get(colon) != Some(&b':') {
                 return None;
@@ -196,7 +204,7 @@ fn members(line: &[u8], at: usize, all: &mut Vec<Member>) -> Option<usize> {
         };
         let end = value_end(line, start)?;
         let next = blanks_end(line, end);
-        all.push(Member { whole: at..next, key, value: start..end });
+        all.push(Member { whole: at..next, key, escaped, value: start..end });
         match line.get(next) {
             Some(b',') => at = next + 1,
             Some(byte) if *byte == close => return Some(next + 1),

@@ -1,7 +1,7 @@
 //! What happens to which field: the paths of `keep`, `drop` and `rename`, joined into one tree.
 
 use weir_fields::{Path, Step};
-use weir_sdk::json;
+use weir_sdk::{bytes, json};
 
 /// A place in the tree: what happens to the field there, and below it.
 #[derive(Debug, Default)]
@@ -85,7 +85,7 @@ impl Rules {
 impl Node {
     /// The rules for the field `key` below.
     pub(crate) fn field(&self, key: &[u8]) -> Option<&Node> {
-        self.fields.iter().find(|(name, _)| name.as_bytes() == key).map(|(_, node)| node)
+        self.fields.iter().find(|(name, _)| bytes::same(name.as_bytes(), key)).map(|(_, node)| node)
     }
 
     /// The rules for the items of the array that stands here.

@@ -57,6 +57,8 @@ pub(crate) struct Fields {
     names: Vec<FieldName>,
     /// For each byte, the names that end with it, one bit each.
     by_last: [u64; 256],
+    /// For each byte, the names that may have it before their last: few that end as a text does are left.
+    by_second: [u64; 256],
 }
 
 /// Why a name can't be one.
@@ -74,7 +76,7 @@ impl Fields {
         detectors: Detectors,
         secrets: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, (usize, NameError)> {
-        let mut fields = Self { names: Vec::new(), by_last: [0; 256] };
+        let mut fields = Self { names: Vec::new(), by_last: [0; 256], by_second: [0; 256] };
         // Always below the limit, and valid: a test builds them.
         let fixed = [
             ("secret_access_key", Detector::AwsKey, 16),
@@ -114,6 +116,11 @@ impl Fields {
         let last = name[name.len() - 1];
         for byte in [last, last.to_ascii_uppercase()] {
             self.by_last[usize::from(byte)] |= 1 << self.names.len();
+        }
+        for byte in u8::MIN..=u8::MAX {
+            if may_be_second(&name, byte) {
+                self.by_second[usize::from(byte)] |= 1 << self.names.len();
+            }
         }
         self.names.push(FieldName { name, detector, extent, least });
         Ok(())
@@ -181,6 +188,9 @@ impl Fields {
             return;
         };
         let mut left = self.by_last[usize::from(last)];
+        if let Some(second) = end.checked_sub(2) {
+            left &= self.by_second[usize::from(text[second])];
+        }
         while left != 0 {
             let name = &self.names[left.trailing_zeros() as usize];
             if name.ends_at(text, end) {
@@ -226,6 +236,19 @@ impl FieldName {
             }
         }
         self.name.len() >= SHORT || starts_word(text, at) || is_camel_border(text, at)
+    }
+}
+
+/// Whether `byte` may stand before the last of `name`, as [`FieldName::ends_at`] compares.
+fn may_be_second(name: &[u8], byte: u8) -> bool {
+    let mut before = name.iter().rev().skip(1);
+    match before.next() {
+        None => true,
+        // Words may be joined by nothing.
+        Some(b'_') => {
+            matches!(byte, b'_' | b'-' | b'.' | b' ') || before.next() == Some(&byte.to_ascii_lowercase())
+        }
+        Some(second) => *second == byte.to_ascii_lowercase(),
     }
 }
 

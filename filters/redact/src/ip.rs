@@ -1,9 +1,8 @@
-//! IPv4 and IPv6 addresses, as the standard library parses them.
+//! IPv4 and IPv6 addresses, as the standard library takes them.
 
 use crate::text::is_word;
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::Ipv6Addr;
 use core::ops::Range;
-use core::str::FromStr;
 
 /// Matches every line in which [`v4`] finds an address.
 pub(crate) const V4_PATTERN: &str = r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]";
@@ -18,7 +17,7 @@ const V6_LONGEST: usize = 45;
 pub(crate) fn v4(text: &[u8], dot: usize) -> Option<Range<usize>> {
     let digits = text[..dot].iter().rev().take(4).take_while(|byte| byte.is_ascii_digit()).count();
     let start = dot - digits;
-    if digits == 0 || digits > 3 || dotted_before(text, start) {
+    if !is_octet(&text[start..dot]) || dotted_before(text, start) {
         return None;
     }
     let mut end = dot;
@@ -27,13 +26,26 @@ pub(crate) fn v4(text: &[u8], dot: usize) -> Option<Range<usize>> {
             return None;
         }
         let digits = text[end + 1..].iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
+        if !is_octet(&text[end + 1..end + 1 + digits]) {
+            return None;
+        }
         end += 1 + digits;
     }
     let behind = &text[end..];
     if behind.first() == Some(&b'.') && behind.get(1).is_some_and(u8::is_ascii_digit) {
         return None;
     }
-    parse::<Ipv4Addr>(text, start..end)
+    Some(start..end)
+}
+
+/// Whether these digits are a number up to 255 as addresses have it: without zeros before it.
+fn is_octet(digits: &[u8]) -> bool {
+    match *digits {
+        [_] => true,
+        [first, _] => first != b'0',
+        [first, second, third] => first != b'0' && [first, second, third] <= *b"255",
+        _ => false,
+    }
 }
 
 /// Whether a digit and a dot stand before `at`.
@@ -62,32 +74,36 @@ fn in_run(text: &[u8], run: Range<usize>) -> Option<Range<usize>> {
     if end < text.len() && is_word(text[end]) {
         return None;
     }
+    // Each address has two, which numbers behind a colon have not.
+    if text[start..end].iter().filter(|&&byte| byte == b':').take(2).count() < 2 {
+        return None;
+    }
     // A sentence's or a label's punctuation, and tcpdump's port behind a dot.
-    let address = parse::<Ipv6Addr>(text, start..end).or_else(|| {
+    let address = v6_at(text, start..end).or_else(|| {
         while end > start && text[end - 1] == b'.' {
             end -= 1;
         }
         if end > start && text[end - 1] == b':' && !text[..end].ends_with(b"::") {
             end -= 1;
         }
-        parse::<Ipv6Addr>(text, start..end)
+        v6_at(text, start..end)
     });
     let address = address.or_else(|| {
         if text[start..end].ends_with(b":::") {
-            return parse::<Ipv6Addr>(text, start..end - 1);
+            return v6_at(text, start..end - 1);
         }
         let dot = start + text[start..end].iter().rposition(|&byte| byte == b'.')?;
-        parse::<Ipv6Addr>(text, start..dot)
+        v6_at(text, start..dot)
     })?;
     (&text[address.clone()] != b"::").then_some(address)
 }
 
-fn parse<A: FromStr>(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
+fn v6_at(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     if range.len() > V6_LONGEST {
         return None;
     }
     let candidate = core::str::from_utf8(&text[range.clone()]).ok()?;
-    candidate.parse::<A>().ok().map(|_| range)
+    candidate.parse::<Ipv6Addr>().ok().map(|_| range)
 }
 
 #[cfg(test)]
@@ -121,6 +137,9 @@ mod tests {
             ("1.3.6.1.4.1", None),
             ("1.2.3", None),
             ("256.1.1.1", None),
+            ("01.1.1.1", None),
+            ("1.0.00.1", None),
+            ("0.0.0.0", Some("0.0.0.0")),
             ("1.1.1.256", None),
             ("1234.1.1.1", None),
         ] {

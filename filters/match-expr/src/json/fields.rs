@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use weir_sdk::bytes;
+
 use super::cursor::{Cursor, Value};
 use crate::text::{Malformed, Text, Unknown};
 
@@ -137,5 +139,5 @@ fn find<'f>(
     scratch: &mut Vec<u8>,
 ) -> Result<Option<&'f Field>, Malformed> {
     let key = key.decode(scratch, Unknown::Refused)?;
-    Ok(fields.iter().find(|field| *field.key == *key))
+    Ok(fields.iter().find(|field| bytes::same(&field.key, key)))
 }

@@ -2,6 +2,7 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 use regex_syntax::utf8::Utf8Sequences;
+use weir_sdk::bytes::Finder;
 
 /// Most instructions of a program. Each costs the machine a step per byte at worst.
 const MOST_INSTRUCTIONS: usize = 10_000;
@@ -39,27 +40,38 @@ impl ByteSet {
         }
     }
 
+    /// The byte that it holds, if it is one alone.
+    fn single(&self) -> Option<u8> {
+        let mut members = (0..=u8::MAX).filter(|&byte| self.has(byte));
+        members.next().filter(|_| members.next().is_none())
+    }
+
     fn join(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word |= other);
     }
 }
 
 /// A compiled pattern.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Program {
     pub(super) instructions: Vec<Instruction>,
     pub(super) sets: Vec<ByteSet>,
     /// The bytes that a match can start with.
     pub(super) first: ByteSet,
+    /// What every match starts with, where that is more than one byte.
+    pub(super) prefix: Option<Finder>,
 }
 
 impl Program {
     /// Compiles `hir`, which doesn't match the empty text. An error says what is wrong with it.
     pub(super) fn new(hir: &Hir) -> Result<Self, String> {
-        let mut program = Self::default();
+        let (instructions, sets, first) = Default::default();
+        let mut program = Self { instructions, sets, first, prefix: None };
         program.compile(hir)?;
         program.push(Instruction::Match)?;
         program.first = program.first_bytes();
+        let prefix = program.prefix();
+        program.prefix = (prefix.len() > 1).then(|| Finder::new(prefix));
         Ok(program)
     }
 
@@ -186,6 +198,16 @@ impl Program {
             }
         }
         Ok(())
+    }
+
+    /// The single bytes that the program takes one after the other before anything else. Nothing leads back among them:
+    /// a repetition begins with a split.
+    fn prefix(&self) -> Vec<u8> {
+        let single = |instruction: &Instruction| match instruction {
+            Instruction::Bytes(set) => self.sets[*set].single(),
+            _ => None,
+        };
+        self.instructions.iter().map_while(single).collect()
     }
 
     fn first_bytes(&self) -> ByteSet {

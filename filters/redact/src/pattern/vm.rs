@@ -61,11 +61,14 @@ impl Program {
                 if found.is_some() {
                     return found;
                 }
-                at += text[at..].iter().position(|&byte| self.first.has(byte))?;
+                at += match &self.prefix {
+                    Some(prefix) => prefix.find(&text[at..])?,
+                    None => text[at..].iter().position(|&byte| self.first.has(byte))?,
+                };
                 // What was listed, and led nowhere, was so at another place.
                 now.begin();
             }
-            if found.is_none() {
+            if found.is_none() && text.get(at).is_some_and(|&byte| self.first.has(byte)) {
                 self.add(now, stack, text, at, 0, Notes { start: at, group_start: 0, group: None });
             }
             next.begin();
@@ -101,6 +104,13 @@ impl Program {
         place: usize,
         notes: Notes,
     ) {
+        // Most of the time there is no way but one.
+        if matches!(self.instructions[place], Instruction::Bytes(_) | Instruction::Match) {
+            if std::mem::replace(&mut threads.listed[place], threads.step) != threads.step {
+                threads.list.push((place, notes));
+            }
+            return;
+        }
         stack.push((place, notes));
         while let Some((place, mut notes)) = stack.pop() {
             if std::mem::replace(&mut threads.listed[place], threads.step) == threads.step {
