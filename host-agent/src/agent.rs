@@ -14,7 +14,7 @@ use weir_query::{
     Builtin, Compiler, Engine, EngineConfig, FolderConfig, Inputs, LogRoot, PolicySet, QueryError,
 };
 use weir_registry::Wanted;
-use weir_rpc::{Ending, ListenError, Listener, ServeError, Server};
+use weir_rpc::{Certificates, Ending, ListenError, Listener, ServeError, Server};
 
 use crate::Config;
 use crate::audit::AuditLog;
@@ -70,6 +70,7 @@ pub struct Agent {
     server: Server,
     listener: Listener,
     probes: Probes,
+    certificates: Option<Certificates>,
     metrics: Arc<Metrics>,
     folder: FilterFolder,
     audit: Arc<AuditLog>,
@@ -108,6 +109,9 @@ impl Agent {
             trust: config.trust.trust.clone(),
             folder: config.cache_dir.as_deref().map(PulledFolder::of),
         };
+        let filters_reload = config.filters_folder.is_some().then_some(config.filters_reload);
+        let has_folder = filters_reload.is_some() || config.policies_folder.is_some();
+        let policies_reload = has_folder.then_some(config.policies_reload);
         let engine = EngineConfig {
             cache_dir: config.cache_dir,
             resume_key: config.resume_key,
@@ -127,12 +131,12 @@ impl Agent {
         };
         let engine = Arc::new(Engine::new(engine, &filters)?);
         let metrics = Metrics::new(filters.iter().map(Builtin::name).collect());
-        let folder = FilterFolder::new(Arc::clone(&engine), Arc::clone(&metrics), config.filters_reload);
+        let folder = FilterFolder::new(Arc::clone(&engine), Arc::clone(&metrics), filters_reload);
         folder.look().await;
         let all = Arc::new(Policies::new(Arc::clone(&engine), Arc::clone(&metrics), &origins));
         let policies = PolicyFolder {
             path: config.policies_folder,
-            every: config.policies_reload,
+            every: policies_reload,
             limits: PolicyLimits { component_bytes: engine.component_bytes(), ..PolicyLimits::default() },
             filters_changed: folder.changed(),
             policies: Arc::clone(&all),
@@ -148,13 +152,14 @@ impl Agent {
         let audit = Arc::new(audit);
         let reviews = Arc::clone(&metrics) as Arc<dyn weir_cluster::Observer>;
         let guard = config.access.guard(Arc::<AuditLog>::clone(&audit), reviews)?;
-        let server = Server::new(engine, config.limits.server, guard, observer);
         let listener = Listener::bind(&config.listen, config.tls.as_ref()).await?;
+        let certificates = listener.certificates(Arc::clone(&observer));
+        let server = Server::new(engine, config.limits.server, guard, observer);
         let probes = Probes::bind(config.health_listen)
             .await
             .map_err(|source| AgentError::Health { address: config.health_listen, source })?;
         let drain = config.drain;
-        Ok(Agent { server, listener, probes, metrics, folder, policies, cluster, audit, drain })
+        Ok(Agent { server, listener, probes, certificates, metrics, folder, policies, cluster, audit, drain })
     }
 
     /// Where the agent listens, as one line for whoever started it: `listening grpc=… health=…`.
@@ -177,7 +182,12 @@ impl Agent {
             Some((resources, _)) => resources.synced(),
             None => Arc::new(AtomicBool::new(true)),
         };
-        let state = State { ready: Arc::clone(&ready), synced, metrics: self.metrics };
+        let state = State {
+            ready: Arc::clone(&ready),
+            synced,
+            metrics: self.metrics,
+            certificates: self.certificates,
+        };
         let probes = self.probes.serve(state);
         let shutdown = async {
             shutdown.await;

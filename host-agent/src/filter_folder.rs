@@ -13,7 +13,8 @@ use crate::metrics::Metrics;
 pub(crate) struct FilterFolder {
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
-    every: Duration,
+    /// `None`: there is no folder.
+    every: Option<Duration>,
     /// Set when a look has found something otherwise.
     changed: Arc<AtomicBool>,
     /// The last look could not read it, which was told.
@@ -21,7 +22,7 @@ pub(crate) struct FilterFolder {
 }
 
 impl FilterFolder {
-    pub(crate) fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, every: Duration) -> FilterFolder {
+    pub(crate) fn new(engine: Arc<Engine>, metrics: Arc<Metrics>, every: Option<Duration>) -> FilterFolder {
         let changed = Arc::default();
         FilterFolder { engine, metrics, every, changed, is_unreadable: AtomicBool::new(false) }
     }
@@ -33,8 +34,9 @@ impl FilterFolder {
 
     /// Looks at it for as long as it is polled.
     pub(crate) async fn watch(&self) -> Infallible {
+        let Some(every) = self.every else { return std::future::pending().await };
         loop {
-            tokio::time::sleep(self.every).await;
+            tokio::time::sleep(every).await;
             self.look().await;
         }
     }

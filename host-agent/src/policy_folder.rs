@@ -15,7 +15,8 @@ use crate::policies::{Origin, Policies};
 pub(crate) struct PolicyFolder {
     /// `None`: there is none; then policies of elsewhere are loaded anew when filters have changed.
     pub(crate) path: Option<PathBuf>,
-    pub(crate) every: Duration,
+    /// `None`: neither there nor in the folder of filters anything can change.
+    pub(crate) every: Option<Duration>,
     pub(crate) limits: PolicyLimits,
     /// Set when filters of the folder of filters are others than before.
     pub(crate) filters_changed: Arc<AtomicBool>,
@@ -25,8 +26,9 @@ pub(crate) struct PolicyFolder {
 impl PolicyFolder {
     /// Looks at it for as long as it is polled.
     pub(crate) async fn watch(&self) -> Infallible {
+        let Some(every) = self.every else { return std::future::pending().await };
         loop {
-            tokio::time::sleep(self.every).await;
+            tokio::time::sleep(every).await;
             self.look().await;
         }
     }

@@ -17,6 +17,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use weir_rpc::Certificates;
 
 use crate::metrics::Metrics;
 
@@ -48,6 +49,8 @@ pub(crate) struct State {
     pub(crate) synced: Arc<AtomicBool>,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
+    /// Looked at when a probe comes: with probes, new ones are told of in time even where nobody else comes.
+    pub(crate) certificates: Option<Certificates>,
 }
 
 impl Probes {
@@ -76,6 +79,7 @@ impl Probes {
                     continue;
                 }
             };
+            state.certificates.iter().for_each(Certificates::look);
             let state = state.clone();
             tokio::spawn(async move {
                 let answer = service_fn(move |request| std::future::ready(respond(&state, &request)));

@@ -55,7 +55,8 @@ pub(crate) fn print(setup: &Setup) {
         },
     ];
     for row in rows {
-        let agent = Agent::start(&setup.agent, row.logs, &scratch.join(row.name));
+        let config = format!("limits: {{max_queries_per_caller: {QUERIES}}}\n");
+        let agent = Agent::start_with(&setup.agent, row.logs, &scratch.join(row.name), &config);
         if row.filter.is_some() {
             // What the first query of a filter makes once for all: its machine code and what runs it.
             Connection::new(&agent.endpoint()).query(&row.spec(), &mut |_| Flow::Stop);

@@ -24,7 +24,7 @@ use crate::identity::CertificateNames;
 use crate::limits::ServerLimits;
 use crate::listen::Socket;
 use crate::phase::Phases;
-use crate::tls::Tls;
+use crate::tls::Certificates;
 
 /// Bytes of answers that a connection holds for each call, ready for the network.
 const SEND_BYTES: usize = 128 << 10;
@@ -39,7 +39,7 @@ const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
 pub(crate) struct Serving {
     pub(crate) routes: Routes,
     pub(crate) limits: ServerLimits,
-    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) certificates: Option<Certificates>,
     pub(crate) arrivals: Arrivals,
     pub(crate) phases: Phases,
 }
@@ -137,11 +137,11 @@ impl Serving {
     pub(crate) async fn serve(self: Arc<Self>, socket: Socket, peer: Peer) {
         let cut = self.phases.clone().cut();
         let served = async {
-            match (socket, &self.tls) {
+            match (socket, &self.certificates) {
                 (Socket::Tcp(socket), None) => self.speak(socket, peer, CertificateNames::default()).await,
                 (Socket::Unix(socket), _) => self.speak(socket, peer, CertificateNames::default()).await,
-                (Socket::Tcp(socket), Some(tls)) => {
-                    let handshake = TlsAcceptor::from(tls.config()).accept(socket);
+                (Socket::Tcp(socket), Some(certificates)) => {
+                    let handshake = TlsAcceptor::from(certificates.config()).accept(socket);
                     match tokio::time::timeout(self.limits.handshake, handshake).await {
                         Ok(Ok(stream)) => {
                             let certificates = stream.get_ref().1.peer_certificates();

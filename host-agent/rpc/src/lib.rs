@@ -50,4 +50,4 @@ pub use limits::ServerLimits;
 pub use listen::{Listen, ListenError, Listener};
 pub use observer::{Observer, Outcome, Unobserved};
 pub use server::{Ending, ServeError, Server};
-pub use tls::TlsFiles;
+pub use tls::{Certificates, TlsFiles};

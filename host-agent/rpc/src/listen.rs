@@ -14,7 +14,8 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::caller::Peer;
-use crate::tls::{Tls, TlsFiles};
+use crate::observer::Observer;
+use crate::tls::{Certificates, Tls, TlsFiles};
 
 /// How often, and how often again, a client is asked whether it is there, from a silence of `keepalive` on, before it
 /// counts as gone. The system's own means, and not pings of HTTP/2: a client that is held up by what reads from it,
@@ -167,8 +168,9 @@ impl Listener {
     }
 
     /// How clients are to be met; `None` is plain text.
-    pub(crate) fn tls(&self) -> Option<&Arc<Tls>> {
-        self.tls.as_ref()
+    /// The certificates that clients are met with, of which `observer` is told when they change; `None` without TLS.
+    pub fn certificates(&self, observer: Arc<dyn Observer>) -> Option<Certificates> {
+        self.tls.clone().map(|tls| Certificates { tls, observer })
     }
 
     /// Waits for the next client, which is asked whether it is there after a silence of `keepalive`.

@@ -94,7 +94,7 @@ impl Server {
         let serving = Arc::new(Serving {
             routes: self.routes(&health, &admission, &uploads, &phases).await?,
             arrivals: Arrivals::new(self.limits.max_requests_bytes),
-            tls: listener.tls().cloned(),
+            certificates: listener.certificates(Arc::clone(&self.observer)),
             limits: self.limits,
             phases,
         });
@@ -102,7 +102,6 @@ impl Server {
         tokio::select! {
             () = shutdown => {}
             () = accept(&listener, &serving, &mut connections) => {}
-            () = reload(&serving, &*self.observer) => {}
             () = uploads.forget_in_time() => {}
         }
         // Nobody can connect any more.
@@ -229,12 +228,5 @@ async fn ended(connections: &mut JoinSet<()>) {
 fn told(joined: Result<(), tokio::task::JoinError>) {
     if let Err(error) = joined {
         tracing::error!(%error, "a connection ended for a fault of the agent's own");
-    }
-}
-
-async fn reload(serving: &Serving, observer: &dyn Observer) {
-    match &serving.tls {
-        Some(tls) => tls.reload(observer).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,9 +1,10 @@
-//! TLS of the server: certificates from files, read again when the files change.
+//! TLS of the server: certificates from files, read again when the files change. Nothing waits for that to happen: the files
+//! are looked at when somebody comes, so that an agent that nobody asks sleeps.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use rustls::RootCertStore;
 use rustls::ServerConfig;
@@ -26,7 +27,7 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
     /// Whether a client may have none all the same. One that it has must come from the roots.
     pub client_cert_optional: bool,
-    /// How often the files are looked at again, so that new certificates are used without a restart.
+    /// After how long the files are looked at again when a client comes, so that new certificates are used without a restart.
     pub reload: Duration,
 }
 
@@ -35,7 +36,30 @@ pub struct TlsFiles {
 pub(crate) struct Tls {
     files: TlsFiles,
     config: RwLock<Arc<ServerConfig>>,
-    first: Digests,
+    /// When the files were looked at last, and what they held.
+    seen: Mutex<(Instant, Digests)>,
+}
+
+/// The certificates of a listener, for whoever hears of clients.
+#[derive(Clone)]
+pub struct Certificates {
+    pub(crate) tls: Arc<Tls>,
+    /// Is told of new ones.
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+impl Certificates {
+    /// Looks at the files, if the last look is longer ago than they say. New ones that can be used are, for clients that
+    /// come from then on; others are told of once and not used. Reads small files, blocking.
+    pub fn look(&self) {
+        self.tls.look(&*self.observer);
+    }
+
+    /// How a client is to be met that has just come.
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        self.look();
+        self.tls.config()
+    }
 }
 
 /// Digests of the files' contents; of one that can't be read, nothing.
@@ -48,38 +72,37 @@ impl Tls {
     /// A file that can't be used, by its name.
     pub(crate) fn load(files: TlsFiles) -> Result<Tls, ListenError> {
         // Before they are read: a change in between is then seen as one.
-        let first = files.digests();
+        let seen = Mutex::new((Instant::now(), files.digests()));
         let config = RwLock::new(Arc::new(files.config()?));
-        Ok(Tls { files, config, first })
+        Ok(Tls { files, config, seen })
     }
 
-    /// How the next client is to be met.
-    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+    fn config(&self) -> Arc<ServerConfig> {
         // What is in it is replaced as a whole, so that a panic elsewhere can't have torn it.
         Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Looks at the files again and again, for as long as it is polled. New ones that can be used are, for clients
-    /// that come from then on; others are told of once and not used.
-    pub(crate) async fn reload(&self, observer: &dyn Observer) {
-        let mut seen = self.first;
-        loop {
-            tokio::time::sleep(self.files.reload).await;
-            let now = self.files.digests();
-            if now == seen {
-                continue;
+    fn look(&self, observer: &dyn Observer) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, digests) = &mut *seen;
+        if at.elapsed() < self.files.reload {
+            return;
+        }
+        *at = Instant::now();
+        let now = self.files.digests();
+        if now == *digests {
+            return;
+        }
+        *digests = now;
+        match self.files.config() {
+            Ok(config) => {
+                *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+                tracing::info!(cert = %self.files.cert.display(), "new certificates are used from now on");
+                observer.certificates(true);
             }
-            seen = now;
-            match self.files.config() {
-                Ok(config) => {
-                    *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
-                    tracing::info!(cert = %self.files.cert.display(), "new certificates are used from now on");
-                    observer.certificates(true);
-                }
-                Err(error) => {
-                    tracing::error!(%error, "new certificates can't be used; those from before are used on");
-                    observer.certificates(false);
-                }
+            Err(error) => {
+                tracing::error!(%error, "new certificates can't be used; those from before are used on");
+                observer.certificates(false);
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::ticker::Ticker;
 /// Bytes of a free memory slot that stay resident, so that the next instance meets no page faults.
 const KEEP_RESIDENT: usize = 1 << 20;
 /// Free slots kept warm for the same component.
-const WARM_SLOTS: u32 = 4;
+const WARM_SLOTS: u32 = 2;
 
 /// What runs guests: made when the first filter is loaded.
 pub(crate) struct Runtime {
