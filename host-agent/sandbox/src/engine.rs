@@ -8,10 +8,11 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 use crate::limits::{CORE_INSTANCES, MEMORIES, SandboxLimits, TABLE_ELEMENTS, TABLES};
 use crate::ticker::Ticker;
 
-/// Bytes of a free memory slot that stay resident, so that the next instance meets no page faults.
-const KEEP_RESIDENT: usize = 1 << 20;
+/// Bytes of a free memory slot that stay resident, so that the next instance meets few page faults. Each slot that was ever
+/// used keeps as much.
+const KEEP_RESIDENT: usize = 96 << 10;
 /// Free slots kept warm for the same component.
-const WARM_SLOTS: u32 = 2;
+const WARM_SLOTS: u32 = 4;
 
 /// What runs guests: made when the first filter is loaded.
 pub(crate) struct Runtime {
