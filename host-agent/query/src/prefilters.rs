@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use weir_scan::{MessageRegex, PatternError, PatternLimits};
 
-/// How many are kept. Each may take what its filter's limits allow, once for itself and once for its automaton.
+/// How many are kept. Each may take what its filter's limits allow, once for itself and once for the automaton of each thread of
+/// one query.
 const KEPT: usize = 4;
 
 /// Prefilters; the one that was used last comes last.
@@ -50,12 +51,16 @@ impl Prefilters {
         Ok(regex)
     }
 
-    /// One that is kept, and now comes last.
+    /// One that is kept, and now comes last. While it is in use, a copy: of what each of many queries at once builds
+    /// for itself, no more is kept than what one has built.
     fn kept(&self, expression: &str, limits: &PatternLimits) -> Option<Arc<MessageRegex>> {
         let mut kept = self.lock();
         let at = kept.iter().position(|kept| kept.expression == expression && kept.limits == *limits)?;
         let prefilter = kept.remove(at)?;
-        let regex = Arc::clone(&prefilter.regex);
+        let regex = match Arc::strong_count(&prefilter.regex) {
+            1 => Arc::clone(&prefilter.regex),
+            _ => Arc::new(MessageRegex::clone(&prefilter.regex)),
+        };
         kept.push_back(prefilter);
         Some(regex)
     }
@@ -74,17 +79,22 @@ mod tests {
     fn the_last_ones_are_kept_each_within_its_own_limits() {
         let (prefilters, limits) = (Prefilters::default(), PatternLimits::default());
         let get = |expression: &str| prefilters.get(expression, &limits).expect(expression);
-        let first = get("a+");
-        assert!(Arc::ptr_eq(&first, &get("a+")));
+        let address = |regex: Arc<MessageRegex>| Arc::as_ptr(&regex);
+        let first = address(get("a+"));
+        assert_eq!(first, address(get("a+")));
+        let used = get("a+");
+        assert!(!Arc::ptr_eq(&used, &get("a+")), "another query uses it");
+        drop(used);
         let narrow = PatternLimits { pattern_bytes: 1, ..limits };
         assert!(prefilters.get("a+", &narrow).is_err(), "it was compiled, but under other limits");
         for expression in ["b+", "c+", "d+"] {
             get(expression);
         }
-        assert!(Arc::ptr_eq(&first, &get("a+")));
+        assert_eq!(first, address(get("a+")));
         for expression in ["e+", "f+", "g+", "h+"] {
             get(expression);
         }
-        assert!(!Arc::ptr_eq(&first, &get("a+")));
+        let kept = prefilters.lock().iter().map(|kept| kept.expression.clone()).collect::<Vec<_>>();
+        assert_eq!(kept, ["e+", "f+", "g+", "h+"]);
     }
 }

@@ -282,8 +282,9 @@ impl Matcher {
     }
 }
 
-/// One expression on the bytes of a message as they are, such as a filter's prefilter.
-#[derive(Debug)]
+/// One expression on the bytes of a message as they are, such as a filter's prefilter. Each thread that matches at the same time
+/// as others builds an automaton, which is kept with it; a clone begins without any.
+#[derive(Clone, Debug)]
 pub struct MessageRegex {
     regex: meta::Regex,
     hir: Hir,
