@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use weir_config::read_file;
 use weir_registry::Artifact;
 use weir_trust::{Digest, SIGNATURE_BYTES, Signature, filter_layer};
 
@@ -37,7 +38,7 @@ impl PulledFolder {
         let wrong = |reason: &str| io::Error::other(reason.to_owned());
         let [component, signature] = self.paths(digest);
         let signature =
-            Signature::parse(&bounded(&signature, SIGNATURE_BYTES as u64)?).map_err(io::Error::other)?;
+            Signature::parse(&read_file(&signature, SIGNATURE_BYTES as u64)?).map_err(io::Error::other)?;
         let Signature::Artifact { manifest, signatures } = signature else {
             return Err(wrong("its signature file is of no artifact"));
         };
@@ -48,7 +49,7 @@ impl PulledFolder {
         if size > most {
             return Err(wrong("it is larger than components may be"));
         }
-        let component = bounded(&component, size)?;
+        let component = read_file(&component, size)?;
         match component.len() as u64 == size && Digest::of(&component) == layer {
             true => Ok(Artifact { component, manifest, signatures }),
             false => Err(wrong("its component is another one")),
@@ -113,16 +114,6 @@ impl PulledFolder {
 pub(crate) fn encoded(artifact: &Artifact) -> Vec<u8> {
     let Artifact { manifest, signatures, .. } = artifact.clone();
     Signature::Artifact { manifest, signatures }.encode()
-}
-
-/// The content of a file of at most so many bytes.
-fn bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > most {
-        true => Err(io::Error::other(format!("{} has more than {most} bytes", path.display()))),
-        false => Ok(bytes),
-    }
 }
 
 #[cfg(test)]
